@@ -1,0 +1,190 @@
+//! One closed window judged: a test for every signal, evidence stepped, a verdict, and for people
+//! the effect sizes and the cells that moved most.
+
+use serde::{Deserialize, Serialize};
+
+use super::detector::{Detectors, Part, Sensitivity, SignalStep, model_evidence, part_evidence};
+use super::reference::{Reference, SignalReference};
+use super::signal::{Effect, SignalKey};
+use super::summary::Summary;
+use super::time::Timestamp;
+use super::window::Slot;
+use crate::stats::hypothesis::TestResult;
+
+/// A warning is given at this share of the threshold.
+pub const WARNING_SHARE: f64 = 0.1;
+/// Cells shown per statistic.
+const MOVERS: usize = 5;
+
+/// What a window says about the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Evidence is below a tenth of the threshold.
+    Ok,
+    /// Evidence is above a tenth of the threshold.
+    Warning,
+    /// Evidence has reached the threshold.
+    Drift,
+    /// No signal had enough records; they are carried to the next window.
+    InsufficientData,
+}
+
+impl Verdict {
+    /// The name used in the API and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Drift => "drift",
+            Verdict::InsufficientData => "insufficient_data",
+        }
+    }
+}
+
+/// A window whose records are all in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClosedWindow {
+    /// Its number.
+    pub slot: Slot,
+    /// Start in event time.
+    pub start: Timestamp,
+    /// End in event time, exclusive.
+    pub end: Timestamp,
+    /// Its tallies.
+    pub summary: Summary,
+}
+
+/// One window judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The window's number.
+    pub slot: Slot,
+    /// Start in event time.
+    pub start: Timestamp,
+    /// End in event time, exclusive.
+    pub end: Timestamp,
+    /// Records in the window.
+    pub records: u64,
+    /// What it says.
+    pub verdict: Verdict,
+    /// ln of the model's evidence before any restart.
+    pub ln_evidence: f64,
+    /// ln of the threshold.
+    pub ln_threshold: f64,
+    /// ln evidence of input, encoder and each head.
+    pub parts: Vec<(Part, f64)>,
+    /// One entry a signal.
+    pub statistics: Vec<Statistic>,
+}
+
+/// One signal in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistic {
+    /// Which signal.
+    pub key: SignalKey,
+    /// Units judged, carried ones included.
+    pub n: i64,
+    /// The test with ln e, `None` while there is too little data.
+    pub tested: Option<(TestResult, f64)>,
+    /// ln of the signal's evidence over all scales.
+    pub ln_evidence: f64,
+    /// Effect size.
+    pub effect: Option<Effect>,
+    /// The cells that moved most.
+    pub movers: Vec<Mover>,
+}
+
+/// One cell, reference against current.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Mover {
+    /// What the cell is called.
+    pub cell: String,
+    /// Count in the reference.
+    pub reference_count: i64,
+    /// Count in the window.
+    pub current_count: i64,
+    /// Share in the reference.
+    pub reference_share: f64,
+    /// Share in the window.
+    pub current_share: f64,
+}
+
+/// Judges one closed window and steps the detectors; restarting them after an alarm is the
+/// caller's part.
+pub fn judge(
+    reference: &Reference,
+    detectors: &mut Detectors,
+    window: &ClosedWindow,
+    sensitivity: Sensitivity,
+    ln_threshold: f64,
+) -> (Report, Vec<SignalStep>) {
+    let steps = detectors.step(reference, &window.summary.cells, sensitivity);
+    let parts = part_evidence(reference, &steps);
+    let ln_evidence = model_evidence(&parts);
+    let verdict = match () {
+        () if steps.iter().all(|s| s.tested.is_none()) => Verdict::InsufficientData,
+        () if ln_evidence >= ln_threshold => Verdict::Drift,
+        () if ln_evidence >= ln_threshold + WARNING_SHARE.ln() => Verdict::Warning,
+        () => Verdict::Ok,
+    };
+    let statistics = reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step));
+    let report = Report {
+        slot: window.slot,
+        start: window.start,
+        end: window.end,
+        records: window.summary.records,
+        verdict,
+        ln_evidence,
+        ln_threshold,
+        parts,
+        statistics: statistics.collect(),
+    };
+    (report, steps)
+}
+
+/// Statistics of a window that grew after it was judged. Late records revise what is shown; the
+/// detectors' course is not rewritten, so evidence is not part of it.
+pub fn revise(reference: &Reference, summary: &Summary, sensitivity: Sensitivity) -> Vec<Statistic> {
+    let mut once = Detectors::new(reference);
+    let steps = once.step(reference, &summary.cells, sensitivity);
+    reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step)).collect()
+}
+
+fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Statistic {
+    let measured = signal.measure.as_signal();
+    let n = measured.n(&step.cells);
+    Statistic {
+        key: signal.key.clone(),
+        n,
+        tested: step.tested,
+        ln_evidence: step.ln_evidence,
+        effect: measured.effect(&step.cells, &signal.totals),
+        movers: if measured.counts() { movers(reference, signal, &step.cells) } else { Vec::new() },
+    }
+}
+
+/// The cells with the largest standardized change of share.
+fn movers(reference: &Reference, signal: &SignalReference, current: &[i64]) -> Vec<Mover> {
+    let (n, total) = (current.iter().sum::<i64>() as f64, signal.totals.iter().sum::<i64>() as f64);
+    if n == 0.0 || total == 0.0 {
+        return Vec::new();
+    }
+    let change = |cell: usize| {
+        let (c, r) = (current[cell] as f64, signal.totals[cell] as f64);
+        let expected = (r + 0.5) / (total + 0.5) * n;
+        ((c - expected) / expected.sqrt()).abs()
+    };
+    let mut cells: Vec<usize> = (0..current.len()).filter(|&c| current[c] > 0 || signal.totals[c] > 0).collect();
+    cells.sort_by(|&a, &b| change(b).total_cmp(&change(a)).then(a.cmp(&b)));
+    cells.truncate(MOVERS);
+    let task = signal.key.task.map(|t| &reference.spec.tasks[t]);
+    let mover = |cell: usize| Mover {
+        cell: signal.measure.as_signal().cell_name(cell, task),
+        reference_count: signal.totals[cell],
+        current_count: current[cell],
+        reference_share: signal.totals[cell] as f64 / total,
+        current_share: current[cell] as f64 / n,
+    };
+    cells.into_iter().map(mover).collect()
+}

@@ -1,0 +1,45 @@
+//! Floor 1: the domain. Pure functions and types; time is an argument, nothing here does I/O.
+//!
+//! The way of the data: a [`record::Record`] and perhaps an [`inference::Inference`] give an
+//! [`observation::Observation`]; signals fold it into a [`summary::Summary`] of a
+//! [`window`]; [`judgement`] compares closed windows with a [`reference::Reference`] and steps
+//! detectors, alerts and retraining requests.
+
+/// Moments and lengths of event time.
+pub mod time;
+/// Tasks of a multi-task model and what their heads can answer.
+pub mod task;
+/// What one head said about one record.
+pub mod answer;
+/// What came from Kafka, or why it was refused.
+pub mod record;
+/// What our own run of the model gave for one text.
+pub mod inference;
+/// What signals see of one record.
+pub mod observation;
+/// What is measured: one small file a signal.
+pub mod signal;
+/// Half-open spans of event time.
+pub mod window;
+/// Integer tallies of one window, exact under merging.
+pub mod summary;
+/// What current windows are compared with.
+pub mod reference;
+/// How a reference is learned from records.
+pub mod fit;
+/// Event-time progress of a partition, robust against wild timestamps.
+pub mod watermark;
+/// Positions in the input and what may move them.
+pub mod checkpoint;
+/// Evidence per signal and scale, and its weighted tree.
+pub mod detector;
+/// One closed window judged.
+pub mod judgement;
+/// Where in the model it drifted.
+pub mod localization;
+/// Alert states and their transitions, each with its reason.
+pub mod alert;
+/// When to ask for retraining, and for which tasks.
+pub mod retraining;
+/// The course of one model through its windows: detectors, alerts and requests together.
+pub mod course;

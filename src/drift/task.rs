@@ -1,0 +1,85 @@
+//! Tasks of a multi-task model and what their heads can answer.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a head answers for one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// One of two classes.
+    Binary,
+    /// One of several classes.
+    Multiclass,
+    /// Any subset of the labels.
+    Multilabel,
+    /// One label per token.
+    TokenLabels,
+    /// A number.
+    Regression,
+}
+
+impl TaskKind {
+    /// Whether the head chooses among named classes.
+    pub fn has_classes(self) -> bool {
+        self != TaskKind::Regression
+    }
+}
+
+impl fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskKind::Binary => "binary",
+            TaskKind::Multiclass => "multiclass",
+            TaskKind::Multilabel => "multilabel",
+            TaskKind::TokenLabels => "token_labels",
+            TaskKind::Regression => "regression",
+        })
+    }
+}
+
+/// One task: its name, kind, and the classes in the order of the head's outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Unique within the model.
+    pub name: String,
+    /// What the head answers.
+    pub kind: TaskKind,
+    /// Class names in output order; empty for regression.
+    pub classes: Vec<String>,
+    /// Probability at which a label of a multi-label head counts as given.
+    pub threshold: f32,
+}
+
+impl TaskSpec {
+    /// Index of a class by name.
+    pub fn class(&self, name: &str) -> Option<u32> {
+        self.classes.iter().position(|c| c == name).map(|i| i as u32)
+    }
+
+    /// Name of a class by index; one past the last is `other`.
+    pub fn class_name(&self, index: usize) -> &str {
+        self.classes.get(index).map_or("other", String::as_str)
+    }
+}
+
+/// A model as the domain sees it: name, version, tasks, size of the embedding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// Name under which records speak of it.
+    pub name: String,
+    /// Version under which records speak of it.
+    pub version: String,
+    /// Tasks in the manifest's order.
+    pub tasks: Vec<TaskSpec>,
+    /// Length of the encoder's embedding, if there is one.
+    pub embedding_dimension: Option<usize>,
+}
+
+impl ModelSpec {
+    /// Index of a task by name.
+    pub fn task(&self, name: &str) -> Option<usize> {
+        self.tasks.iter().position(|t| t.name == name)
+    }
+}

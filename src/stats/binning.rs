@@ -1,0 +1,98 @@
+//! Equal-mass bins of a reference sample, with a cell of its own for what is not a number.
+
+use serde::{Deserialize, Serialize};
+
+/// Cut points learned once; every later value falls into exactly one cell.
+///
+/// Cells: `edges.len() + 1` bins, left-open and right-closed, then one cell for NaN and infinities.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bins {
+    edges: Vec<f64>,
+}
+
+/// Quantiles at which one-dimensional values are cut: deciles, and finer in both tails, where a
+/// model's doubt shows first.
+pub const TAIL_QUANTILES: [f64; 15] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
+
+impl Bins {
+    /// Cuts at the given quantiles of the finite values; ties give one cut, not several.
+    /// A constant sample keeps one cut, so that values above it are told from values at it.
+    pub fn fit(values: &[f64], quantiles: &[f64]) -> Bins {
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut edges = Vec::new();
+        if let Some(last) = sorted.len().checked_sub(1) {
+            for q in quantiles {
+                let edge = sorted[(q * last as f64).round() as usize];
+                if edges.last().is_none_or(|previous| edge > *previous) {
+                    edges.push(edge);
+                }
+            }
+        }
+        Bins { edges }
+    }
+
+    /// Number of cells, the one for non-numbers included.
+    pub fn cells(&self) -> usize {
+        self.edges.len() + 2
+    }
+
+    /// The cell of a value.
+    pub fn cell(&self, value: f64) -> usize {
+        if !value.is_finite() {
+            return self.edges.len() + 1;
+        }
+        self.edges.partition_point(|edge| *edge < value)
+    }
+
+    /// A name for people: `≤ 3`, `3 … 7`, `> 7`, `not a number`.
+    pub fn name(&self, cell: usize) -> String {
+        let show = |edge: f64| {
+            let text = format!("{edge:.4}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        };
+        match (cell.checked_sub(1).and_then(|i| self.edges.get(i)), self.edges.get(cell)) {
+            _ if cell > self.edges.len() => "not a number".to_owned(),
+            (None, None) => "any".to_owned(),
+            (None, Some(high)) => format!("≤ {}", show(*high)),
+            (Some(low), Some(high)) => format!("{} … {}", show(*low), show(*high)),
+            (Some(low), None) => format!("> {}", show(*low)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_hold_equal_mass() {
+        let values: Vec<f64> = (0..1_000).map(f64::from).collect();
+        let bins = Bins::fit(&values, &[0.25, 0.5, 0.75]);
+        let mut counts = vec![0; bins.cells()];
+        values.iter().for_each(|v| counts[bins.cell(*v)] += 1);
+        assert!(counts[..4].iter().all(|c| (249..=251).contains(c)), "{counts:?}");
+        assert_eq!(counts[4], 0);
+    }
+
+    #[test]
+    fn ties_and_constants_keep_every_value_in_one_cell() {
+        let bins = Bins::fit(&[2.0; 50], &TAIL_QUANTILES);
+        assert_eq!(bins.cells(), 3);
+        assert_eq!((bins.cell(2.0), bins.cell(2.1), bins.cell(f64::NAN)), (0, 1, 2));
+    }
+
+    #[test]
+    fn no_values_leave_one_bin() {
+        let bins = Bins::fit(&[], &TAIL_QUANTILES);
+        assert_eq!((bins.cells(), bins.cell(4.0), bins.name(0).as_str()), (2, 0, "any"));
+    }
+
+    #[test]
+    fn names_say_the_interval() {
+        let bins = Bins::fit(&[1.0, 2.0, 3.0], &[0.0, 1.0]);
+        let names: Vec<String> = (0..bins.cells()).map(|c| bins.name(c)).collect();
+        assert_eq!(names, ["≤ 1", "1 … 3", "> 3", "not a number"]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Effect sizes on two vectors of counts. They are shown to people; none of them decides, because
+//! none has an error rate: on a 120-class head two samples of 1,000 without drift have a PSI of 0.2.
+
+/// How far apart two count vectors are, in the measures people know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effects {
+    /// Population stability index, Σ (q − p) ln(q/p), with shares (c + ½)/(n + K/2).
+    pub psi: f64,
+    /// Jensen–Shannon divergence, base 2, in [0, 1].
+    pub jensen_shannon: f64,
+    /// Hellinger distance in [0, 1].
+    pub hellinger: f64,
+}
+
+/// Effects of `current` against `reference`; `None` when either is empty.
+pub fn effects(current: &[i64], reference: &[i64]) -> Option<Effects> {
+    let n = current.iter().sum::<i64>() as f64;
+    let total = reference.iter().sum::<i64>() as f64;
+    if n <= 0.0 || total <= 0.0 {
+        return None;
+    }
+    let cells: Vec<(f64, f64)> = current
+        .iter()
+        .zip(reference)
+        .filter(|(c, r)| **c > 0 || **r > 0)
+        .map(|(&c, &r)| (c as f64, r as f64))
+        .collect();
+    let k = cells.len() as f64;
+    let mut found = Effects { psi: 0.0, jensen_shannon: 0.0, hellinger: 0.0 };
+    let mut affinity = 0.0;
+    for (c, r) in cells {
+        let (q, p) = ((c + 0.5) / (n + 0.5 * k), (r + 0.5) / (total + 0.5 * k));
+        found.psi += (q - p) * (q / p).ln();
+        let (q, p) = (c / n, r / total);
+        let middle = 0.5 * (p + q);
+        found.jensen_shannon += 0.5 * (information(p, middle) + information(q, middle));
+        affinity += (p * q).sqrt();
+    }
+    found.hellinger = (1.0 - affinity).max(0.0).sqrt();
+    Some(found)
+}
+
+fn information(p: f64, middle: f64) -> f64 {
+    if p > 0.0 { p * (p / middle).log2() } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_counts_have_no_distance() {
+        let found = effects(&[10, 20, 30], &[10, 20, 30]).expect("both sides hold counts");
+        assert!(found.psi.abs() < 1e-12 && found.jensen_shannon.abs() < 1e-12 && found.hellinger < 1e-7);
+    }
+
+    #[test]
+    fn disjoint_counts_are_as_far_as_can_be() {
+        let found = effects(&[50, 0], &[0, 50]).expect("both sides hold counts");
+        assert!((found.jensen_shannon - 1.0).abs() < 1e-12 && (found.hellinger - 1.0).abs() < 1e-12);
+        assert!(found.psi.is_finite(), "half a count keeps the logarithm finite");
+    }
+
+    #[test]
+    fn an_empty_side_has_no_distance() {
+        assert_eq!(effects(&[0, 0], &[1, 1]), None);
+    }
+}
