@@ -22,8 +22,10 @@ pub struct Record {
     pub embedding: Option<Vec<f32>>,
     /// Production's answers by task index; empty if the record carries none.
     pub answers: Vec<Option<Answer>>,
-    /// Labels by task index.
+    /// Tasks that the record brings a label for.
     pub labels: Vec<usize>,
+    /// Answers of tasks that the manifest does not know: counted, not folded.
+    pub unknown_tasks: u32,
 }
 
 /// The text a model was asked about, with its second part where there is one.

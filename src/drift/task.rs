@@ -50,6 +50,8 @@ pub struct TaskSpec {
     pub classes: Vec<String>,
     /// Probability at which a label of a multi-label head counts as given.
     pub threshold: f32,
+    /// Logits are divided by this before they become probabilities.
+    pub temperature: f32,
 }
 
 impl TaskSpec {

@@ -1,0 +1,156 @@
+//! What the daemon is told: one YAML file, read and checked as a whole. [`raw`] is what the file
+//! may say, [`validate`] turns it into this module's types, in which everything is resolved.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::document::{self, Problems};
+use crate::drift::course::Watch;
+use crate::drift::observation::HeadSource;
+use crate::drift::time::Span;
+
+/// What the file may say.
+pub mod raw;
+mod validate;
+
+pub use validate::{Budget, watch};
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// How logs look.
+    pub log: raw::LogFormat,
+    /// The broker and topics; `None` where this process only judges, delivers or serves.
+    pub kafka: Option<Kafka>,
+    /// Where everything is kept.
+    pub store: StoreUrl,
+    /// ONNX Runtime's shared library, if not found by itself.
+    pub onnxruntime: Option<PathBuf>,
+    /// The models to watch.
+    pub models: Vec<Model>,
+    /// Limits of the collect loop.
+    pub collect: Collect,
+    /// Receivers of events.
+    pub endpoints: Vec<Endpoint>,
+    /// Where the API and the dashboard are served.
+    pub api: SocketAddr,
+    /// Where probes and metrics are served.
+    pub ops: SocketAddr,
+}
+
+/// The input broker.
+#[derive(Debug)]
+pub struct Kafka {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Consumer group.
+    pub group: String,
+    /// Topics to read.
+    pub topics: Vec<String>,
+    /// Where a partition without a stored position begins.
+    pub start: raw::Start,
+    /// Where refused records go.
+    pub dead_letter_topic: String,
+    /// Further librdkafka properties, secrets resolved.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub struct StoreUrl(pub SecretString);
+
+/// One model and how it is watched.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The manifest file.
+    pub manifest: PathBuf,
+    /// The reference file.
+    pub reference: PathBuf,
+    /// Where the model runs.
+    pub device: raw::Device,
+    /// Whose answers feed the head signals; `None` takes what the reference was fitted with.
+    pub heads: Option<HeadSource>,
+    /// Which records are run through the model.
+    pub infer: Infer,
+    /// Length of a window.
+    pub window: Span,
+    /// How long a window waits for stragglers.
+    pub grace: Span,
+    /// How late a record may be and still revise its window.
+    pub late_limit: Span,
+    /// Budget, sensitivity, resolution, retraining.
+    pub watch: Watch,
+    /// The budget as it was written.
+    pub budget: String,
+    /// How texts are gathered into batches.
+    pub batching: Batching,
+}
+
+/// Which records are run through the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Infer {
+    /// Those that lack what the signals need.
+    Missing,
+    /// All with a text.
+    Always,
+    /// None.
+    Never,
+    /// This share of those with a text, chosen by record id.
+    Sample(f64),
+}
+
+/// How texts are gathered into batches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batching {
+    /// Texts in a batch at most.
+    pub max_batch: usize,
+    /// How long a batch waits for more texts.
+    pub max_wait: Duration,
+    /// Threads of ONNX Runtime.
+    pub threads: usize,
+}
+
+/// Limits of the collect loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Collect {
+    /// A flush at least this often.
+    pub flush_every: Duration,
+    /// A flush after this many records.
+    pub flush_records: u64,
+    /// Larger records are refused.
+    pub max_record_bytes: usize,
+    /// How far in the future a record may lie.
+    pub max_future: Span,
+    /// A partition without records for so long does not hold windows open.
+    pub idle_after: Span,
+}
+
+/// A receiver of events.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name in logs, metrics and the store.
+    pub name: String,
+    /// Where to send.
+    pub url: SecretString,
+    /// Signing secret, `whsec_…`.
+    pub secret: Option<SecretString>,
+    /// What it wants.
+    pub events: Vec<raw::EventKind>,
+    /// The whole exchange may take this long.
+    pub timeout: Duration,
+    /// Undelivered events are given up after this age.
+    pub max_age: Span,
+}
+
+/// Reads and checks a configuration file. Paths in it are relative to the file.
+///
+/// # Errors
+/// [`Problems`], all of them at once.
+pub fn load(file: &Path) -> Result<Config, Problems> {
+    let document = document::read::<raw::RawConfig>(file)?;
+    validate::validate(&document, &|name| std::env::var(name).ok())
+}

@@ -1,0 +1,348 @@
+//! What the configuration file may say. The published JSON Schema is made from these types
+//! (`driftd check --schema`), so every doc comment here is read by users.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::drift::observation::HeadSource;
+use crate::drift::retraining::Mode;
+
+/// Configuration of driftd.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// How logs are written.
+    #[serde(default)]
+    pub log: LogFormat,
+    /// The broker to read from. May be left out where no process has the role `collect`.
+    pub kafka: Option<RawKafka>,
+    /// The store.
+    pub store: RawStore,
+    /// Path of ONNX Runtime's shared library; by default the environment's ORT_DYLIB_PATH.
+    pub onnxruntime: Option<PathBuf>,
+    /// The models to watch.
+    pub models: Vec<RawModel>,
+    /// Limits of the collect loop.
+    #[serde(default)]
+    pub collect: RawCollect,
+    /// Receivers of alerts and retraining requests.
+    #[serde(default)]
+    pub endpoints: Vec<RawEndpoint>,
+    /// The API and dashboard.
+    #[serde(default = "RawListen::api")]
+    pub api: RawListen,
+    /// Probes and metrics.
+    #[serde(default = "RawListen::ops")]
+    pub ops: RawListen,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The broker to read from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawKafka {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Consumer group.
+    #[serde(default = "default_group")]
+    pub group: String,
+    /// Topics with inputs, predictions and labels.
+    pub topics: Vec<String>,
+    /// Where a partition begins that driftd has never read: must be said, since either default
+    /// surprises somebody.
+    pub start: Start,
+    /// Topic for records that cannot be decoded.
+    #[serde(default = "default_dead_letter_topic")]
+    pub dead_letter_topic: String,
+    /// Further properties of librdkafka (security, buffers). Those that exactly-once accounting
+    /// rests on are ours and refused here.
+    #[serde(default)]
+    pub properties: BTreeMap<String, Secret>,
+}
+
+/// Where a partition begins that driftd has never read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// With the oldest record the broker still has.
+    Earliest,
+    /// With the next record.
+    Latest,
+}
+
+/// A value, or where to find it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Secret {
+    /// The value itself; not for secrets.
+    Plain(String),
+    /// In a file or an environment variable.
+    Elsewhere(SecretRef),
+}
+
+/// Where a secret is found.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// The file's content, trailing newline removed.
+    File(PathBuf),
+    /// The environment variable's value.
+    Env(String),
+}
+
+/// The store.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawStore {
+    /// `postgres://user@host/database` or `sqlite:FILE`. A URL with a password belongs in a file
+    /// or environment variable.
+    pub url: Secret,
+}
+
+/// A model and how it is watched.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawModel {
+    /// The manifest file.
+    pub manifest: PathBuf,
+    /// The reference file, from `driftd reference fit`.
+    pub reference: PathBuf,
+    /// Where the model runs.
+    #[serde(default)]
+    pub device: Device,
+    /// Whose answers feed the head signals; by default what the reference was fitted with.
+    pub heads: Option<HeadSource>,
+    /// Which records are run through the model.
+    #[serde(default)]
+    pub infer: RawInfer,
+    /// Windows of event time.
+    #[serde(default)]
+    pub window: RawWindow,
+    /// False alarms allowed for this model: `1/30d` is one in thirty days.
+    #[serde(default = "default_budget")]
+    pub budget: String,
+    /// Quiet windows until an alert resolves.
+    #[serde(default = "default_resolve_after")]
+    #[schemars(range(min = 1))]
+    pub resolve_after: u32,
+    /// When to ask for retraining.
+    #[serde(default)]
+    pub retraining: RawRetraining,
+    /// How texts are gathered into batches.
+    #[serde(default)]
+    pub batching: RawBatching,
+    /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
+    #[serde(default = "default_margin")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub margin: f64,
+}
+
+/// Where the model runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// On CUDA where there is one, else on the CPU; log, metric and API say which.
+    #[default]
+    Auto,
+    /// On CUDA, or not at all.
+    Cuda,
+    /// On the CPU.
+    Cpu,
+}
+
+/// Which records are run through the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawInfer {
+    /// Those that lack an embedding, or answers where our inference feeds the heads.
+    #[default]
+    Missing,
+    /// All that carry a text.
+    Always,
+    /// None; texts are not even tokenized.
+    Never,
+    /// This share of those that carry a text, chosen by record id.
+    Sample(f64),
+}
+
+/// Windows of event time.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawWindow {
+    /// Length, such as `5m`.
+    pub length: String,
+    /// How long a window waits for stragglers after its end.
+    pub grace: String,
+    /// How late a record may be and still revise its window; later ones are counted as late.
+    pub late_limit: String,
+    /// Units (records, or tokens of a token head) a test needs; fewer are carried to the next
+    /// window.
+    #[schemars(range(min = 1))]
+    pub min_records: i64,
+}
+
+impl Default for RawWindow {
+    fn default() -> RawWindow {
+        RawWindow { length: "5m".into(), grace: "30s".into(), late_limit: "1h".into(), min_records: 50 }
+    }
+}
+
+/// When to ask for retraining.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRetraining {
+    /// Who decides.
+    pub mode: Mode,
+    /// Event time between two requests for one model.
+    pub cooldown: String,
+}
+
+impl Default for RawRetraining {
+    fn default() -> RawRetraining {
+        RawRetraining { mode: Mode::Propose, cooldown: "24h".into() }
+    }
+}
+
+/// How texts are gathered into batches.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawBatching {
+    /// Texts in a batch at most.
+    #[schemars(range(min = 1, max = 4096))]
+    pub max_batch: usize,
+    /// How long a batch waits for more texts, such as `10ms`.
+    pub max_wait: String,
+    /// Threads of ONNX Runtime on the CPU.
+    #[schemars(range(min = 1, max = 256))]
+    pub threads: usize,
+}
+
+impl Default for RawBatching {
+    fn default() -> RawBatching {
+        RawBatching { max_batch: 32, max_wait: "10ms".into(), threads: 1 }
+    }
+}
+
+/// Limits of the collect loop.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCollect {
+    /// A flush at least this often.
+    pub flush_every: String,
+    /// A flush after this many records.
+    #[schemars(range(min = 1))]
+    pub flush_records: u64,
+    /// Larger records are refused.
+    #[schemars(range(min = 1024))]
+    pub max_record_bytes: usize,
+    /// How far in the future of this machine's clock a record may lie.
+    pub max_future: String,
+    /// A partition without records for so long does not hold windows open.
+    pub idle_after: String,
+}
+
+impl Default for RawCollect {
+    fn default() -> RawCollect {
+        RawCollect {
+            flush_every: "2s".into(),
+            flush_records: 50_000,
+            max_record_bytes: 1 << 20,
+            max_future: "1h".into(),
+            idle_after: "1m".into(),
+        }
+    }
+}
+
+/// A receiver of events, in the form of Standard Webhooks.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawEndpoint {
+    /// Its name in logs, metrics and the store.
+    pub name: String,
+    /// Where to send.
+    pub url: Secret,
+    /// Signing secret `whsec_…`; without one, messages are not signed.
+    pub secret: Option<SecretRef>,
+    /// What it wants; by default everything.
+    #[serde(default = "default_events")]
+    pub events: Vec<EventKind>,
+    /// The whole exchange may take this long.
+    #[serde(default = "default_timeout")]
+    pub timeout: String,
+    /// Undelivered events are given up after this age.
+    #[serde(default = "default_max_age")]
+    pub max_age: String,
+}
+
+/// Kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Alerts that fire, grow or resolve.
+    Alerts,
+    /// Retraining requests.
+    Retraining,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawListen {
+    /// `address:port`.
+    pub listen: String,
+}
+
+impl RawListen {
+    fn api() -> RawListen {
+        RawListen { listen: "127.0.0.1:8080".into() }
+    }
+
+    fn ops() -> RawListen {
+        RawListen { listen: "127.0.0.1:9090".into() }
+    }
+}
+
+fn default_group() -> String {
+    "driftd".into()
+}
+
+fn default_dead_letter_topic() -> String {
+    "driftd.dead-letter".into()
+}
+
+fn default_budget() -> String {
+    "1/30d".into()
+}
+
+fn default_resolve_after() -> u32 {
+    12
+}
+
+fn default_margin() -> f64 {
+    0.05
+}
+
+fn default_events() -> Vec<EventKind> {
+    vec![EventKind::Alerts, EventKind::Retraining]
+}
+
+fn default_timeout() -> String {
+    "15s".into()
+}
+
+fn default_max_age() -> String {
+    "72h".into()
+}

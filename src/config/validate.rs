@@ -1,0 +1,382 @@
+//! From what the file says to what is valid. Every problem is gathered; nothing stops at the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::raw::{RawConfig, RawEndpoint, RawInfer, RawKafka, RawModel, Secret, SecretRef};
+use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, StoreUrl};
+use crate::document::{Document, Problem, Problems};
+use crate::drift::course::Watch;
+use crate::drift::detector::Sensitivity;
+use crate::drift::retraining::Policy;
+use crate::drift::time::Span;
+
+/// librdkafka properties that exactly-once accounting rests on.
+const OWNED_PROPERTIES: [&str; 8] = [
+    "bootstrap.servers",
+    "group.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "isolation.level",
+    "enable.partition.eof",
+    "partition.assignment.strategy",
+];
+
+/// Fewer than a hundred windows to one false alarm is not a budget but noise.
+const LEAST_THRESHOLD: f64 = 10.0;
+
+/// False alarms allowed: so many in so long, or one in so many windows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// `1/30d`: alarms per span of event time.
+    PerTime(f64, Span),
+    /// One false alarm in this many windows.
+    Windows(f64),
+}
+
+impl Budget {
+    /// Parses `1/30d`.
+    pub fn parse(text: &str) -> Option<Budget> {
+        let (alarms, span) = text.split_once('/')?;
+        let alarms: f64 = alarms.trim().parse().ok()?;
+        let span = Span::parse(span)?;
+        (alarms > 0.0 && alarms.is_finite() && span.micros() > 0).then_some(Budget::PerTime(alarms, span))
+    }
+
+    /// Windows to one false alarm: the threshold A.
+    pub fn threshold(self, window: Span) -> f64 {
+        match self {
+            Budget::PerTime(alarms, span) => span.micros() as f64 / window.micros().max(1) as f64 / alarms,
+            Budget::Windows(windows) => windows,
+        }
+    }
+}
+
+/// How a model is watched, from the numbers a person chose.
+///
+/// # Errors
+/// A sentence, if the budget leaves too few windows to a false alarm.
+pub fn watch(threshold: f64, sensitivity: Sensitivity, resolve_after: u32, retraining: Policy) -> Result<Watch, String> {
+    if threshold < LEAST_THRESHOLD || !threshold.is_finite() {
+        return Err(format!(
+            "the budget allows one false alarm in {threshold:.1} windows; at least {LEAST_THRESHOLD} are needed: \
+             take a smaller budget or shorter windows"
+        ));
+    }
+    Ok(Watch { threshold, sensitivity, resolve_after, retraining })
+}
+
+/// Checks a document's content; `env` looks up environment variables.
+pub(super) fn validate(
+    document: &Document<RawConfig>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Problems> {
+    let mut checker = Checker { document, env, problems: Vec::new() };
+    let raw = &document.content;
+    let kafka = raw.kafka.as_ref().and_then(|kafka| checker.kafka(kafka));
+    let store = checker.secret("/store/url", &raw.store.url).and_then(|url| checker.store_url(url));
+    if raw.models.is_empty() {
+        checker.fail("/models", "no model to watch: name at least one manifest");
+    }
+    let models: Vec<Option<Model>> = raw.models.iter().enumerate().map(|(i, m)| checker.model(i, m)).collect();
+    let collect = checker.collect();
+    let endpoints: Vec<Option<Endpoint>> =
+        raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
+    let api = checker.listen("/api/listen", &raw.api.listen);
+    let ops = checker.listen("/ops/listen", &raw.ops.listen);
+    if raw.api.listen == raw.ops.listen && api.is_some_and(|a| a.port() != 0) {
+        checker.fail("/ops/listen", "the same address as api.listen: probes and metrics need their own");
+    }
+    let config = (|| {
+        Some(Config {
+            log: raw.log,
+            kafka,
+            store: store?,
+            onnxruntime: raw.onnxruntime.as_ref().map(|p| document.directory().join(p)),
+            models: models.into_iter().collect::<Option<_>>()?,
+            collect: collect?,
+            endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+            api: api?,
+            ops: ops?,
+        })
+    })();
+    match config {
+        Some(config) if checker.problems.is_empty() => Ok(config),
+        _ => {
+            checker.problems.sort_by_key(|p| p.line);
+            Err(Problems { file: document.file.clone(), problems: checker.problems })
+        }
+    }
+}
+
+struct Checker<'a> {
+    document: &'a Document<RawConfig>,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn fail(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(path, message));
+    }
+
+    fn kafka(&mut self, raw: &RawKafka) -> Option<Kafka> {
+        let distinct: BTreeSet<&String> = raw.topics.iter().collect();
+        if raw.topics.is_empty() {
+            self.fail("/kafka/topics", "no topic to read");
+        } else if distinct.len() < raw.topics.len() {
+            self.fail("/kafka/topics", "a topic is named twice");
+        }
+        if raw.topics.contains(&raw.dead_letter_topic) {
+            self.fail("/kafka/dead_letter_topic", "also an input: refused records would be read again for ever");
+        }
+        let mut properties = BTreeMap::new();
+        for (name, value) in &raw.properties {
+            let path = format!("/kafka/properties/{name}");
+            if OWNED_PROPERTIES.contains(&name.as_str()) {
+                self.fail(&path, format!("`{name}` is set by driftd: exactly-once accounting rests on it"));
+            } else if let Some(value) = self.secret(&path, value) {
+                properties.insert(name.clone(), value);
+            }
+        }
+        Some(Kafka {
+            brokers: raw.brokers.clone(),
+            group: raw.group.clone(),
+            topics: raw.topics.clone(),
+            start: raw.start,
+            dead_letter_topic: raw.dead_letter_topic.clone(),
+            properties,
+        })
+    }
+
+    fn store_url(&mut self, url: String) -> Option<StoreUrl> {
+        if ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Some(StoreUrl(SecretString::from(url)));
+        }
+        self.fail("/store/url", "the URL must begin with `postgres://` or `sqlite:`");
+        None
+    }
+
+    fn model(&mut self, i: usize, raw: &RawModel) -> Option<Model> {
+        let at = |key: &str| format!("/models/{i}/{key}");
+        let window = self.positive(&at("window/length"), &raw.window.length);
+        let grace = self.span(&at("window/grace"), &raw.window.grace);
+        let late_limit = self.span(&at("window/late_limit"), &raw.window.late_limit);
+        let cooldown = self.span(&at("retraining/cooldown"), &raw.retraining.cooldown);
+        let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
+        let budget = Budget::parse(&raw.budget);
+        if budget.is_none() {
+            self.fail(&at("budget"), format!("found `{}`, expected alarms per time, such as `1/30d`", raw.budget));
+        }
+        let infer = match raw.infer {
+            RawInfer::Missing => Infer::Missing,
+            RawInfer::Always => Infer::Always,
+            RawInfer::Never => Infer::Never,
+            RawInfer::Sample(rate) => {
+                if !(0.0..=1.0).contains(&rate) {
+                    self.fail(&at("infer/sample"), format!("found `{rate}`, expected a share between 0 and 1"));
+                }
+                Infer::Sample(rate)
+            }
+        };
+        let (window, cooldown) = (window?, cooldown?);
+        let sensitivity = Sensitivity { min_records: raw.window.min_records, margin: raw.margin };
+        let retraining = Policy { mode: raw.retraining.mode, cooldown };
+        let watch = watch(budget?.threshold(window), sensitivity, raw.resolve_after, retraining);
+        if let Err(message) = &watch {
+            self.fail(&at("budget"), message.clone());
+        }
+        Some(Model {
+            manifest: self.document.directory().join(&raw.manifest),
+            reference: self.document.directory().join(&raw.reference),
+            device: raw.device,
+            heads: raw.heads,
+            infer,
+            window,
+            grace: grace?,
+            late_limit: late_limit?,
+            watch: watch.ok()?,
+            budget: raw.budget.clone(),
+            batching: Batching {
+                max_batch: raw.batching.max_batch,
+                max_wait: max_wait?.to_std(),
+                threads: raw.batching.threads,
+            },
+        })
+    }
+
+    fn collect(&mut self) -> Option<Collect> {
+        let raw = self.document.content.collect.clone();
+        let flush_every = self.positive("/collect/flush_every", &raw.flush_every);
+        let max_future = self.span("/collect/max_future", &raw.max_future);
+        let idle_after = self.positive("/collect/idle_after", &raw.idle_after);
+        let (flush_every, idle_after) = (flush_every?, idle_after?);
+        if idle_after <= flush_every {
+            self.fail("/collect/idle_after", "must be longer than collect.flush_every, or every partition looks idle");
+        }
+        Some(Collect {
+            flush_every: flush_every.to_std(),
+            flush_records: raw.flush_records,
+            max_record_bytes: raw.max_record_bytes,
+            max_future: max_future?,
+            idle_after,
+        })
+    }
+
+    fn endpoint(&mut self, i: usize, raw: &RawEndpoint) -> Option<Endpoint> {
+        let at = |key: &str| format!("/endpoints/{i}/{key}");
+        let earlier = &self.document.content.endpoints[..i];
+        if earlier.iter().any(|e| e.name == raw.name) {
+            self.fail(&at("name"), format!("`{}` is named twice", raw.name));
+        }
+        let url = self.secret(&at("url"), &raw.url);
+        if url.as_ref().is_some_and(|u| !u.starts_with("http://") && !u.starts_with("https://")) {
+            self.fail(&at("url"), "must begin with `https://` or `http://`");
+        }
+        let secret = raw.secret.clone().map(|s| self.secret(&at("secret"), &Secret::Elsewhere(s)));
+        if let Some(Some(secret)) = &secret
+            && let Err(error) = crate::signature::key(secret)
+        {
+            self.fail(&at("secret"), error.to_string());
+        }
+        let timeout = self.positive(&at("timeout"), &raw.timeout);
+        let max_age = self.positive(&at("max_age"), &raw.max_age);
+        let secret = match secret {
+            Some(found) => Some(SecretString::from(found?)),
+            None => None,
+        };
+        Some(Endpoint {
+            name: raw.name.clone(),
+            url: SecretString::from(url?),
+            secret,
+            events: raw.events.clone(),
+            timeout: timeout.map(Span::to_std).filter(|t| *t <= Duration::from_secs(60)).or_else(|| {
+                self.fail(&at("timeout"), "must be between 1ms and 60s");
+                None
+            })?,
+            max_age: max_age?,
+        })
+    }
+
+    fn secret(&mut self, path: &str, secret: &Secret) -> Option<String> {
+        match secret {
+            Secret::Plain(value) => Some(value.clone()),
+            Secret::Elsewhere(SecretRef::Env(name)) => {
+                let value = (self.env)(name);
+                if value.is_none() {
+                    self.fail(path, format!("the environment variable `{name}` is not set"));
+                }
+                value
+            }
+            Secret::Elsewhere(SecretRef::File(file)) => {
+                let file: PathBuf = self.document.directory().join(file);
+                match std::fs::read_to_string(&file) {
+                    Ok(value) => Some(value.trim_end_matches(['\n', '\r']).to_owned()),
+                    Err(error) => {
+                        self.fail(path, format!("`{}` cannot be read: {error}", file.display()));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn span(&mut self, path: &str, text: &str) -> Option<Span> {
+        let span = Span::parse(text);
+        if span.is_none() {
+            self.fail(path, format!("found `{text}`, expected a number with a unit, such as `30s`, `5m`, `1h` or `30d`"));
+        }
+        span
+    }
+
+    fn positive(&mut self, path: &str, text: &str) -> Option<Span> {
+        let span = self.span(path, text)?;
+        if span.micros() == 0 {
+            self.fail(path, "must be longer than zero");
+            return None;
+        }
+        Some(span)
+    }
+
+    fn listen(&mut self, path: &str, text: &str) -> Option<SocketAddr> {
+        let address = text.parse();
+        if address.is_err() {
+            self.fail(path, format!("found `{text}`, expected an address and port, such as `127.0.0.1:8080`"));
+        }
+        address.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::parse;
+    use std::path::Path;
+
+    const GOOD: &str = "
+kafka: {brokers: 'localhost:9092', topics: [predictions], start: earliest}
+store: {url: 'sqlite:driftd.db'}
+models:
+  - {manifest: m.yaml, reference: ref.bin}
+";
+
+    fn check(text: &str) -> Result<Config, Problems> {
+        let env = |name: &str| (name == "WEBHOOK").then(|| "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
+        parse(Path::new("/etc/driftd/driftd.yaml"), text).and_then(|document| validate(&document, &env))
+    }
+
+    #[test]
+    fn defaults_fill_a_short_file() {
+        let config = check(GOOD).expect("valid");
+        assert_eq!(config.models[0].watch.threshold, 8_640.0, "one false alarm in 30 days of 5 minutes");
+        assert_eq!(config.models[0].manifest, Path::new("/etc/driftd/m.yaml"));
+        assert_eq!(config.kafka.expect("has kafka").group, "driftd");
+    }
+
+    #[test]
+    fn relations_are_checked_and_all_told() {
+        let text = "
+kafka: {brokers: b, topics: [a, a, d], start: latest, dead_letter_topic: d, properties: {enable.auto.commit: 'true'}}
+store: {url: 'mysql://x'}
+models:
+  - {manifest: m, reference: r, budget: 1/2w, window: {length: 1d, grace: soon}}
+  - {manifest: m, reference: r, budget: often}
+collect: {flush_every: 1m, idle_after: 1m}
+endpoints:
+  - {name: x, url: 'ftp://x', secret: {env: NOT_SET}}
+  - {name: x, url: 'http://x', secret: {env: WEBHOOK}, timeout: 2m}
+api: {listen: everywhere}
+";
+        let problems = check(text).expect_err("has problems").problems;
+        let paths: BTreeSet<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+        for path in [
+            "/kafka/topics",
+            "/kafka/dead_letter_topic",
+            "/kafka/properties/enable.auto.commit",
+            "/store/url",
+            "/models/0/window/grace",
+            "/models/1/budget",
+            "/collect/idle_after",
+            "/endpoints/0/url",
+            "/endpoints/0/secret",
+            "/endpoints/1/name",
+            "/endpoints/1/timeout",
+            "/api/listen",
+        ] {
+            assert!(paths.contains(path), "no problem at {path} in {paths:?}");
+        }
+        assert!(problems.iter().all(|p| p.line > 0), "every problem has its line");
+    }
+
+    #[test]
+    fn a_budget_of_noise_is_refused() {
+        let text = GOOD.replace("reference: ref.bin", "reference: ref.bin, budget: 1/10m");
+        let problems = check(&text).expect_err("one alarm in two windows").problems;
+        assert!(problems[0].message.contains("at least 10"), "{}", problems[0].message);
+    }
+}

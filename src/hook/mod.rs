@@ -1,0 +1,31 @@
+//! The hook door: signed messages to the outside.
+//!
+//! Contract: an attempt ends within its deadline with an [`Attempt`]; whether to try again is said
+//! by the receiver's answer and decided by the deliver loop. The message id stays the same over
+//! all attempts, so that a receiver can tell a repetition.
+
+/// Messages by HTTP POST.
+pub mod webhook;
+
+use std::time::Duration;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The receiver has it.
+    Delivered {
+        /// HTTP status.
+        status: u16,
+    },
+    /// Not now; perhaps later.
+    Retry {
+        /// HTTP status, if there was an answer.
+        status: Option<u16>,
+        /// How long the receiver asked to be left alone.
+        after: Option<Duration>,
+        /// Bounded reason.
+        reason: &'static str,
+    },
+    /// The receiver is gone for good (410).
+    Gone,
+}

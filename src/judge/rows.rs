@@ -1,0 +1,367 @@
+//! Judgements to rows, and transitions and requests to messages. Ids are made from what they name,
+//! so that doing a step again writes the same rows.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Judge;
+use crate::drift::alert::{AlertState, Transition};
+use crate::drift::course::Judged as Outcome;
+use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
+use crate::drift::reference::Reference;
+use crate::drift::retraining::{Request, RequestState};
+use crate::drift::signal::Effect;
+use crate::drift::summary::Summary;
+use crate::drift::time::Timestamp;
+use crate::drift::window::Slot;
+use crate::metrics;
+use crate::store::{AlertRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
+
+/// An endpoint as the judge sees it: who gets which events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// Its name.
+    pub endpoint: String,
+    /// Whether it wants alerts.
+    pub alerts: bool,
+    /// Whether it wants retraining requests.
+    pub retraining: bool,
+}
+
+/// Everything a newly judged window changes; course and consumed partials are the caller's part.
+pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, now: Timestamp) -> Judged {
+    let reference = judge.reference.as_ref();
+    let report = &outcome.report;
+    let alert = outcome.transition.as_ref().map(|t| alert_row(reference, report, t));
+    let transition = outcome.transition.as_ref().zip(alert.as_ref()).map(|(t, a)| transition_row(t, a));
+    let request = outcome.request.as_ref().zip(alert.as_ref()).map(|(r, a)| request_row(reference, r, a));
+    let mut deliveries = Vec::new();
+    if let (Some(alert), Some(transition)) = (&alert, &transition) {
+        deliveries.extend(alert_messages(judge, alert, transition, report));
+    }
+    if let (Some(row), Some(alert)) = (&request, &alert) {
+        deliveries.extend(request_messages(judge, row, alert, report));
+    }
+    Judged {
+        report: Some(ReportRow {
+            model: reference.spec.name.clone(),
+            reference_id: reference.id.clone(),
+            slot: report.slot,
+            start: report.start,
+            end: report.end,
+            records: i64::try_from(report.records).unwrap_or(i64::MAX),
+            revision: 0,
+            verdict: report.verdict.name().to_owned(),
+            ln_evidence: finite(report.ln_evidence),
+            ln_threshold: report.ln_threshold,
+            guarantee: json(&reference.guarantee()),
+            parts: parts_json(reference, report),
+            summary: window.summary.encode(),
+        }),
+        statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
+        alert,
+        transition,
+        request,
+        deliveries,
+        ..nothing(judge, now)
+    }
+}
+
+/// What changes when late records reach a window that was judged already.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename it")]
+pub(super) fn revised(
+    judge: &Judge,
+    slot: Slot,
+    (start, end): (Timestamp, Timestamp),
+    revision: i64,
+    earlier: Option<ReportRow>,
+    summary: &Summary,
+    statistics: &[Statistic],
+    now: Timestamp,
+) -> Judged {
+    let reference = judge.reference.as_ref();
+    let fresh = || ReportRow {
+        model: reference.spec.name.clone(),
+        reference_id: reference.id.clone(),
+        slot,
+        start,
+        end,
+        records: 0,
+        revision,
+        verdict: Verdict::InsufficientData.name().to_owned(),
+        ln_evidence: None,
+        ln_threshold: judge.watch.threshold.ln(),
+        guarantee: json(&reference.guarantee()),
+        parts: "[]".to_owned(),
+        summary: Vec::new(),
+    };
+    let report = ReportRow {
+        records: i64::try_from(summary.records).unwrap_or(i64::MAX),
+        revision,
+        summary: summary.encode(),
+        ..earlier.unwrap_or_else(fresh)
+    };
+    Judged {
+        report: Some(report),
+        statistics: statistics.iter().map(|s| statistic_row(reference, s)).collect(),
+        ..nothing(judge, now)
+    }
+}
+
+/// Metrics of a committed judgement.
+pub(super) fn observe(judged: &Judged) {
+    if let Some(report) = &judged.report
+        && report.revision == 0
+    {
+        let verdict = [Verdict::Ok, Verdict::Warning, Verdict::Drift, Verdict::InsufficientData];
+        let name = verdict.into_iter().map(Verdict::name).find(|n| *n == report.verdict).unwrap_or("ok");
+        let ln_ratio = report.ln_evidence.map_or(f64::NEG_INFINITY, |e| e - report.ln_threshold);
+        metrics::judged(&report.model, name, report.end.micros() as f64 / 1e6, ln_ratio);
+    }
+    if let (Some(alert), Some(transition)) = (&judged.alert, &judged.transition) {
+        let states = [AlertState::Inactive, AlertState::Pending, AlertState::Firing, AlertState::Resolved];
+        let to = states.into_iter().map(AlertState::name).find(|n| *n == transition.to).unwrap_or("inactive");
+        metrics::transition(&alert.model, to);
+        tracing::info!(
+            model = alert.model, alert = alert.alert_id, from = transition.from, to = transition.to,
+            cause = alert.summary, reason = transition.reason, "alert"
+        );
+    }
+}
+
+/// JSON of a value that always has one.
+pub(super) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data without maps always serializes")
+}
+
+fn nothing(judge: &Judge, now: Timestamp) -> Judged {
+    Judged {
+        model: judge.model.name.clone(),
+        expected_version: 0,
+        reference_id: judge.reference.id.clone(),
+        next_slot: None,
+        course: Vec::new(),
+        consumed: Vec::new(),
+        report: None,
+        statistics: Vec::new(),
+        alert: None,
+        transition: None,
+        request: None,
+        deliveries: Vec::new(),
+        now,
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// A stable id: a prefix and sixteen hexadecimal digits of a digest of what it names.
+fn stable_id(prefix: &str, parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    digest.finalize()[..8].iter().fold(format!("{prefix}_"), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
+}
+
+fn parts_json(reference: &Reference, report: &Report) -> String {
+    let parts: Vec<_> = report
+        .parts
+        .iter()
+        .map(|(part, ln)| {
+            let task = part.task.map(|t| &reference.spec.tasks[t].name);
+            json!({"scope": part.scope, "task": task, "ln_evidence": finite(*ln)})
+        })
+        .collect();
+    json(&parts)
+}
+
+fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
+    let tested = statistic.tested.as_ref();
+    let effect = match statistic.effect {
+        Some(Effect::Counts { psi, jensen_shannon, hellinger }) => {
+            json!({"psi": psi, "jensen_shannon": jensen_shannon, "hellinger": hellinger})
+        }
+        Some(Effect::Mahalanobis(distance)) => json!({"mahalanobis": distance}),
+        None => json!({}),
+    };
+    StatisticRow {
+        scope: statistic.key.scope.name().to_owned(),
+        task: reference.task_name(&statistic.key).unwrap_or_default().to_owned(),
+        signal: statistic.key.signal.clone(),
+        n: statistic.n,
+        statistic: tested.map(|(t, _)| t.statistic),
+        degrees_of_freedom: tested.map(|(t, _)| t.degrees_of_freedom),
+        ln_p: tested.map(|(t, _)| t.ln_p),
+        ln_e: tested.and_then(|(_, ln_e)| finite(*ln_e)),
+        ln_evidence: finite(statistic.ln_evidence),
+        effect: effect.to_string(),
+        movers: json(&statistic.movers),
+    }
+}
+
+fn names(reference: &Reference, tasks: &[usize]) -> Vec<String> {
+    tasks.iter().map(|t| reference.spec.tasks[*t].name.clone()).collect()
+}
+
+fn alert_row(reference: &Reference, report: &Report, transition: &Transition) -> AlertRow {
+    let alert = &transition.alert;
+    let cause = &alert.cause;
+    let model = &reference.spec.name;
+    let opened_window = match reference.window.bounds(alert.opened_slot) {
+        _ if alert.opened_slot == report.slot => report.start,
+        _ => alert.opened_at.minus(report.end.since(report.start)),
+    };
+    let summary = match transition.to {
+        AlertState::Pending | AlertState::Inactive => "evidence is rising; no cause yet".to_owned(),
+        AlertState::Firing | AlertState::Resolved => cause.summary(reference),
+    };
+    AlertRow {
+        alert_id: stable_id("al", &[model, &reference.id, &alert.opened_slot.to_string()]),
+        model: model.clone(),
+        reference_id: reference.id.clone(),
+        state: transition.to.name().to_owned(),
+        cause: cause.kind.name().to_owned(),
+        cause_task: cause.task.map(|t| reference.spec.tasks[t].name.clone()),
+        tasks_affected: json(&names(reference, &cause.tasks_affected)),
+        summary,
+        opened: alert.opened_at,
+        opened_window,
+        resolved: matches!(transition.to, AlertState::Resolved | AlertState::Inactive).then_some(transition.at),
+        ln_evidence: finite(alert.ln_evidence),
+        ln_threshold: report.ln_threshold,
+        guarantee: json(&reference.guarantee()),
+    }
+}
+
+fn transition_row(transition: &Transition, alert: &AlertRow) -> TransitionRow {
+    let to = transition.to.name();
+    TransitionRow {
+        transition_id: stable_id("tr", &[&alert.alert_id, &transition.slot.to_string(), to]),
+        alert_id: alert.alert_id.clone(),
+        at: transition.at,
+        from: transition.from.name().to_owned(),
+        to: to.to_owned(),
+        reason: transition.reason.to_string(),
+    }
+}
+
+fn request_row(reference: &Reference, request: &Request, alert: &AlertRow) -> RequestRow {
+    RequestRow {
+        request_id: stable_id("rt", &[&alert.alert_id]),
+        model: alert.model.clone(),
+        alert_id: alert.alert_id.clone(),
+        state: request.state.name().to_owned(),
+        tasks: json(&names(reference, &request.tasks)),
+        protected_tasks: json(&names(reference, &request.protected)),
+        reason: alert.summary.clone(),
+        created: request.at,
+    }
+}
+
+/// Evidence for people and pipelines: the strongest signals, at most this many.
+const EVIDENCE_SHOWN: usize = 5;
+
+fn evidence(reference: &Reference, report: &Report) -> Vec<serde_json::Value> {
+    let mut strongest: Vec<&Statistic> = report.statistics.iter().filter(|s| s.tested.is_some()).collect();
+    strongest.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+    let entry = |s: &&Statistic| {
+        let tested = s.tested.as_ref();
+        json!({
+            "scope": s.key.scope, "task": reference.task_name(&s.key), "signal": s.key.signal, "n": s.n,
+            "statistic": tested.map(|(t, _)| t.statistic), "p_value": tested.map(|(t, _)| t.ln_p.exp()),
+            "ln_evidence": finite(s.ln_evidence), "movers": s.movers, "reference_id": reference.id,
+        })
+    };
+    strongest.iter().take(EVIDENCE_SHOWN).map(entry).collect()
+}
+
+/// Messages of a transition: alerts that fire, grow or resolve. Pending ones wake nobody.
+fn alert_messages(judge: &Judge, alert: &AlertRow, transition: &TransitionRow, report: &Report) -> Vec<NewDelivery> {
+    let firing = AlertState::Firing.name();
+    let event = match (transition.from.as_str(), transition.to.as_str()) {
+        (from, to) if from == firing && to == firing => "drift.alarm.updated",
+        (_, to) if to == firing => "drift.alarm.firing",
+        (_, to) if to == AlertState::Resolved.name() => "drift.alarm.resolved",
+        _ => return Vec::new(),
+    };
+    let data = json!({
+        "alarm_id": alert.alert_id,
+        "transition_id": transition.transition_id,
+        "model": {"name": alert.model, "version": judge.reference.spec.version},
+        "state": transition.to,
+        "summary": alert.summary,
+        "cause": {"kind": alert.cause, "task": alert.cause_task, "tasks_affected": parsed(&alert.tasks_affected)},
+        "opened_at": alert.opened,
+        "window": {"start": report.start, "end": report.end, "records": report.records},
+        "evidence_ratio": alert.ln_evidence.map(|e| (e - alert.ln_threshold).min(300.0).exp()),
+        "budget": judge.model.budget,
+        "guarantee": parsed(&alert.guarantee),
+        "evidence": evidence(&judge.reference, report),
+        "reason": transition.reason,
+    });
+    let wants = |r: &&Receiver| r.alerts;
+    messages(judge, event, &transition.transition_id, transition.at, &data, wants)
+}
+
+/// Messages of a retraining request; one that waits for a person goes nowhere yet.
+fn request_messages(judge: &Judge, request: &RequestRow, alert: &AlertRow, report: &Report) -> Vec<NewDelivery> {
+    if request.state != RequestState::Requested.name() {
+        return Vec::new();
+    }
+    let tasks = parsed(&request.tasks);
+    let retrain: Vec<_> = tasks
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|name| json!({"name": name, "action": "retrain", "priority": 1}))
+        .collect();
+    let data = json!({
+        "request_id": request.request_id,
+        "mode": "auto",
+        "model": {"name": request.model, "version": judge.reference.spec.version},
+        "reason": {
+            "kind": "drift", "summary": request.reason, "alarms": [alert.alert_id],
+            "evidence": evidence(&judge.reference, report),
+        },
+        "scope": {"tasks": retrain, "protected_tasks": parsed(&request.protected_tasks)},
+        "data": {
+            "window": {"start": alert.opened_window, "end": report.end},
+            "reference": {"id": judge.reference.id},
+        },
+    });
+    let wants = |r: &&Receiver| r.retraining;
+    messages(judge, "retraining.requested", &request.request_id, request.created, &data, wants)
+}
+
+fn messages(
+    judge: &Judge,
+    event: &str,
+    about: &str,
+    at: Timestamp,
+    data: &serde_json::Value,
+    wants: impl Fn(&&Receiver) -> bool,
+) -> Vec<NewDelivery> {
+    let body = json!({"type": event, "timestamp": at, "data": data}).to_string();
+    let message = |receiver: &Receiver| NewDelivery {
+        delivery_id: stable_id("msg", &[about, &receiver.endpoint]),
+        endpoint: receiver.endpoint.clone(),
+        event: event.to_owned(),
+        model: judge.model.name.clone(),
+        body: body.clone(),
+    };
+    judge.receivers.iter().filter(wants).map(message).collect()
+}
+
+/// JSON that we wrote ourselves a moment ago.
+fn parsed(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or(serde_json::Value::Null)
+}

@@ -1,0 +1,156 @@
+//! Every metric driftd has, in one place. Names are `driftd_<what>_<unit>[_total]`; no label grows
+//! with traffic. Counters of losses start at zero, so that an alert rule sees them from the start.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::drift::record::RejectReason;
+
+/// Bounds for the durations of stages, in seconds.
+const SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+
+/// Installs the recorder and describes everything; the handle renders the page.
+///
+/// # Errors
+/// If a recorder is installed already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    describe();
+    gauge!("driftd_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for outcome in ["folded", "label", "other_version", "late", "repeated"] {
+        counter!("driftd_records_total", "outcome" => outcome).absolute(0);
+    }
+    for reason in RejectReason::ALL {
+        counter!("driftd_dead_letters_total", "reason" => reason.name()).absolute(0);
+    }
+    for name in [
+        "driftd_gap_records_total",
+        "driftd_unknown_tasks_total",
+        "driftd_fenced_total",
+        "driftd_kafka_errors_total",
+        "driftd_inference_failures_total",
+    ] {
+        counter!(name).absolute(0);
+    }
+    for role in ["collect", "judge", "deliver"] {
+        counter!("driftd_step_failures_total", "role" => role).absolute(0);
+    }
+    Ok(handle)
+}
+
+fn describe() {
+    describe_gauge!("driftd_build_info", "version of this driftd");
+    describe_counter!("driftd_records_total", "records taken in, by what became of them");
+    describe_counter!("driftd_dead_letters_total", "records refused and dead-lettered, by reason");
+    describe_counter!("driftd_gap_records_total", "offsets that Kafka skipped");
+    describe_counter!("driftd_unknown_tasks_total", "answers of tasks that no manifest names");
+    describe_counter!("driftd_fenced_total", "flushes refused because another replica had moved a position");
+    describe_counter!("driftd_kafka_errors_total", "errors of the Kafka client");
+    describe_counter!("driftd_kafka_rebalances_total", "rebalances, by kind");
+    describe_gauge!("driftd_source_paused", "1 while reading is paused because a later step is busy");
+    describe_counter!("driftd_inferences_total", "texts run through the tokenizer or model");
+    describe_counter!("driftd_inference_failures_total", "calls of the model that failed");
+    describe_histogram!("driftd_inference_duration_seconds", Unit::Seconds, "one gathered batch through the model");
+    describe_gauge!("driftd_inference_device_info", "where a model really runs");
+    describe_histogram!("driftd_flush_duration_seconds", Unit::Seconds, "one flush, dead letters and commit included");
+    describe_gauge!("driftd_open_windows", "windows in memory that wait for the next flush");
+    describe_counter!("driftd_windows_judged_total", "windows judged, by verdict");
+    describe_gauge!("driftd_window_last_judged_timestamp_seconds", Unit::Seconds, "end of the latest judged window");
+    describe_gauge!("driftd_model_evidence_ratio", "evidence divided by its threshold; 1 is an alarm");
+    describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
+    describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
+    describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
+    describe_gauge!("driftd_ready", "1 while this process is ready");
+}
+
+/// One record's outcome.
+pub fn record(outcome: &'static str, count: u64) {
+    counter!("driftd_records_total", "outcome" => outcome).increment(count);
+}
+
+/// One refused record.
+pub fn dead_letter(reason: RejectReason) {
+    counter!("driftd_dead_letters_total", "reason" => reason.name()).increment(1);
+}
+
+/// Offsets skipped.
+pub fn gaps(count: u64) {
+    counter!("driftd_gap_records_total").increment(count);
+}
+
+/// Answers of tasks nobody knows.
+pub fn unknown_tasks(count: u64) {
+    counter!("driftd_unknown_tasks_total").increment(count);
+}
+
+/// A flush was refused.
+pub fn fenced() {
+    counter!("driftd_fenced_total").increment(1);
+}
+
+/// The Kafka client reported an error.
+pub fn kafka_error() {
+    counter!("driftd_kafka_errors_total").increment(1);
+}
+
+/// A rebalance.
+pub fn rebalance(kind: &'static str) {
+    counter!("driftd_kafka_rebalances_total", "kind" => kind).increment(1);
+}
+
+/// Reading was paused or goes on.
+pub fn paused(paused: bool) {
+    gauge!("driftd_source_paused").set(if paused { 1.0 } else { 0.0 });
+}
+
+/// Texts went through the model.
+pub fn inference(texts: usize, took: Duration) {
+    counter!("driftd_inferences_total").increment(texts as u64);
+    histogram!("driftd_inference_duration_seconds").record(took.as_secs_f64());
+}
+
+/// A call of the model failed.
+pub fn inference_failed() {
+    counter!("driftd_inference_failures_total").increment(1);
+}
+
+/// Where a model really runs.
+pub fn inference_device(model: &str, provider: &str, device: &'static str) {
+    let (model, provider) = (model.to_owned(), provider.to_owned());
+    gauge!("driftd_inference_device_info", "model" => model, "provider" => provider, "device" => device).set(1.0);
+}
+
+/// A flush.
+pub fn flush(took: Duration, open_windows: usize) {
+    histogram!("driftd_flush_duration_seconds").record(took.as_secs_f64());
+    gauge!("driftd_open_windows").set(open_windows as f64);
+}
+
+/// A judged window.
+pub fn judged(model: &str, verdict: &'static str, end_secs: f64, ln_ratio: f64) {
+    counter!("driftd_windows_judged_total", "model" => model.to_owned(), "verdict" => verdict).increment(1);
+    gauge!("driftd_window_last_judged_timestamp_seconds", "model" => model.to_owned()).set(end_secs);
+    gauge!("driftd_model_evidence_ratio", "model" => model.to_owned()).set(ln_ratio.exp());
+}
+
+/// A change of an alert.
+pub fn transition(model: &str, to: &'static str) {
+    counter!("driftd_alert_transitions_total", "model" => model.to_owned(), "to" => to).increment(1);
+}
+
+/// An attempt to deliver.
+pub fn delivery(endpoint: &str, outcome: &'static str) {
+    counter!("driftd_deliveries_total", "endpoint" => endpoint.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A step failed and is tried again.
+pub fn step_failed(role: &'static str) {
+    counter!("driftd_step_failures_total", "role" => role).increment(1);
+}
+
+/// Whether this process is ready.
+pub fn ready(ready: bool) {
+    gauge!("driftd_ready").set(if ready { 1.0 } else { 0.0 });
+}

@@ -1,0 +1,69 @@
+//! Head outputs to answers.
+
+use super::manifest::Activation;
+use crate::drift::answer::{Answer, least_certain, mean_confidence, sigmoid, softmax, top_class};
+use crate::drift::task::{TaskKind, TaskSpec};
+
+/// Turns one text's row of a head's output into an answer.
+///
+/// `row` holds [classes] numbers, or [tokens × classes] for token heads, in which case `special`
+/// says which tokens do not count. Non-numbers give an `Invalid` confidence, never a panic.
+pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[bool]) -> Answer {
+    let probabilities = |row: &[f32]| match activation {
+        Activation::None => row.to_vec(),
+        Activation::Sigmoid => sigmoid(row, task.temperature),
+        Activation::Softmax => softmax(row, task.temperature),
+    };
+    match task.kind {
+        TaskKind::Regression => Answer::Value(row.first().copied().map_or(f64::NAN, f64::from)),
+        TaskKind::Binary | TaskKind::Multiclass => {
+            let (class, confidence) = top_class(&probabilities(row));
+            Answer::Class { class, confidence }
+        }
+        TaskKind::Multilabel => {
+            let p = probabilities(row);
+            let given = p.iter().enumerate().filter(|(_, p)| **p >= task.threshold).map(|(i, _)| i as u32);
+            Answer::Labels { labels: given.collect(), confidence: least_certain(p.iter().copied()) }
+        }
+        TaskKind::TokenLabels => {
+            let rows = row.chunks_exact(task.classes.len().max(1)).zip(special);
+            let tops: Vec<_> =
+                rows.filter(|(_, special)| !**special).map(|(row, _)| top_class(&probabilities(row))).collect();
+            Answer::Tokens {
+                labels: tops.iter().map(|(class, _)| *class).collect(),
+                confidence: mean_confidence(tops.iter().map(|(_, confidence)| *confidence)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::answer::Confidence;
+
+    fn task(kind: TaskKind, classes: usize) -> TaskSpec {
+        let classes = (0..classes).map(|c| c.to_string()).collect();
+        TaskSpec { name: "t".into(), kind, classes, threshold: 0.5, temperature: 1.0 }
+    }
+
+    #[test]
+    fn labels_pass_the_threshold_and_the_least_certain_counts() {
+        let found = answer(&task(TaskKind::Multilabel, 3), Activation::None, &[0.9, 0.2, 0.5], &[]);
+        assert_eq!(found, Answer::Labels { labels: vec![0, 2], confidence: Confidence::Known(0.5) });
+    }
+
+    #[test]
+    fn special_tokens_do_not_count() {
+        let rows = [9.0, 0.0, 0.0, 9.0, 9.0, 0.0];
+        let found = answer(&task(TaskKind::TokenLabels, 2), Activation::Softmax, &rows, &[true, false, true]);
+        let Answer::Tokens { labels, .. } = found else { panic!("tokens") };
+        assert_eq!(labels, [1]);
+    }
+
+    #[test]
+    fn non_numbers_are_invalid_and_other() {
+        let found = answer(&task(TaskKind::Multiclass, 3), Activation::Softmax, &[f32::NAN, 0.0, 1.0], &[]);
+        assert_eq!(found, Answer::Class { class: 3, confidence: Confidence::Invalid });
+    }
+}

@@ -1,0 +1,301 @@
+//! The manifest: a YAML file beside the model that says what the graph cannot.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::document::{self, Document, Problem, Problems};
+use crate::drift::task::{ModelSpec, TaskKind, TaskSpec};
+
+/// A model's manifest as it is written.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawManifest {
+    /// Format of this file; 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub manifest: u32,
+    /// Name and version under which records speak of the model.
+    pub model: RawIdentity,
+    /// The graph.
+    pub onnx: RawOnnx,
+    /// The tokenizer.
+    pub tokenizer: RawTokenizer,
+    /// Names of the graph's inputs.
+    #[serde(default)]
+    pub inputs: RawInputs,
+    /// The encoder's output, if the graph has one.
+    pub embedding: Option<RawEmbedding>,
+    /// The heads.
+    pub tasks: Vec<RawTask>,
+}
+
+/// Name and version of the model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawIdentity {
+    /// Name.
+    pub name: String,
+    /// Version; quote it if it looks like a number.
+    pub version: String,
+}
+
+/// The graph.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawOnnx {
+    /// The ONNX file, relative to the manifest.
+    pub file: PathBuf,
+    /// SHA-256 of the file in hexadecimal; checked if given.
+    pub sha256: Option<String>,
+}
+
+/// The tokenizer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTokenizer {
+    /// The `tokenizer.json` of a fast tokenizer, relative to the manifest.
+    pub file: PathBuf,
+    /// Longest sequence the model takes, special tokens included.
+    #[schemars(range(min = 2, max = 65536))]
+    pub max_tokens: usize,
+    /// Id that fills short sequences.
+    #[serde(default)]
+    pub pad_id: u32,
+    /// The unknown token, if the tokenizer has one.
+    pub unknown_token: Option<String>,
+}
+
+/// Names of the graph's inputs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawInputs {
+    /// Token ids, int64 [batch, sequence].
+    pub input_ids: String,
+    /// 1 for tokens, 0 for padding, int64 [batch, sequence].
+    pub attention_mask: Option<String>,
+    /// Segment ids, int64 [batch, sequence].
+    pub token_type_ids: Option<String>,
+}
+
+impl Default for RawInputs {
+    fn default() -> RawInputs {
+        RawInputs {
+            input_ids: "input_ids".into(),
+            attention_mask: Some("attention_mask".into()),
+            token_type_ids: None,
+        }
+    }
+}
+
+/// The encoder's output.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawEmbedding {
+    /// Output name, float [batch, dimension].
+    pub output: String,
+    /// Its dimension.
+    #[schemars(range(min = 1, max = 65536))]
+    pub dimension: usize,
+}
+
+/// One head.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTask {
+    /// Name under which records speak of the task.
+    pub name: String,
+    /// What it answers.
+    pub kind: TaskKind,
+    /// Name of the graph's output; by default the task's name.
+    pub output: Option<String>,
+    /// What turns the output into probabilities; by default what the kind implies for logits.
+    pub activation: Option<Activation>,
+    /// Logits are divided by this first.
+    #[serde(default = "one")]
+    pub temperature: f32,
+    /// Probability at which a multi-label head gives a label.
+    #[serde(default = "half")]
+    pub threshold: f32,
+    /// Class names in the order of the output.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Values a regression head can give; for display.
+    pub range: Option<[f64; 2]>,
+}
+
+/// What turns a head's output into probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Logits of classes that exclude each other.
+    Softmax,
+    /// Logits of labels that do not.
+    Sigmoid,
+    /// The output already holds probabilities, or a value.
+    None,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+fn half() -> f32 {
+    0.5
+}
+
+/// A valid manifest.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// The model as the domain sees it.
+    pub spec: ModelSpec,
+    /// The ONNX file.
+    pub onnx: PathBuf,
+    /// Its digest in lower-case hexadecimal, if pinned.
+    pub sha256: Option<String>,
+    /// The tokenizer.
+    pub tokenizer: RawTokenizer,
+    /// Names of the graph's inputs.
+    pub inputs: RawInputs,
+    /// Name of the encoder's output.
+    pub embedding: Option<RawEmbedding>,
+    /// How each head's output is read, by task index.
+    pub heads: Vec<HeadSpec>,
+}
+
+/// How a head's output is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadSpec {
+    /// Name of the graph's output.
+    pub output: String,
+    /// What turns it into probabilities.
+    pub activation: Activation,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest; files it names are relative to it.
+    ///
+    /// # Errors
+    /// [`Problems`], all of them at once.
+    pub fn load(file: &Path) -> Result<Manifest, Problems> {
+        let document = document::read::<RawManifest>(file)?;
+        let problems = check(&document);
+        if !problems.is_empty() {
+            return Err(Problems { file: file.to_owned(), problems });
+        }
+        let directory = document.directory().to_owned();
+        let raw = document.content;
+        let mut tokenizer = raw.tokenizer;
+        tokenizer.file = directory.join(tokenizer.file);
+        let heads = raw.tasks.iter().map(|task| HeadSpec {
+            output: task.output.clone().unwrap_or_else(|| task.name.clone()),
+            activation: task.activation.unwrap_or_else(|| implied(task.kind)),
+        });
+        Ok(Manifest {
+            file: file.to_owned(),
+            heads: heads.collect(),
+            spec: ModelSpec {
+                name: raw.model.name,
+                version: raw.model.version,
+                embedding_dimension: raw.embedding.as_ref().map(|e| e.dimension),
+                tasks: raw
+                    .tasks
+                    .into_iter()
+                    .map(|t| TaskSpec {
+                        name: t.name,
+                        kind: t.kind,
+                        classes: t.classes,
+                        threshold: t.threshold,
+                        temperature: t.temperature,
+                    })
+                    .collect(),
+            },
+            onnx: directory.join(raw.onnx.file),
+            sha256: raw.onnx.sha256.map(|s| s.to_lowercase()),
+            tokenizer,
+            inputs: raw.inputs,
+            embedding: raw.embedding,
+        })
+    }
+}
+
+fn implied(kind: TaskKind) -> Activation {
+    match kind {
+        TaskKind::Binary | TaskKind::Multiclass | TaskKind::TokenLabels => Activation::Softmax,
+        TaskKind::Multilabel => Activation::Sigmoid,
+        TaskKind::Regression => Activation::None,
+    }
+}
+
+fn check(document: &Document<RawManifest>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut fail = |path: String, message: String| problems.push(document.problem(&path, message));
+    let raw = &document.content;
+    if raw.tasks.is_empty() {
+        fail("/tasks".into(), "no task: a multi-task model has at least one head".into());
+    }
+    let mut names = BTreeSet::new();
+    for (i, task) in raw.tasks.iter().enumerate() {
+        let at = |key: &str| format!("/tasks/{i}/{key}");
+        if !names.insert(&task.name) {
+            fail(at("name"), format!("task `{}` is named twice", task.name));
+        }
+        let classes: BTreeSet<&String> = task.classes.iter().collect();
+        if classes.len() < task.classes.len() {
+            fail(at("classes"), "a class is named twice".into());
+        }
+        let (least, most) = match task.kind {
+            TaskKind::Binary => (2, 2),
+            TaskKind::Multiclass | TaskKind::TokenLabels => (2, usize::MAX),
+            TaskKind::Multilabel => (1, usize::MAX),
+            TaskKind::Regression => (0, 0),
+        };
+        if task.classes.len() < least || task.classes.len() > most {
+            let expected = match (least, most) {
+                (0, 0) => "none".to_owned(),
+                (2, 2) => "exactly 2".to_owned(),
+                (least, _) => format!("at least {least}"),
+            };
+            fail(at("classes"), format!("a {} task has {expected}, found {}", task.kind, task.classes.len()));
+        }
+        if !(task.temperature.is_finite() && task.temperature > 0.0) {
+            fail(at("temperature"), format!("found {}, expected a number above 0", task.temperature));
+        }
+        if !(0.0..=1.0).contains(&task.threshold) {
+            fail(at("threshold"), format!("found {}, expected a probability", task.threshold));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(tasks: &str) -> Vec<String> {
+        let text = format!(
+            "manifest: 1\nmodel: {{name: m, version: '1'}}\nonnx: {{file: m.onnx}}\n\
+             tokenizer: {{file: t.json, max_tokens: 8}}\ntasks: {tasks}\n"
+        );
+        let document = document::parse::<RawManifest>(Path::new("m.yaml"), &text).expect("right shape");
+        check(&document).into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
+    }
+
+    #[test]
+    fn class_counts_follow_the_kind() {
+        let found = problems(
+            "[{name: a, kind: binary, classes: [x]}, {name: a, kind: regression, classes: [x]}, \
+             {name: c, kind: multiclass, classes: [x, x], temperature: 0}, {name: d, kind: multilabel, classes: [x]}]",
+        );
+        assert_eq!(found.len(), 5, "{found:#?}");
+        assert!(found[0].contains("/tasks/0/classes a binary task has exactly 2, found 1"), "{found:#?}");
+    }
+
+    #[test]
+    fn no_task_is_a_problem() {
+        assert_eq!(problems("[]").len(), 1);
+    }
+}

@@ -1,0 +1,336 @@
+//! One model in ONNX Runtime: checked against its manifest at start, then run batch by batch.
+
+use std::path::Path;
+
+use ort::ep::{CPU, CUDA};
+use ort::session::{Session, SessionInputValue};
+use ort::value::Tensor;
+
+use super::graph::{Graph, Port, Signature, element, signature, vocabulary_rows};
+use super::heads::answer;
+use super::manifest::Manifest;
+use super::precheck::{self, Checked};
+use super::runtime::environment;
+use super::tokenizer::{Tokenizer, Tokens};
+use super::{Depth, ModelError, Placement};
+use crate::config::raw::Device;
+use crate::drift::inference::Inference;
+use crate::drift::record::InputText;
+use crate::drift::task::TaskKind;
+
+const CUDA_PROVIDER: &str = "CUDAExecutionProvider";
+
+/// A loaded model with its tokenizer. Owned by one thread: ONNX Runtime wants `&mut` to run.
+pub struct OnnxModel {
+    manifest: Manifest,
+    tokenizer: Tokenizer,
+    session: Session,
+    placement: Placement,
+}
+
+impl OnnxModel {
+    /// Loads a model: our own check of the file, its digest, manifest against graph and tokenizer,
+    /// then ONNX Runtime. `threads` are ONNX Runtime's own on the CPU.
+    ///
+    /// # Errors
+    /// [`ModelError`]; mismatches come all at once.
+    pub fn load(
+        manifest: Manifest,
+        device: Device,
+        threads: usize,
+        library: Option<&Path>,
+    ) -> Result<OnnxModel, ModelError> {
+        let checked = precheck::check(&manifest.onnx)?;
+        check_digest(&manifest, &checked)?;
+        let tokenizer = Tokenizer::load(&manifest.tokenizer)?;
+        let graph = checked.model.graph.as_ref().expect("the check refuses files without a graph");
+        let mismatches = mismatches(&manifest, graph, tokenizer.vocabulary());
+        if !mismatches.is_empty() {
+            return Err(ModelError::Mismatch { manifest: manifest.file, mismatches });
+        }
+        let session = open(&manifest, &checked, device, threads, library)?;
+        let placement = placement(&session)?;
+        if device == Device::Cuda && placement.device != "cuda" {
+            return Err(ModelError::NoCuda("no node of the graph was placed on it".into()));
+        }
+        Ok(OnnxModel { manifest, tokenizer, session, placement })
+    }
+
+    /// Where it really runs.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// The manifest it was loaded by.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Tokenizes one text.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if the tokenizer fails on it.
+    pub fn tokenize(&self, text: &InputText) -> Result<Tokens, ModelError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// One inference a text, in their order. Texts are sorted by length, so that a batch holds
+    /// little padding, and run in batches of at most `max_batch`.
+    ///
+    /// # Errors
+    /// [`ModelError::Runtime`] if even a single text fails.
+    pub fn infer(&mut self, texts: &[(InputText, Depth)], max_batch: usize) -> Result<Vec<Inference>, ModelError> {
+        let tokens: Vec<Tokens> =
+            texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
+        let mut inferences: Vec<Inference> = tokens
+            .iter()
+            .map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() })
+            .collect();
+        let mut order: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
+        order.sort_by_key(|i| tokens[*i].ids.len());
+        for batch in order.chunks(max_batch.max(1)) {
+            self.run_halving(batch, &tokens, &mut inferences)?;
+        }
+        Ok(inferences)
+    }
+
+    /// Seconds that a bare loop over the same session, tokens and batches takes: ONNX Runtime's own
+    /// speed, against which ours is measured. Tokenizing is included, answers are not made.
+    ///
+    /// # Errors
+    /// As [`OnnxModel::infer`].
+    pub fn bare_loop(&mut self, texts: &[(InputText, Depth)], max_batch: usize) -> Result<f64, ModelError> {
+        let started = std::time::Instant::now();
+        let mut tokens: Vec<Tokens> =
+            texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
+        tokens.sort_by_key(|t| t.ids.len());
+        for batch in tokens.chunks(max_batch.max(1)) {
+            let all: Vec<usize> = (0..batch.len()).collect();
+            let inputs = self.inputs(&all, batch)?;
+            self.session.run(inputs).map_err(runtime)?;
+        }
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    /// A batch that fails (out of device memory, say) is tried again in halves.
+    fn run_halving(&mut self, batch: &[usize], tokens: &[Tokens], into: &mut [Inference]) -> Result<(), ModelError> {
+        match self.run(batch, tokens, into) {
+            Err(error) if batch.len() > 1 => {
+                tracing::warn!(%error, texts = batch.len(), "a batch failed and is tried again in halves");
+                let (left, right) = batch.split_at(batch.len() / 2);
+                self.run_halving(left, tokens, into)?;
+                self.run_halving(right, tokens, into)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The graph's inputs for a batch, padded to its longest text.
+    fn inputs<'v>(&self, batch: &[usize], tokens: &[Tokens]) -> Result<Vec<(String, SessionInputValue<'v>)>, ModelError> {
+        // An empty text has no tokens where the tokenizer adds none; one padding keeps the shape.
+        let width = batch.iter().map(|i| tokens[*i].ids.len()).max().unwrap_or(0).max(1);
+        let shape = [batch.len(), width];
+        let fill = |of: &dyn Fn(&Tokens) -> Vec<i64>, padding: i64| {
+            let mut flat = Vec::with_capacity(batch.len() * width);
+            for &i in batch {
+                let row = of(&tokens[i]);
+                flat.extend_from_slice(&row);
+                flat.resize(flat.len() + width - row.len(), padding);
+            }
+            Tensor::from_array((shape, flat)).map_err(runtime)
+        };
+        let names = &self.manifest.inputs;
+        let pad = i64::from(self.manifest.tokenizer.pad_id);
+        let mut inputs: Vec<(String, SessionInputValue)> =
+            vec![(names.input_ids.clone(), fill(&|t| t.ids.clone(), pad)?.into())];
+        if let Some(name) = &names.attention_mask {
+            inputs.push((name.clone(), fill(&|t| vec![1; t.ids.len()], 0)?.into()));
+        }
+        if let Some(name) = &names.token_type_ids {
+            inputs.push((name.clone(), fill(&|t| t.segments.clone(), 0)?.into()));
+        }
+        Ok(inputs)
+    }
+
+    fn run(&mut self, batch: &[usize], tokens: &[Tokens], into: &mut [Inference]) -> Result<(), ModelError> {
+        let inputs = self.inputs(batch, tokens)?;
+        let outputs = self.session.run(inputs).map_err(runtime)?;
+        let rows = |name: &str| {
+            let value = outputs.get(name).ok_or_else(|| ModelError::Runtime(format!("no output `{name}`")))?;
+            let (_, data) = value.try_extract_tensor::<f32>().map_err(runtime)?;
+            if data.len() % batch.len() != 0 {
+                return Err(ModelError::Runtime(format!("output `{name}` does not divide into the batch")));
+            }
+            Ok(data.chunks_exact((data.len() / batch.len()).max(1)))
+        };
+        if let Some(embedding) = &self.manifest.embedding {
+            for (i, row) in batch.iter().zip(rows(&embedding.output)?) {
+                into[*i].embedding = row.to_vec();
+            }
+        }
+        for (task, head) in self.manifest.spec.tasks.iter().zip(&self.manifest.heads) {
+            for (i, row) in batch.iter().zip(rows(&head.output)?) {
+                into[*i].answers.push(Some(answer(task, head.activation, row, &tokens[*i].special)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn runtime(error: ort::Error) -> ModelError {
+    ModelError::Runtime(error.to_string())
+}
+
+fn check_digest(manifest: &Manifest, checked: &Checked) -> Result<(), ModelError> {
+    use sha2::{Digest, Sha256};
+    let Some(expected) = &manifest.sha256 else { return Ok(()) };
+    let found: String = Sha256::digest(&checked.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if &found == expected {
+        return Ok(());
+    }
+    let reason = format!("its SHA-256 is {found}, the manifest says {expected}");
+    Err(ModelError::Refused { path: manifest.onnx.clone(), reason })
+}
+
+fn open(
+    manifest: &Manifest,
+    checked: &Checked,
+    device: Device,
+    threads: usize,
+    library: Option<&Path>,
+) -> Result<Session, ModelError> {
+    let environment = environment(library)?;
+    let cuda = CUDA::default().build();
+    let providers = match device {
+        Device::Cpu => vec![CPU::default().build()],
+        Device::Auto => vec![cuda.fail_silently(), CPU::default().build()],
+        Device::Cuda => vec![cuda.error_on_failure(), CPU::default().build()],
+    };
+    let builder = || -> Result<Session, ort::Error> {
+        let mut builder = Session::builder(environment)?
+            .with_config_entry("session.record_ep_graph_assignment_info", "1")?
+            .with_intra_threads(threads)?
+            .with_execution_providers(providers)?;
+        if checked.external { builder.commit_from_file(&manifest.onnx) } else { builder.commit_from_memory(&checked.bytes) }
+    };
+    builder().map_err(|error| match device {
+        Device::Cuda if error.to_string().contains("CUDA") => ModelError::NoCuda(error.to_string()),
+        _ => runtime(error),
+    })
+}
+
+/// Asks ONNX Runtime which provider got which nodes, instead of trusting what was registered.
+#[expect(unsafe_code, reason = "the binding has no safe call for the graph's assignment")]
+fn placement(session: &Session) -> Result<Placement, ModelError> {
+    use ort::AsPointer;
+    use std::collections::BTreeMap;
+    use std::ffi::CStr;
+    use std::ptr;
+
+    let api = ort::api();
+    let fail = |what: &str| ModelError::Runtime(format!("cannot learn where the graph runs: {what}"));
+    let mut by_provider: BTreeMap<String, usize> = BTreeMap::new();
+    // SAFETY: the session outlives this function; ONNX Runtime owns the arrays and names it hands
+    // out for as long as the session lives; every status is checked before its output is read.
+    unsafe {
+        let mut parts = ptr::null();
+        let mut count = 0;
+        if !(api.Session_GetEpGraphAssignmentInfo)(session.ptr(), &mut parts, &mut count).0.is_null() {
+            return Err(fail("Session_GetEpGraphAssignmentInfo"));
+        }
+        for i in 0..count {
+            let part = *parts.add(i);
+            let mut name = ptr::null();
+            let mut nodes = ptr::null();
+            let mut node_count = 0;
+            if !(api.EpAssignedSubgraph_GetEpName)(part, &mut name).0.is_null() || name.is_null() {
+                return Err(fail("EpAssignedSubgraph_GetEpName"));
+            }
+            if !(api.EpAssignedSubgraph_GetNodes)(part, &mut nodes, &mut node_count).0.is_null() {
+                return Err(fail("EpAssignedSubgraph_GetNodes"));
+            }
+            let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+            *by_provider.entry(name).or_default() += node_count;
+        }
+    }
+    let nodes: Vec<(String, usize)> = by_provider.into_iter().collect();
+    let provider = nodes.iter().max_by_key(|(_, n)| *n).map_or_else(|| "none".to_owned(), |(name, _)| name.clone());
+    let device = if provider == CUDA_PROVIDER { "cuda" } else { "cpu" };
+    Ok(Placement { provider, device, nodes, runtime: ort::info().to_owned() })
+}
+
+/// Everything in which manifest, graph and tokenizer disagree.
+fn mismatches(manifest: &Manifest, graph: &Graph, vocabulary: usize) -> Vec<String> {
+    let signature = signature(graph);
+    let mut found = Vec::new();
+    inputs(manifest, &signature, &mut found);
+    outputs(manifest, &signature, &mut found);
+    if let Some(rows) = vocabulary_rows(graph, &manifest.inputs.input_ids)
+        && i64::try_from(vocabulary).is_ok_and(|v| v > rows)
+    {
+        found.push(format!("the tokenizer has {vocabulary} ids, the graph's embedding table {rows} rows"));
+    }
+    found
+}
+
+fn inputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) {
+    let names = &manifest.inputs;
+    let named: Vec<&String> =
+        [Some(&names.input_ids), names.attention_mask.as_ref(), names.token_type_ids.as_ref()].into_iter().flatten().collect();
+    for name in &named {
+        match signature.inputs.get(*name) {
+            None => found.push(format!("the graph has no input `{name}`; it has {}", list(signature.inputs.keys()))),
+            Some(port) => {
+                if port.element != element::INT64 {
+                    found.push(format!("input `{name}` is not int64"));
+                }
+                if port.shape.len() != 2 {
+                    found.push(format!("input `{name}` has rank {}, expected 2: [batch, sequence]", port.shape.len()));
+                }
+            }
+        }
+    }
+    for name in signature.inputs.keys().filter(|name| !named.contains(name)) {
+        found.push(format!("the graph's input `{name}` is not named in the manifest"));
+    }
+}
+
+fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) {
+    let mut expect = |name: &str, what: &str, rank: &[usize], last: Option<usize>| {
+        let Some(port) = signature.outputs.get(name) else {
+            found.push(format!("{what}: the graph has no output `{name}`; it has {}", list(signature.outputs.keys())));
+            return;
+        };
+        if port.element != element::FLOAT {
+            found.push(format!("{what}: output `{name}` is not 32-bit float"));
+        }
+        if !rank.contains(&port.shape.len()) {
+            let ranks: Vec<String> = rank.iter().map(usize::to_string).collect();
+            found.push(format!("{what}: output `{name}` has rank {}, expected {}", port.shape.len(), ranks.join(" or ")));
+        } else if let (Some(last), Some(size)) = (last, last_dimension(port)) {
+            if i64::try_from(last) != Ok(size) {
+                found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}"));
+            }
+        }
+    };
+    if let Some(embedding) = &manifest.embedding {
+        expect(&embedding.output, "the embedding", &[2], Some(embedding.dimension));
+    }
+    for (task, head) in manifest.spec.tasks.iter().zip(&manifest.heads) {
+        let what = format!("task `{}`", task.name);
+        match task.kind {
+            TaskKind::TokenLabels => expect(&head.output, &what, &[3], Some(task.classes.len())),
+            TaskKind::Regression => expect(&head.output, &what, &[1, 2], None),
+            _ => expect(&head.output, &what, &[2], Some(task.classes.len())),
+        }
+    }
+}
+
+fn last_dimension(port: &Port) -> Option<i64> {
+    port.shape.last().copied().flatten()
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
+    names.join(", ")
+}

@@ -1,0 +1,141 @@
+use super::*;
+
+fn spec() -> Arc<ModelSpec> {
+    let task = |name: &str, kind, classes: &[&str]| TaskSpec {
+        name: name.into(),
+        kind,
+        classes: classes.iter().map(|c| (*c).to_owned()).collect(),
+        threshold: 0.5,
+        temperature: 1.0,
+    };
+    Arc::new(ModelSpec {
+        name: "support-mtl".into(),
+        version: "12".into(),
+        tasks: vec![
+            task("intent", TaskKind::Multiclass, &["refund", "delivery", "cancel", "other"]),
+            task("sentiment", TaskKind::Multiclass, &["negative", "neutral", "positive"]),
+            task("topics", TaskKind::Multilabel, &["billing", "tech"]),
+            task("ner", TaskKind::TokenLabels, &["O", "B-OBJ"]),
+            task("urgency", TaskKind::Regression, &[]),
+        ],
+        embedding_dimension: Some(4),
+    })
+}
+
+fn decode(json: &str) -> Result<Record, Rejected> {
+    let far = Timestamp::from_micros(i64::MAX);
+    NativeDecoder::new(vec![spec()], 1 << 20).decode(json.as_bytes(), Some(Timestamp::from_micros(7)), far)
+}
+
+fn with_outputs(outputs: &str) -> Result<Vec<Option<Answer>>, Rejected> {
+    decode(&format!(r#"{{"model":{{"name":"support-mtl"}},"outputs":{outputs}}}"#)).map(|r| r.answers)
+}
+
+const PREDICTION: &str = r#"{"schema":"prediction/v1","prediction_id":"7f0c","timestamp":"2026-11-22T10:15:30.5Z",
+ "model":{"name":"support-mtl","version":"12","digest":"sha256:9c"},"environment":"prod","sampled_rate":10,
+ "tags":{"channel":"email"},"input":{"text":"Where is my \"refund\"?","text_pair":null,"language":"en"},
+ "embedding":{"name":"cls","dtype":"f32","dim":4,"data_b64":"zczMPc3MTD6amZm+zczMPg=="},
+ "outputs":{"intent":{"kind":"multiclass","label":"refund","scores":{"refund":0.93,"delivery":0.02,"cancel":0.01,"other":0.04}},
+  "sentiment":{"kind":"multiclass","label":"negative","logits":[1.2,0.1,-1.0]},
+  "topics":{"kind":"multilabel","labels":["billing"],"scores":{"billing":0.81,"tech":0.07}},
+  "ner":{"kind":"token_labels","labels":["O","B-OBJ"],"offsets":[[0,5],[6,8]],"scores":[0.99,0.88]},
+  "urgency":{"kind":"regression","value":0.37}}}"#;
+
+#[test]
+fn a_whole_prediction_is_read() {
+    let record = decode(PREDICTION).expect("valid");
+    assert_eq!(record.time.to_string(), "2026-11-22T10:15:30.5Z");
+    assert_eq!(record.text.expect("has a text").text, "Where is my \"refund\"?");
+    assert_eq!(record.embedding.expect("has one"), [0.1, 0.2, -0.3, 0.4]);
+    assert_eq!(record.answers[0], Some(Answer::Class { class: 0, confidence: Confidence::Known(0.93) }));
+    assert_eq!(record.answers[2], Some(Answer::Labels { labels: vec![0], confidence: Confidence::Known(0.81) }));
+    assert!(matches!(&record.answers[3], Some(Answer::Tokens { labels, .. }) if labels == &[0, 1]));
+    assert_eq!(record.answers[4], Some(Answer::Value(0.37)));
+}
+
+#[test]
+fn the_published_fixtures_are_read() {
+    for name in ["native_prediction.json", "native_label.json"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures").join(name);
+        // A clone of the project alone has no fixtures beside it; the same content is in this file.
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        decode(&text).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
+    }
+}
+
+#[test]
+fn numbers_come_named_listed_or_packed() {
+    let f32s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    let f16s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<u8>>());
+    for scores in [r#"{"neutral":0.7,"positive":0.2}"#.to_owned(), "[0.1,0.7,0.2]".to_owned(), format!("\"{f32s}\""), format!("\"{f16s}\"")] {
+        let answers = with_outputs(&format!(r#"{{"sentiment":{{"scores":{scores}}}}}"#)).expect("valid");
+        let Some(Answer::Class { class: 1, confidence: Confidence::Known(p) }) = answers[1] else { panic!("{answers:?}") };
+        assert!((p - 0.7).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn a_subset_of_tasks_and_unknown_classes_are_fine() {
+    let answers = with_outputs(r#"{"intent":{"label":"quantum"}}"#).expect("valid");
+    assert_eq!(answers[0], Some(Answer::Class { class: 4, confidence: Confidence::Absent }), "`other` is one past the last");
+    assert_eq!(answers[1..], [None, None, None, None]);
+}
+
+#[test]
+fn what_cannot_be_a_probability_is_invalid_not_refused() {
+    let nan = BASE64.encode([f32::NAN, 0.5, 0.5].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    for scores in ["[0.9,0.9,0.9]", "[2,-1,0]", r#"{"neutral":1.7}"#, &format!("\"{nan}\"")] {
+        let answers = with_outputs(&format!(r#"{{"sentiment":{{"label":"neutral","scores":{scores}}}}}"#)).expect("valid");
+        assert_eq!(answers[1], Some(Answer::Class { class: 1, confidence: Confidence::Invalid }), "{scores}");
+    }
+}
+
+#[test]
+fn labels_and_inputs_stand_alone() {
+    let label = decode(r#"{"schema":"label/v1","prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00Z"}"#);
+    assert_eq!(label.expect("valid").labels, [0]);
+    let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#).expect("an empty text is a text");
+    assert_eq!(input.time, Timestamp::from_micros(7), "Kafka's time stands in");
+}
+
+#[test]
+fn another_version_and_unknown_tasks_are_marked() {
+    let record = decode(r#"{"model":{"name":"support-mtl","version":"13"},"outputs":{"mood":{"label":"x"}}}"#).expect("valid");
+    assert_eq!((record.version, record.unknown_tasks), (VersionMatch::Other, 1));
+}
+
+#[test]
+fn each_refusal_has_its_reason() {
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    for (json, reason) in [
+        ("", RejectReason::Empty),
+        ("{\"model\":", RejectReason::InvalidJson),
+        ("NaN", RejectReason::InvalidJson),
+        (&deep, RejectReason::InvalidJson),
+        ("[]", RejectReason::InvalidShape),
+        (r#"{"model":7}"#, RejectReason::InvalidShape),
+        (r#"{"model":{"name":"else"},"input":{"text":"x"}}"#, RejectReason::UnknownModel),
+        (r#"{"model":{"name":"support-mtl"}}"#, RejectReason::NothingInIt),
+        (r#"{"model":{"name":"support-mtl"},"timestamp":"soon","input":{"text":"x"}}"#, RejectReason::NoTime),
+        (r#"{"task":"weather","label":"x"}"#, RejectReason::UnknownTask),
+        (r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"kind":"regression","value":1}}}"#, RejectReason::WrongKind),
+        (r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"scores":[0.5,0.5]}}}"#, RejectReason::WrongKind),
+        (r#"{"model":{"name":"support-mtl"},"outputs":{"urgency":{}}}"#, RejectReason::WrongKind),
+        (r#"{"model":{"name":"support-mtl"},"outputs":{"urgency":{"value":1e999}}}"#, RejectReason::InvalidJson),
+        (r#"{"model":{"name":"support-mtl"},"embedding":{"dtype":"f32","data_b64":"x"}}"#, RejectReason::InvalidShape),
+    ] {
+        let found = decode(json).expect_err(json).reason;
+        assert_eq!(found, reason, "{}", &json[..json.len().min(80)]);
+    }
+    let decoder = NativeDecoder::new(vec![spec()], 200);
+    let latest = Timestamp::parse("2026-12-01T00:00:00Z").expect("valid");
+    let future = r#"{"model":{"name":"support-mtl"},"timestamp":"9999-01-01T00:00:00Z","input":{"text":"x"}}"#;
+    for (bytes, reason) in [
+        (&[b' '; 201][..], RejectReason::TooLarge),
+        (&[0xff, 0xfe], RejectReason::InvalidUtf8),
+        (future.as_bytes(), RejectReason::FutureTime),
+        (br#"{"model":{"name":"support-mtl"},"input":{"text":"x"}}"#, RejectReason::NoTime),
+    ] {
+        assert_eq!(decoder.decode(bytes, None, latest).expect_err("refused").reason, reason);
+    }
+}

@@ -1,0 +1,367 @@
+//! Statements of the judge loop.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction};
+
+use super::sql::{Columns, SqlStore, ledger, partition};
+use super::{
+    AlertRow, JudgeStore, Judged, ModelRow, NewDelivery, Progress, ReferenceRow, ReportRow, RequestRow, StatisticRow,
+    StoreError, StoredCourse, StoredPartial, TransitionRow,
+};
+use crate::drift::time::{Span, Timestamp};
+use crate::drift::window::Slot;
+
+type Tx = Transaction<'static, Any>;
+
+#[async_trait]
+impl JudgeStore for SqlStore {
+    async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError> {
+        let until = now.plus(Span::from_micros(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)));
+        let done = sqlx::query(
+            "-- lease
+            insert into lease (name, holder, until_us) values ($1, $2, $3)
+            on conflict (name) do update set holder = excluded.holder, until_us = excluded.until_us
+            where lease.holder = excluded.holder or lease.until_us < $4",
+        )
+        .bind(name)
+        .bind(holder)
+        .bind(until.micros())
+        .bind(now.micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn register(&self, model: &ModelRow, reference: &ReferenceRow, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "-- register (model)
+            insert into model (name, version, reference_id, budget, threshold, window_us, embedding_dimension, tasks, inference, updated_us)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            on conflict (name) do update set version = excluded.version, reference_id = excluded.reference_id,
+                budget = excluded.budget, threshold = excluded.threshold, window_us = excluded.window_us,
+                embedding_dimension = excluded.embedding_dimension, tasks = excluded.tasks,
+                inference = coalesce(excluded.inference, model.inference), updated_us = excluded.updated_us",
+        )
+        .bind(&model.name)
+        .bind(&model.version)
+        .bind(&model.reference_id)
+        .bind(&model.budget)
+        .bind(model.threshold)
+        .bind(model.window_us)
+        .bind(model.embedding_dimension)
+        .bind(&model.tasks)
+        .bind(model.inference.clone())
+        .bind(now.micros())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "-- register (reference)
+            insert into model_reference (reference_id, model, version, records, windows, first_us, last_us, guarantee, created_us, body)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (reference_id) do nothing",
+        )
+        .bind(&reference.reference_id)
+        .bind(&reference.model)
+        .bind(&reference.version)
+        .bind(reference.records)
+        .bind(reference.windows)
+        .bind(reference.first.micros())
+        .bind(reference.last.micros())
+        .bind(&reference.guarantee)
+        .bind(reference.created.micros())
+        .bind(&reference.body)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let rows = sqlx::query("-- progress\nselect * from position order by topic, partition").fetch_all(&self.pool).await?;
+        let row = |row: &AnyRow| -> Result<Progress, sqlx::Error> {
+            Ok(Progress {
+                partition: partition(row)?,
+                watermark: row.maybe_time("watermark_us")?,
+                updated: row.time("updated_us")?,
+                next_offset: row.int("next_offset")?,
+                first_offset: row.int("first_offset")?,
+                ledger: ledger(row)?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn course(&self, model: &str) -> Result<Option<StoredCourse>, StoreError> {
+        let row = sqlx::query("-- course\nselect version, body from course where model = $1")
+            .bind(model)
+            .fetch_optional(&self.pool)
+            .await?;
+        let stored = row.map(|row| -> Result<_, sqlx::Error> {
+            Ok(StoredCourse { version: row.int("version")?, body: row.bytes("body")? })
+        });
+        Ok(stored.transpose()?)
+    }
+
+    async fn partials(
+        &self,
+        model: &str,
+        reference_id: &str,
+        below: Slot,
+        limit: i64,
+    ) -> Result<Vec<StoredPartial>, StoreError> {
+        let rows = sqlx::query(
+            "-- partials
+            select partial_id, slot, body from window_partial
+            where model = $1 and reference_id = $2 and slot < $3 and slot <= (
+                select max(slot) from (
+                    select distinct slot from window_partial
+                    where model = $1 and reference_id = $2 and slot < $3 order by slot limit $4) as first_slots)
+            order by slot, partial_id",
+        )
+        .bind(model)
+        .bind(reference_id)
+        .bind(below)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(StoredPartial { partial_id: row.text("partial_id")?, slot: row.int("slot")?, body: row.bytes("body")? })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn report(&self, model: &str, reference_id: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError> {
+        let row = sqlx::query("-- report\nselect * from report where model = $1 and reference_id = $2 and slot = $3")
+            .bind(model)
+            .bind(reference_id)
+            .bind(slot)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.as_ref().map(report_row).transpose()?)
+    }
+
+    async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        if !move_course(&mut transaction, judged).await? || !consume(&mut transaction, judged).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        if let Some(report) = &judged.report {
+            write_report(&mut transaction, report, judged.now).await?;
+            for statistic in &judged.statistics {
+                write_statistic(&mut transaction, report, statistic).await?;
+            }
+        }
+        if let Some(alert) = &judged.alert {
+            write_alert(&mut transaction, alert, judged.now).await?;
+        }
+        if let Some(transition) = &judged.transition {
+            write_transition(&mut transaction, transition).await?;
+        }
+        if let Some(request) = &judged.request {
+            write_request(&mut transaction, request).await?;
+        }
+        for delivery in &judged.deliveries {
+            write_delivery(&mut transaction, delivery, judged.now).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+/// A report from its row.
+pub(super) fn report_row(row: &AnyRow) -> Result<ReportRow, sqlx::Error> {
+    Ok(ReportRow {
+        model: row.text("model")?,
+        reference_id: row.text("reference_id")?,
+        slot: row.int("slot")?,
+        start: row.time("start_us")?,
+        end: row.time("end_us")?,
+        records: row.int("records")?,
+        revision: row.int("revision")?,
+        verdict: row.text("verdict")?,
+        ln_evidence: row.maybe_float("ln_evidence")?,
+        ln_threshold: row.float("ln_threshold")?,
+        guarantee: row.text("guarantee")?,
+        parts: row.text("parts")?,
+        summary: row.bytes("summary")?,
+    })
+}
+
+async fn move_course(transaction: &mut Tx, judged: &Judged) -> Result<bool, StoreError> {
+    let statement = if judged.expected_version == 0 {
+        "-- move_course (new)
+        insert into course (model, reference_id, next_slot, body, version) values ($1, $2, $3, $4, $5 + 1)
+        on conflict (model) do nothing"
+    } else {
+        "-- move_course
+        update course set reference_id = $2, next_slot = $3, body = $4, version = version + 1
+        where model = $1 and version = $5"
+    };
+    let done = sqlx::query(statement)
+        .bind(&judged.model)
+        .bind(&judged.reference_id)
+        .bind(judged.next_slot)
+        .bind(&judged.course)
+        .bind(judged.expected_version)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes the partials that were merged; false if one is gone already.
+async fn consume(transaction: &mut Tx, judged: &Judged) -> Result<bool, StoreError> {
+    for partial_id in &judged.consumed {
+        let done = sqlx::query("-- consume\ndelete from window_partial where partial_id = $1")
+            .bind(partial_id)
+            .execute(&mut **transaction)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_report
+        insert into report (model, reference_id, slot, start_us, end_us, records, revision, verdict, ln_evidence,
+            ln_threshold, guarantee, parts, summary, judged_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        on conflict (model, start_us, reference_id) do update set records = excluded.records,
+            revision = excluded.revision, summary = excluded.summary, judged_us = excluded.judged_us",
+    )
+    .bind(&report.model)
+    .bind(&report.reference_id)
+    .bind(report.slot)
+    .bind(report.start.micros())
+    .bind(report.end.micros())
+    .bind(report.records)
+    .bind(report.revision)
+    .bind(&report.verdict)
+    .bind(report.ln_evidence)
+    .bind(report.ln_threshold)
+    .bind(&report.guarantee)
+    .bind(&report.parts)
+    .bind(&report.summary)
+    .bind(now.micros())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &StatisticRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_statistic
+        insert into statistic (model, reference_id, start_us, end_us, scope, task, signal, n, statistic,
+            degrees_of_freedom, ln_p, ln_e, ln_evidence, effect, movers)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        on conflict (model, scope, task, signal, start_us, reference_id) do update set n = excluded.n,
+            statistic = excluded.statistic, degrees_of_freedom = excluded.degrees_of_freedom, ln_p = excluded.ln_p,
+            effect = excluded.effect, movers = excluded.movers",
+    )
+    .bind(&report.model)
+    .bind(&report.reference_id)
+    .bind(report.start.micros())
+    .bind(report.end.micros())
+    .bind(&row.scope)
+    .bind(&row.task)
+    .bind(&row.signal)
+    .bind(row.n)
+    .bind(row.statistic)
+    .bind(row.degrees_of_freedom)
+    .bind(row.ln_p)
+    .bind(row.ln_e)
+    .bind(row.ln_evidence)
+    .bind(&row.effect)
+    .bind(&row.movers)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_alert
+        insert into alert (alert_id, model, reference_id, state, cause, cause_task, tasks_affected, summary, opened_us,
+            opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, updated_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        on conflict (alert_id) do update set state = excluded.state, cause = excluded.cause,
+            cause_task = excluded.cause_task, tasks_affected = excluded.tasks_affected, summary = excluded.summary,
+            resolved_us = excluded.resolved_us, ln_evidence = excluded.ln_evidence, updated_us = excluded.updated_us",
+    )
+    .bind(&alert.alert_id)
+    .bind(&alert.model)
+    .bind(&alert.reference_id)
+    .bind(&alert.state)
+    .bind(&alert.cause)
+    .bind(alert.cause_task.clone())
+    .bind(&alert.tasks_affected)
+    .bind(&alert.summary)
+    .bind(alert.opened.micros())
+    .bind(alert.opened_window.micros())
+    .bind(alert.resolved.map(Timestamp::micros))
+    .bind(alert.ln_evidence)
+    .bind(alert.ln_threshold)
+    .bind(&alert.guarantee)
+    .bind(now.micros())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_transition(transaction: &mut Tx, transition: &TransitionRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_transition
+        insert into alert_transition (transition_id, alert_id, at_us, from_state, to_state, reason)
+        values ($1, $2, $3, $4, $5, $6) on conflict (transition_id) do nothing",
+    )
+    .bind(&transition.transition_id)
+    .bind(&transition.alert_id)
+    .bind(transition.at.micros())
+    .bind(&transition.from)
+    .bind(&transition.to)
+    .bind(&transition.reason)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_request(transaction: &mut Tx, request: &RequestRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_request
+        insert into retraining_request (request_id, model, alert_id, state, tasks, protected_tasks, reason, created_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (request_id) do nothing",
+    )
+    .bind(&request.request_id)
+    .bind(&request.model)
+    .bind(&request.alert_id)
+    .bind(&request.state)
+    .bind(&request.tasks)
+    .bind(&request.protected_tasks)
+    .bind(&request.reason)
+    .bind(request.created.micros())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_delivery(transaction: &mut Tx, delivery: &NewDelivery, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_delivery
+        insert into delivery (delivery_id, endpoint, event, model, body, state, attempts, created_us, next_attempt_us, lease_until_us)
+        values ($1, $2, $3, $4, $5, 'pending', 0, $6, $6, 0) on conflict (delivery_id) do nothing",
+    )
+    .bind(&delivery.delivery_id)
+    .bind(&delivery.endpoint)
+    .bind(&delivery.event)
+    .bind(&delivery.model)
+    .bind(&delivery.body)
+    .bind(now.micros())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What is Postgres's own: the pool and the settings of its sessions.
+
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Executor, Row};
+
+use super::StoreError;
+use super::sql::place;
+
+const CONNECTIONS: u32 = 8;
+/// How long a caller waits for a connection before the step fails and is tried again.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// No statement of ours takes longer; a lock or a dead disk does.
+const SESSION: &str = "set statement_timeout = '20s'; set lock_timeout = '10s'; \
+                       set idle_in_transaction_session_timeout = '30s'";
+
+/// Opens the pool. Every connection is asked whether it takes writes, since a pooler or a service
+/// may have moved us to a standby.
+pub(super) async fn open(url: &str) -> Result<AnyPool, StoreError> {
+    let fail = |source| StoreError::Open { place: place(url), source };
+    let pool = AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(SESSION).await?;
+                Ok(())
+            })
+        })
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                let row = connection.fetch_one("select current_setting('transaction_read_only') as read_only").await?;
+                let read_only: String = row.try_get("read_only")?;
+                Ok(read_only == "off")
+            })
+        })
+        .connect(url)
+        .await
+        .map_err(fail)?;
+    let row = pool.fetch_one("select current_setting('transaction_read_only') as read_only").await.map_err(fail)?;
+    match row.try_get::<String, _>("read_only") {
+        Ok(value) if value == "off" => Ok(pool),
+        Ok(_) => Err(StoreError::ReadOnly { place: place(url) }),
+        Err(error) => Err(fail(error)),
+    }
+}

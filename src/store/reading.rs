@@ -1,0 +1,254 @@
+//! Statements of the API; all read only.
+
+use async_trait::async_trait;
+use sqlx::any::AnyRow;
+
+use super::judging::report_row;
+use super::sql::{Columns, Dialect, SqlStore};
+use super::{
+    AlertRow, DeliveryRow, JudgeStore, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow, RequestRow,
+    StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
+};
+use crate::drift::time::Timestamp;
+
+#[async_trait]
+impl ReadStore for SqlStore {
+    fn kind(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Postgres => "postgres",
+            Dialect::Sqlite => "sqlite",
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("-- ping\nselect 1 as one").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
+        let rows = sqlx::query("-- models\nselect * from model order by name").fetch_all(&self.pool).await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(ModelRow {
+                name: row.text("name")?,
+                version: row.text("version")?,
+                reference_id: row.text("reference_id")?,
+                budget: row.text("budget")?,
+                threshold: row.float("threshold")?,
+                window_us: row.int("window_us")?,
+                embedding_dimension: row.maybe_int("embedding_dimension")?,
+                tasks: row.text("tasks")?,
+                inference: row.maybe_text("inference")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn reference(&self, reference_id: &str) -> Result<Option<ReferenceRow>, StoreError> {
+        let row = sqlx::query("-- reference\nselect * from model_reference where reference_id = $1")
+            .bind(reference_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        let read = |row: AnyRow| -> Result<_, sqlx::Error> {
+            Ok(ReferenceRow {
+                reference_id: row.text("reference_id")?,
+                model: row.text("model")?,
+                version: row.text("version")?,
+                records: row.int("records")?,
+                windows: row.int("windows")?,
+                first: row.time("first_us")?,
+                last: row.time("last_us")?,
+                guarantee: row.text("guarantee")?,
+                created: row.time("created_us")?,
+                body: row.bytes("body")?,
+            })
+        };
+        Ok(row.map(read).transpose()?)
+    }
+
+    async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- windows
+            select * from report where model = $1 and start_us < $2 order by start_us desc, reference_id limit $3",
+        )
+        .bind(model)
+        .bind(page.before_us)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(report_row).collect::<Result<_, _>>()?)
+    }
+
+    async fn records(&self, model: &str) -> Result<i64, StoreError> {
+        let row = sqlx::query("-- records\nselect cast(coalesce(sum(records), 0) as bigint) as records from report where model = $1")
+            .bind(model)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.int("records")?)
+    }
+
+    async fn window_statistics(&self, model: &str, start: Timestamp) -> Result<Vec<TimedStatistic>, StoreError> {
+        let rows = sqlx::query(
+            "-- window_statistics
+            select * from statistic where model = $1 and start_us = $2 order by scope, task, signal",
+        )
+        .bind(model)
+        .bind(start.micros())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(statistic).collect::<Result<_, _>>()?)
+    }
+
+    async fn statistics(
+        &self,
+        model: &str,
+        filter: &StatisticFilter,
+        page: Page,
+    ) -> Result<Vec<TimedStatistic>, StoreError> {
+        let rows = sqlx::query(
+            "-- statistics
+            select * from statistic
+            where model = $1 and start_us < $2 and ($4 = '*' or scope = $4) and ($5 = '*' or task = $5) and ($6 = '*' or signal = $6)
+            order by start_us desc, scope, task, signal limit $3",
+        )
+        .bind(model)
+        .bind(page.before_us)
+        .bind(page.limit)
+        .bind(any(filter.scope.as_ref()))
+        .bind(any(filter.task.as_ref()))
+        .bind(any(filter.signal.as_ref()))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(statistic).collect::<Result<_, _>>()?)
+    }
+
+    async fn alerts(&self, model: Option<&str>, page: Page) -> Result<Vec<AlertRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- alerts
+            select * from alert where ($1 = '*' or model = $1) and state <> 'inactive' and opened_us < $2 order by opened_us desc, alert_id limit $3",
+        )
+        .bind(model.unwrap_or("*"))
+        .bind(page.before_us)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(AlertRow {
+                alert_id: row.text("alert_id")?,
+                model: row.text("model")?,
+                reference_id: row.text("reference_id")?,
+                state: row.text("state")?,
+                cause: row.text("cause")?,
+                cause_task: row.maybe_text("cause_task")?,
+                tasks_affected: row.text("tasks_affected")?,
+                summary: row.text("summary")?,
+                opened: row.time("opened_us")?,
+                opened_window: row.time("opened_window_us")?,
+                resolved: row.maybe_time("resolved_us")?,
+                ln_evidence: row.maybe_float("ln_evidence")?,
+                ln_threshold: row.float("ln_threshold")?,
+                guarantee: row.text("guarantee")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn transitions(&self, alert_id: &str) -> Result<Vec<TransitionRow>, StoreError> {
+        let rows = sqlx::query("-- transitions\nselect * from alert_transition where alert_id = $1 order by at_us, transition_id")
+            .bind(alert_id)
+            .fetch_all(&self.pool)
+            .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(TransitionRow {
+                transition_id: row.text("transition_id")?,
+                alert_id: row.text("alert_id")?,
+                at: row.time("at_us")?,
+                from: row.text("from_state")?,
+                to: row.text("to_state")?,
+                reason: row.text("reason")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn deliveries(&self, model: Option<&str>, page: Page) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- deliveries
+            select * from delivery where ($1 = '*' or model = $1) and created_us < $2
+            order by created_us desc, delivery_id limit $3",
+        )
+        .bind(model.unwrap_or("*"))
+        .bind(page.before_us)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(DeliveryRow {
+                delivery_id: row.text("delivery_id")?,
+                endpoint: row.text("endpoint")?,
+                event: row.text("event")?,
+                model: row.text("model")?,
+                state: row.text("state")?,
+                attempts: row.int("attempts")?,
+                created: row.time("created_us")?,
+                delivered: row.maybe_time("delivered_us")?,
+                last_error: row.maybe_text("last_error")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn requests(&self, model: Option<&str>, page: Page) -> Result<Vec<RequestRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- requests
+            select * from retraining_request where ($1 = '*' or model = $1) and created_us < $2
+            order by created_us desc, request_id limit $3",
+        )
+        .bind(model.unwrap_or("*"))
+        .bind(page.before_us)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(RequestRow {
+                request_id: row.text("request_id")?,
+                model: row.text("model")?,
+                alert_id: row.text("alert_id")?,
+                state: row.text("state")?,
+                tasks: row.text("tasks")?,
+                protected_tasks: row.text("protected_tasks")?,
+                reason: row.text("reason")?,
+                created: row.time("created_us")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn partitions(&self) -> Result<Vec<Progress>, StoreError> {
+        self.progress().await
+    }
+}
+
+/// `*` stands for any value: no scope, task or signal is called that.
+fn any(value: Option<&String>) -> &str {
+    value.map_or("*", String::as_str)
+}
+
+fn statistic(row: &AnyRow) -> Result<TimedStatistic, sqlx::Error> {
+    Ok(TimedStatistic {
+        start: row.time("start_us")?,
+        end: row.time("end_us")?,
+        row: StatisticRow {
+            scope: row.text("scope")?,
+            task: row.text("task")?,
+            signal: row.text("signal")?,
+            n: row.int("n")?,
+            statistic: row.maybe_float("statistic")?,
+            degrees_of_freedom: row.maybe_float("degrees_of_freedom")?,
+            ln_p: row.maybe_float("ln_p")?,
+            ln_e: row.maybe_float("ln_e")?,
+            ln_evidence: row.maybe_float("ln_evidence")?,
+            effect: row.text("effect")?,
+            movers: row.text("movers")?,
+        },
+    })
+}

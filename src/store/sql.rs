@@ -1,0 +1,151 @@
+//! What both databases share: a pool, transactions, decoding of rows. Statements use `$1`
+//! placeholders and types that both know; what differs stands in `postgres` and `sqlite`.
+
+use std::sync::Once;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row, Transaction};
+
+use super::{StoreError, postgres, sqlite};
+use crate::drift::checkpoint::{Ledger, Partition};
+use crate::drift::time::Timestamp;
+
+static DRIVERS: Once = Once::new();
+
+/// Which database is behind a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
+/// A store in Postgres or SQLite; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    pub(super) pool: AnyPool,
+    pub(super) dialect: Dialect,
+}
+
+impl SqlStore {
+    /// Opens `postgres://…` or `sqlite:FILE` (created if missing) and brings its schema up to date;
+    /// of several processes one migrates while the others wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], [`StoreError::ReadOnly`] or [`StoreError::Schema`].
+    pub async fn open(url: &SecretString) -> Result<SqlStore, StoreError> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let url = url.expose_secret();
+        let (pool, dialect) = if url.starts_with("sqlite:") {
+            (sqlite::open(url).await?, Dialect::Sqlite)
+        } else {
+            (postgres::open(url).await?, Dialect::Postgres)
+        };
+        let migrations = match dialect {
+            Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
+            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
+        };
+        migrations.run(&pool).await.map_err(|error| StoreError::Schema(error.to_string()))?;
+        Ok(SqlStore { pool, dialect })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A writing transaction. SQLite takes its write lock at once, or two writers that began as
+    /// readers would deadlock.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.dialect {
+            Dialect::Postgres => self.pool.begin().await?,
+            Dialect::Sqlite => self.pool.begin_with("begin immediate").await?,
+        })
+    }
+}
+
+/// The address of a store without its password.
+pub(super) fn place(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{}", host.split('?').next().unwrap_or(host)),
+        _ => url.split('?').next().unwrap_or(url).to_owned(),
+    }
+}
+
+/// Columns of rows, by name.
+pub(super) trait Columns {
+    fn int(&self, name: &str) -> Result<i64, sqlx::Error>;
+    fn maybe_int(&self, name: &str) -> Result<Option<i64>, sqlx::Error>;
+    fn maybe_float(&self, name: &str) -> Result<Option<f64>, sqlx::Error>;
+    fn float(&self, name: &str) -> Result<f64, sqlx::Error>;
+    fn text(&self, name: &str) -> Result<String, sqlx::Error>;
+    fn maybe_text(&self, name: &str) -> Result<Option<String>, sqlx::Error>;
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, sqlx::Error>;
+    fn time(&self, name: &str) -> Result<Timestamp, sqlx::Error>;
+    fn maybe_time(&self, name: &str) -> Result<Option<Timestamp>, sqlx::Error>;
+}
+
+impl Columns for AnyRow {
+    fn int(&self, name: &str) -> Result<i64, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn maybe_int(&self, name: &str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn maybe_float(&self, name: &str) -> Result<Option<f64>, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn float(&self, name: &str) -> Result<f64, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn text(&self, name: &str) -> Result<String, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn maybe_text(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, sqlx::Error> {
+        self.try_get(name)
+    }
+
+    fn time(&self, name: &str) -> Result<Timestamp, sqlx::Error> {
+        self.int(name).map(Timestamp::from_micros)
+    }
+
+    fn maybe_time(&self, name: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+        self.maybe_int(name).map(|t| t.map(Timestamp::from_micros))
+    }
+}
+
+/// The partition columns of a row.
+pub(super) fn partition(row: &AnyRow) -> Result<Partition, sqlx::Error> {
+    let number = i32::try_from(row.int("partition")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Partition { topic: row.text("topic")?, number })
+}
+
+/// The ledger columns of a row.
+pub(super) fn ledger(row: &AnyRow) -> Result<Ledger, sqlx::Error> {
+    Ok(Ledger {
+        folded: row.int("folded")?,
+        set_aside: row.int("set_aside")?,
+        dead_lettered: row.int("dead_lettered")?,
+        gaps: row.int("gaps")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_holds_no_password() {
+        assert_eq!(place("postgres://user:secret@db.example:5432/drift?sslmode=require"), "postgres://db.example:5432/drift");
+        assert_eq!(place("sqlite:/var/lib/driftd.db?mode=rwc"), "sqlite:/var/lib/driftd.db");
+    }
+}
