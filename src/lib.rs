@@ -27,3 +27,4 @@ pub mod store;
 pub mod collect;
 pub mod judge;
 pub mod deliver;
+pub mod api;

@@ -1,0 +1,62 @@
+//! Alerts, and what was sent and asked for because of them.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::ApiState;
+use super::pages::{List, Paging, list as paged};
+use super::problem::Problem;
+use super::views::{AlertView, DeliveryView, RequestView};
+use crate::store::{AlertRow, TransitionRow};
+
+/// Of which model.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OfModel {
+    /// Name of a model; all by default.
+    model: Option<String>,
+}
+
+/// Alerts with their transitions, newest first.
+#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(OfModel, Paging),
+    responses((status = 200, body = List<AlertView>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Query(of): Query<OfModel>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<AlertView>>, Problem> {
+    let page = paging.page()?;
+    let mut rows: Vec<(AlertRow, Vec<TransitionRow>)> = Vec::new();
+    for alert in state.store.alerts(of.model.as_deref(), page).await? {
+        let transitions = state.store.transitions(&alert.alert_id).await?;
+        rows.push((alert, transitions));
+    }
+    Ok(Json(paged(rows, page, |(alert, _)| alert.opened, |(alert, transitions)| AlertView::new(alert, transitions))))
+}
+
+/// Messages to endpoints, newest first.
+#[utoipa::path(get, path = "/api/v1/deliveries", tag = "alerts", params(OfModel, Paging),
+    responses((status = 200, body = List<DeliveryView>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+pub async fn deliveries(
+    State(state): State<ApiState>,
+    Query(of): Query<OfModel>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<DeliveryView>>, Problem> {
+    let page = paging.page()?;
+    let rows = state.store.deliveries(of.model.as_deref(), page).await?;
+    Ok(Json(paged(rows, page, |row| row.created, DeliveryView::from)))
+}
+
+/// Retraining requests, newest first.
+#[utoipa::path(get, path = "/api/v1/retraining-requests", tag = "alerts", params(OfModel, Paging),
+    responses((status = 200, body = List<RequestView>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+pub async fn requests(
+    State(state): State<ApiState>,
+    Query(of): Query<OfModel>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<RequestView>>, Problem> {
+    let page = paging.page()?;
+    let rows = state.store.requests(of.model.as_deref(), page).await?;
+    Ok(Json(paged(rows, page, |row| row.created, RequestView::from)))
+}

@@ -1,0 +1,454 @@
+//! What the API says: rows of the store in the shape that callers read. Evidence is given as it is
+//! compared with the threshold, capped where it would overflow a double.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::drift::time::Timestamp;
+use crate::store::{AlertRow, DeliveryRow, ModelRow, Progress, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow};
+
+/// Larger evidence is shown as this.
+const MOST_EVIDENCE: f64 = 1e300;
+
+/// A model in the fleet.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ModelView {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// `ok`, `warning`, `drift` or `insufficient_data`.
+    pub state: String,
+    /// The part with the most evidence.
+    pub worst: Option<PartView>,
+    /// Evidence of the latest window.
+    pub evidence: Option<f64>,
+    /// Evidence at which it alarms.
+    pub threshold: f64,
+    /// End of the latest judged window.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_window_end: Option<Timestamp>,
+    /// Records over all windows.
+    pub records: i64,
+    /// Whether the budget is promised.
+    pub guarantee: Value,
+}
+
+/// A part of a model: input, encoder or a head.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct PartView {
+    /// `input`, `encoder` or `head`.
+    pub scope: String,
+    /// The head's task.
+    pub task: Option<String>,
+    /// Evidence of the part.
+    pub evidence: Option<f64>,
+}
+
+/// A model with its parts.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ModelDetail {
+    /// What the fleet shows of it.
+    #[serde(flatten)]
+    pub model: ModelView,
+    /// Encoder and tasks.
+    pub manifest: ManifestView,
+    /// What it is compared with.
+    pub reference: Option<ReferenceView>,
+    /// Where the model really runs; null where none is run.
+    pub inference: Option<Value>,
+    /// False alarms allowed.
+    pub budget: String,
+    /// Window length in seconds.
+    pub window_secs: f64,
+}
+
+/// Encoder and tasks.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ManifestView {
+    /// The encoder.
+    pub encoder: EncoderView,
+    /// The tasks, in the manifest's order.
+    pub tasks: Value,
+}
+
+/// The encoder.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EncoderView {
+    /// Length of its embedding.
+    pub dimension: Option<i64>,
+}
+
+/// A reference.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReferenceView {
+    /// Id.
+    pub id: String,
+    /// When it was stored.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Records.
+    pub records: i64,
+    /// Windows.
+    pub windows: i64,
+    /// Whether the budget is promised on it.
+    pub guarantee: Value,
+}
+
+/// A judged window.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct WindowView {
+    /// Its number.
+    pub index: i64,
+    /// Start.
+    #[schema(value_type = String, format = DateTime)]
+    pub start: Timestamp,
+    /// End, exclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub end: Timestamp,
+    /// Records.
+    pub records: i64,
+    /// Evidence of the model.
+    pub evidence: Option<f64>,
+    /// Evidence at which it alarms.
+    pub threshold: f64,
+    /// Verdict.
+    pub verdict: String,
+    /// How often late records changed it.
+    pub revision: i64,
+    /// Whether the budget is promised.
+    pub guarantee: Value,
+    /// Evidence by part.
+    pub scopes: Vec<PartView>,
+}
+
+/// A signal in a window.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct StatisticView {
+    /// Start of the window.
+    #[schema(value_type = String, format = DateTime)]
+    pub window_start: Timestamp,
+    /// End of the window.
+    #[schema(value_type = String, format = DateTime)]
+    pub window_end: Timestamp,
+    /// Part of the model.
+    pub scope: String,
+    /// The head's task.
+    pub task: Option<String>,
+    /// Signal.
+    pub signal: String,
+    /// Statistic, null while there are too few records.
+    pub statistic: Option<f64>,
+    /// Degrees of freedom.
+    pub degrees_of_freedom: Option<f64>,
+    /// p-value; 0 where it is below the smallest double.
+    pub p_value: Option<f64>,
+    /// Natural log of the p-value.
+    pub ln_p_value: Option<f64>,
+    /// e-value.
+    pub e_value: Option<f64>,
+    /// Evidence of the signal over all scales.
+    pub evidence: Option<f64>,
+    /// Records, labels or tokens judged.
+    pub n: i64,
+    /// Effect sizes.
+    pub effect: Value,
+    /// Cells that moved most.
+    pub movers: Value,
+    /// Whether there were enough records.
+    pub sufficient: bool,
+}
+
+/// An alert.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AlertView {
+    /// Id.
+    pub id: String,
+    /// Model.
+    pub model: String,
+    /// `pending`, `firing` or `resolved`.
+    pub state: String,
+    /// Where it drifted.
+    pub cause: CauseView,
+    /// When it opened.
+    #[schema(value_type = String, format = DateTime)]
+    pub opened_at: Timestamp,
+    /// Start of the window in which it opened.
+    #[schema(value_type = String, format = DateTime)]
+    pub opened_window: Timestamp,
+    /// When it resolved.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resolved_at: Option<Timestamp>,
+    /// Evidence when it fired.
+    pub evidence: Option<f64>,
+    /// Evidence at which it alarms.
+    pub threshold: f64,
+    /// Whether the budget is promised.
+    pub guarantee: Value,
+    /// Its changes, oldest first.
+    pub transitions: Vec<TransitionView>,
+}
+
+/// Where it drifted.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CauseView {
+    /// `input`, `encoder`, `head` or `undetermined`.
+    pub kind: String,
+    /// The head's task.
+    pub task: Option<String>,
+    /// Tasks whose heads drift.
+    pub tasks_affected: Value,
+    /// One sentence.
+    pub summary: String,
+}
+
+/// A change of an alert.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TransitionView {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// From this state.
+    pub from: String,
+    /// To this one.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A message to an endpoint.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DeliveryView {
+    /// Id, the message's on the wire.
+    pub id: String,
+    /// Endpoint.
+    pub endpoint: String,
+    /// Event type.
+    pub event: String,
+    /// Model.
+    pub model: String,
+    /// `pending`, `delivered`, `failed` or `disabled`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it arrived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub delivered_at: Option<Timestamp>,
+    /// Reason of the last failure.
+    pub last_error: Option<String>,
+}
+
+/// A retraining request.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RequestView {
+    /// Id.
+    pub id: String,
+    /// Model.
+    pub model: String,
+    /// `proposed` or `requested`.
+    pub state: String,
+    /// The alert that led to it.
+    pub alert: String,
+    /// Tasks to retrain.
+    pub tasks: Value,
+    /// Tasks that must not get worse.
+    pub protected_tasks: Value,
+    /// Why.
+    pub reason: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// A partition's progress and ledger.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PartitionView {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Next offset to read.
+    pub next_offset: i64,
+    /// Offset at which accounting began.
+    pub first_offset: i64,
+    /// Event time reached.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub watermark: Option<Timestamp>,
+    /// Records folded into windows.
+    pub folded: i64,
+    /// Records set aside: labels, other versions, too late.
+    pub set_aside: i64,
+    /// Records dead-lettered.
+    pub dead_lettered: i64,
+    /// Offsets that Kafka skipped.
+    pub gaps: i64,
+    /// Whether all of these are the offsets passed.
+    pub adds_up: bool,
+}
+
+/// JSON that driftd wrote itself.
+pub fn stored(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+fn evidence(ln: Option<f64>) -> Option<f64> {
+    ln.map(|ln| ln.exp().min(MOST_EVIDENCE))
+}
+
+/// Evidence by part from a report's JSON.
+pub fn parts(report: &ReportRow) -> Vec<PartView> {
+    let part = |value: &Value| PartView {
+        scope: value["scope"].as_str().unwrap_or_default().to_owned(),
+        task: value["task"].as_str().map(str::to_owned),
+        evidence: evidence(value["ln_evidence"].as_f64()),
+    };
+    stored(&report.parts).as_array().into_iter().flatten().map(part).collect()
+}
+
+impl ModelView {
+    /// From a model and its latest report.
+    pub fn new(model: &ModelRow, latest: Option<&ReportRow>, records: i64) -> ModelView {
+        let strongest = |parts: Vec<PartView>| {
+            parts.into_iter().max_by(|a, b| a.evidence.unwrap_or(0.0).total_cmp(&b.evidence.unwrap_or(0.0)))
+        };
+        let unknown = || serde_json::json!({"status": "provisional", "reason": "no window has been judged yet"});
+        ModelView {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            state: latest.map_or_else(|| "insufficient_data".to_owned(), |r| r.verdict.clone()),
+            worst: latest.map(parts).and_then(strongest),
+            evidence: latest.and_then(|r| evidence(r.ln_evidence)),
+            threshold: model.threshold,
+            last_window_end: latest.map(|r| r.end),
+            records,
+            guarantee: latest.map_or_else(unknown, |r| stored(&r.guarantee)),
+        }
+    }
+}
+
+impl From<ReferenceRow> for ReferenceView {
+    fn from(row: ReferenceRow) -> ReferenceView {
+        ReferenceView {
+            id: row.reference_id,
+            created_at: row.created,
+            records: row.records,
+            windows: row.windows,
+            guarantee: stored(&row.guarantee),
+        }
+    }
+}
+
+impl From<ReportRow> for WindowView {
+    fn from(row: ReportRow) -> WindowView {
+        WindowView {
+            index: row.slot,
+            start: row.start,
+            end: row.end,
+            records: row.records,
+            evidence: evidence(row.ln_evidence),
+            threshold: row.ln_threshold.exp(),
+            revision: row.revision,
+            guarantee: stored(&row.guarantee),
+            scopes: parts(&row),
+            verdict: row.verdict,
+        }
+    }
+}
+
+impl From<TimedStatistic> for StatisticView {
+    fn from(TimedStatistic { start, end, row }: TimedStatistic) -> StatisticView {
+        StatisticView {
+            window_start: start,
+            window_end: end,
+            scope: row.scope,
+            task: (!row.task.is_empty()).then_some(row.task),
+            signal: row.signal,
+            sufficient: row.statistic.is_some(),
+            statistic: row.statistic,
+            degrees_of_freedom: row.degrees_of_freedom,
+            p_value: row.ln_p.map(f64::exp),
+            ln_p_value: row.ln_p,
+            e_value: evidence(row.ln_e),
+            evidence: evidence(row.ln_evidence),
+            n: row.n,
+            effect: stored(&row.effect),
+            movers: stored(&row.movers),
+        }
+    }
+}
+
+impl AlertView {
+    /// From an alert and its transitions.
+    pub fn new(row: AlertRow, transitions: Vec<TransitionRow>) -> AlertView {
+        let transition = |t: TransitionRow| TransitionView { at: t.at, from: t.from, to: t.to, reason: t.reason };
+        AlertView {
+            id: row.alert_id,
+            model: row.model,
+            state: row.state,
+            cause: CauseView {
+                kind: row.cause,
+                task: row.cause_task,
+                tasks_affected: stored(&row.tasks_affected),
+                summary: row.summary,
+            },
+            opened_at: row.opened,
+            opened_window: row.opened_window,
+            resolved_at: row.resolved,
+            evidence: evidence(row.ln_evidence),
+            threshold: row.ln_threshold.exp(),
+            guarantee: stored(&row.guarantee),
+            transitions: transitions.into_iter().map(transition).collect(),
+        }
+    }
+}
+
+impl From<DeliveryRow> for DeliveryView {
+    fn from(row: DeliveryRow) -> DeliveryView {
+        DeliveryView {
+            id: row.delivery_id,
+            endpoint: row.endpoint,
+            event: row.event,
+            model: row.model,
+            state: row.state,
+            attempts: row.attempts,
+            created_at: row.created,
+            delivered_at: row.delivered,
+            last_error: row.last_error,
+        }
+    }
+}
+
+impl From<RequestRow> for RequestView {
+    fn from(row: RequestRow) -> RequestView {
+        RequestView {
+            id: row.request_id,
+            model: row.model,
+            state: row.state,
+            alert: row.alert_id,
+            tasks: stored(&row.tasks),
+            protected_tasks: stored(&row.protected_tasks),
+            reason: row.reason,
+            created_at: row.created,
+        }
+    }
+}
+
+impl From<Progress> for PartitionView {
+    fn from(row: Progress) -> PartitionView {
+        PartitionView {
+            adds_up: row.next_offset - row.first_offset == row.ledger.total(),
+            topic: row.partition.topic,
+            partition: row.partition.number,
+            next_offset: row.next_offset,
+            first_offset: row.first_offset,
+            watermark: row.watermark,
+            folded: row.ledger.folded,
+            set_aside: row.ledger.set_aside,
+            dead_lettered: row.ledger.dead_lettered,
+            gaps: row.ledger.gaps,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Windows and statistics.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use super::ApiState;
+use super::models::find;
+use super::pages::{List, Paging, list as paged};
+use super::problem::Problem;
+use super::views::{StatisticView, WindowView};
+use crate::drift::time::Timestamp;
+use crate::store::StatisticFilter;
+
+/// Which statistics.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// `input`, `encoder` or `head`.
+    scope: Option<String>,
+    /// Task.
+    task: Option<String>,
+    /// Signal.
+    signal: Option<String>,
+}
+
+/// Judged windows of a model, newest first.
+#[utoipa::path(get, path = "/api/v1/models/{name}/windows", tag = "windows", params(("name" = String, Path,), Paging),
+    responses((status = 200, body = List<WindowView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<WindowView>>, Problem> {
+    let page = paging.page()?;
+    find(&state, &name).await?;
+    let rows = state.store.windows(&name, page).await?;
+    Ok(Json(paged(rows, page, |row| row.start, WindowView::from)))
+}
+
+/// All statistics of one window, named by its start.
+#[utoipa::path(get, path = "/api/v1/models/{name}/windows/{start}/statistics", tag = "windows",
+    params(("name" = String, Path,), ("start" = String, Path, description = "RFC 3339 start of the window")),
+    responses((status = 200, body = List<StatisticView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn statistics_of_window(
+    State(state): State<ApiState>,
+    Path((name, start)): Path<(String, String)>,
+) -> Result<Json<List<StatisticView>>, Problem> {
+    let time = Timestamp::parse(&start).ok_or_else(|| Problem::wrong("start", "is not an RFC 3339 time"))?;
+    find(&state, &name).await?;
+    let rows = state.store.window_statistics(&name, time).await?;
+    if rows.is_empty() {
+        return Err(Problem::missing("window that starts at", &start));
+    }
+    Ok(Json(List { data: rows.into_iter().map(Into::into).collect(), next_cursor: None }))
+}
+
+/// Statistics of a model over time, newest first.
+#[utoipa::path(get, path = "/api/v1/models/{name}/statistics", tag = "windows",
+    params(("name" = String, Path,), Filter, Paging),
+    responses((status = 200, body = List<StatisticView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn statistics_over_time(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<StatisticView>>, Problem> {
+    let page = paging.page()?;
+    find(&state, &name).await?;
+    let filter = StatisticFilter { scope: filter.scope, task: filter.task, signal: filter.signal };
+    let rows = state.store.statistics(&name, &filter, page).await?;
+    Ok(Json(paged(rows, page, |row| row.start, StatisticView::from)))
+}
