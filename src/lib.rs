@@ -28,3 +28,8 @@ pub mod collect;
 pub mod judge;
 pub mod deliver;
 pub mod api;
+pub mod simulate;
+
+// The composition root and the command line.
+pub mod app;
+pub mod cli;

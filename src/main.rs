@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `driftd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    driftd::cli::main()
+}

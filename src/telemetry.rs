@@ -9,7 +9,12 @@ use crate::config::raw::LogFormat;
 /// Installs the subscriber; `RUST_LOG` chooses levels, `info` is the default. Calling it twice
 /// keeps the first.
 pub fn install(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,ort=warn,sqlx=warn"));
+    install_at(format, "info,ort=warn,sqlx=warn");
+}
+
+/// As [`install`], with other levels where `RUST_LOG` says nothing.
+pub fn install_at(format: LogFormat, levels: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // The first subscriber stays: tests and the demo share one process.
     let _ = match format {

@@ -32,11 +32,11 @@ pub struct RawConfig {
     #[serde(default)]
     pub endpoints: Vec<RawEndpoint>,
     /// The API and dashboard.
-    #[serde(default = "RawListen::api")]
-    pub api: RawListen,
+    #[serde(default)]
+    pub api: RawApi,
     /// Probes and metrics.
-    #[serde(default = "RawListen::ops")]
-    pub ops: RawListen,
+    #[serde(default)]
+    pub ops: RawOps,
 }
 
 /// How logs are written.
@@ -297,21 +297,34 @@ pub enum EventKind {
     Retraining,
 }
 
-/// An address to listen on.
+/// The API and dashboard.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawListen {
+#[serde(deny_unknown_fields, default)]
+pub struct RawApi {
+    /// `address:port`.
+    pub listen: String,
+    /// The API has no authentication yet. It listens on other addresses than this machine's own
+    /// only where this says that something in front of it has.
+    pub allow_unauthenticated: bool,
+}
+
+impl Default for RawApi {
+    fn default() -> RawApi {
+        RawApi { listen: "127.0.0.1:8080".into(), allow_unauthenticated: false }
+    }
+}
+
+/// Probes and metrics.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOps {
     /// `address:port`.
     pub listen: String,
 }
 
-impl RawListen {
-    fn api() -> RawListen {
-        RawListen { listen: "127.0.0.1:8080".into() }
-    }
-
-    fn ops() -> RawListen {
-        RawListen { listen: "127.0.0.1:9090".into() }
+impl Default for RawOps {
+    fn default() -> RawOps {
+        RawOps { listen: "127.0.0.1:9090".into() }
     }
 }
 

@@ -89,6 +89,10 @@ pub(super) fn validate(
         raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
+    if api.is_some_and(|a| !a.ip().is_loopback()) && !raw.api.allow_unauthenticated {
+        let message = "the API has no authentication yet: listen on 127.0.0.1, or set api.allow_unauthenticated";
+        checker.fail("/api/listen", message);
+    }
     if raw.api.listen == raw.ops.listen && api.is_some_and(|a| a.port() != 0) {
         checker.fail("/ops/listen", "the same address as api.listen: probes and metrics need their own");
     }
@@ -371,6 +375,14 @@ api: {listen: everywhere}
             assert!(paths.contains(path), "no problem at {path} in {paths:?}");
         }
         assert!(problems.iter().all(|p| p.line > 0), "every problem has its line");
+    }
+
+    #[test]
+    fn an_open_api_must_be_wanted() {
+        let open = format!("{GOOD}api: {{listen: '0.0.0.0:8080'}}\n");
+        assert_eq!(check(&open).expect_err("open").problems[0].path, "/api/listen");
+        let wanted = format!("{GOOD}api: {{listen: '0.0.0.0:8080', allow_unauthenticated: true}}\n");
+        check(&wanted).expect("said so");
     }
 
     #[test]

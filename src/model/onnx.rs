@@ -20,6 +20,25 @@ use crate::drift::task::TaskKind;
 
 const CUDA_PROVIDER: &str = "CUDAExecutionProvider";
 
+/// Where a row comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Embedding,
+    Head(usize),
+}
+
+/// Takes the index of a text, an output and its row.
+type Sink<'a> = dyn FnMut(usize, Output, &[f32]) + 'a;
+
+/// What the graph gives for one text.
+#[derive(Clone, Debug)]
+pub struct RawOutputs {
+    /// Which tokens are special.
+    pub special: Vec<bool>,
+    /// Rows by task index: [classes], or [tokens × classes] for token heads, padding included.
+    pub heads: Vec<Vec<f32>>,
+}
+
 /// A loaded model with its tokenizer. Owned by one thread: ONNX Runtime wants `&mut` to run.
 pub struct OnnxModel {
     manifest: Manifest,
@@ -86,12 +105,45 @@ impl OnnxModel {
             .iter()
             .map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() })
             .collect();
-        let mut order: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
-        order.sort_by_key(|i| tokens[*i].ids.len());
-        for batch in order.chunks(max_batch.max(1)) {
-            self.run_halving(batch, &tokens, &mut inferences)?;
-        }
+        let full: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
+        let heads: Vec<_> = self.manifest.heads.iter().map(|head| head.activation).collect();
+        let spec = self.manifest.spec.clone();
+        self.run_sorted(full, &tokens, max_batch, &mut |text, output, row| match output {
+            Output::Embedding => inferences[text].embedding = row.to_vec(),
+            Output::Head(task) => {
+                let answer = answer(&spec.tasks[task], heads[task], row, &tokens[text].special);
+                inferences[text].answers.push(Some(answer));
+            }
+        })?;
         Ok(inferences)
+    }
+
+    /// The heads' rows as the graph gives them, by text and task; what a simulated production
+    /// answers from.
+    ///
+    /// # Errors
+    /// As [`OnnxModel::infer`].
+    pub fn raw_outputs(&mut self, texts: &[InputText], max_batch: usize) -> Result<Vec<RawOutputs>, ModelError> {
+        let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
+        let mut raw: Vec<RawOutputs> =
+            tokens.iter().map(|t| RawOutputs { special: t.special.clone(), heads: Vec::new() }).collect();
+        self.run_sorted((0..texts.len()).collect(), &tokens, max_batch, &mut |text, output, row| {
+            if let Output::Head(_) = output {
+                raw[text].heads.push(row.to_vec());
+            }
+        })?;
+        Ok(raw)
+    }
+
+    fn run_sorted(
+        &mut self,
+        mut order: Vec<usize>,
+        tokens: &[Tokens],
+        max_batch: usize,
+        sink: &mut Sink,
+    ) -> Result<(), ModelError> {
+        order.sort_by_key(|i| tokens[*i].ids.len());
+        order.chunks(max_batch.max(1)).try_for_each(|batch| self.run_halving(batch, tokens, sink))
     }
 
     /// Seconds that a bare loop over the same session, tokens and batches takes: ONNX Runtime's own
@@ -113,13 +165,13 @@ impl OnnxModel {
     }
 
     /// A batch that fails (out of device memory, say) is tried again in halves.
-    fn run_halving(&mut self, batch: &[usize], tokens: &[Tokens], into: &mut [Inference]) -> Result<(), ModelError> {
-        match self.run(batch, tokens, into) {
+    fn run_halving(&mut self, batch: &[usize], tokens: &[Tokens], sink: &mut Sink) -> Result<(), ModelError> {
+        match self.run(batch, tokens, sink) {
             Err(error) if batch.len() > 1 => {
                 tracing::warn!(%error, texts = batch.len(), "a batch failed and is tried again in halves");
                 let (left, right) = batch.split_at(batch.len() / 2);
-                self.run_halving(left, tokens, into)?;
-                self.run_halving(right, tokens, into)
+                self.run_halving(left, tokens, sink)?;
+                self.run_halving(right, tokens, sink)
             }
             outcome => outcome,
         }
@@ -152,7 +204,7 @@ impl OnnxModel {
         Ok(inputs)
     }
 
-    fn run(&mut self, batch: &[usize], tokens: &[Tokens], into: &mut [Inference]) -> Result<(), ModelError> {
+    fn run(&mut self, batch: &[usize], tokens: &[Tokens], sink: &mut Sink) -> Result<(), ModelError> {
         let inputs = self.inputs(batch, tokens)?;
         let outputs = self.session.run(inputs).map_err(runtime)?;
         let rows = |name: &str| {
@@ -163,15 +215,16 @@ impl OnnxModel {
             }
             Ok(data.chunks_exact((data.len() / batch.len()).max(1)))
         };
+        // Every output is looked up before any row is given away, so that a batch is whole or nothing.
+        let mut all = Vec::with_capacity(self.manifest.heads.len() + 1);
         if let Some(embedding) = &self.manifest.embedding {
-            for (i, row) in batch.iter().zip(rows(&embedding.output)?) {
-                into[*i].embedding = row.to_vec();
-            }
+            all.push((Output::Embedding, rows(&embedding.output)?));
         }
-        for (task, head) in self.manifest.spec.tasks.iter().zip(&self.manifest.heads) {
-            for (i, row) in batch.iter().zip(rows(&head.output)?) {
-                into[*i].answers.push(Some(answer(task, head.activation, row, &tokens[*i].special)));
-            }
+        for (task, head) in self.manifest.heads.iter().enumerate() {
+            all.push((Output::Head(task), rows(&head.output)?));
+        }
+        for (output, rows) in all {
+            batch.iter().zip(rows).for_each(|(i, row)| sink(*i, output, row));
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub mod files;
 pub mod kafka;
 /// Refused records to a topic of their own.
 pub mod dead_letter;
+/// Records to Kafka, and a broker inside the process.
+pub mod producer;
 
 /// What happens at the source.
 #[derive(Debug)]

@@ -1,0 +1,185 @@
+//! `driftd backtest`: judges a recorded stream with the daemon's own code, in event time.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+
+use super::backtest_report::{self, Told};
+use super::fit::window_rule;
+use super::replay::Replay;
+use super::{load_reference, progress, runtime, write_output};
+use crate::cli::{Backtest, Format};
+use crate::collect::observe::is_only_label;
+use crate::config::{Budget, watch};
+use crate::drift::course::{Course, Judged, Watch};
+use crate::drift::detector::Sensitivity;
+use crate::drift::inference::Inference;
+use crate::drift::judgement::ClosedWindow;
+use crate::drift::observation::Observation;
+use crate::drift::record::{Record, VersionMatch};
+use crate::drift::reference::Reference;
+use crate::drift::retraining::{Mode, Policy};
+use crate::drift::summary::Summary;
+use crate::drift::time::Span;
+use crate::drift::watermark::Watermark;
+use crate::drift::window::{Slot, WindowRule};
+use crate::model::Manifest;
+
+/// Windows to one false alarm where windows are counted in records and nothing else is said.
+const DEFAULT_ARL: f64 = 2_000.0;
+/// One false alarm in thirty days, where nothing else is said.
+const DEFAULT_BUDGET: &str = "1/30d";
+
+/// Runs the command.
+///
+/// # Errors
+/// If manifest, reference or settings are invalid, or a file cannot be read.
+pub fn main(args: &Backtest) -> anyhow::Result<()> {
+    let manifest = Manifest::load(&args.model.manifest)?;
+    let reference = load_reference(&args.reference, &manifest)?;
+    let window = window_rule(&args.windows)?.unwrap_or(reference.window);
+    let watch = settings(args, window)?;
+    let mut replay = Replay::new(manifest, &args.model);
+    let bar = progress::records("judging");
+    let mut stream = Stream::new(&reference, watch, window);
+    runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| stream.take(record, inference)))?;
+    stream.finish();
+    bar.finish_and_clear();
+    if let Some(labels) = &args.labels {
+        stream.counts.labels += count_lines(labels)?;
+    }
+    stream.counts.refused = replay.refused;
+    let told = Told { reference: &reference, watch: &watch, window, judged: &stream.judged, counts: stream.counts };
+    let text = match args.format {
+        Format::Table => backtest_report::table(&told),
+        Format::Json => backtest_report::json(&told),
+        Format::Html => backtest_report::html(&told),
+    };
+    write_output(args.output.as_deref(), &text)
+}
+
+fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
+    let budget = match (&args.budget, args.arl_windows, window) {
+        (_, Some(windows), _) => Budget::Windows(windows),
+        (Some(text), None, _) => {
+            Budget::parse(text).with_context(|| format!("`--budget {text}`: expected alarms per time, such as `1/30d`"))?
+        }
+        (None, None, WindowRule::Records(_)) => Budget::Windows(DEFAULT_ARL),
+        (None, None, WindowRule::Time(_)) => Budget::parse(DEFAULT_BUDGET).expect("the default parses"),
+    };
+    let threshold = match (budget, window) {
+        (budget, WindowRule::Time(length)) => budget.threshold(length),
+        (Budget::Windows(windows), WindowRule::Records(_)) => windows,
+        (Budget::PerTime(..), WindowRule::Records(_)) => {
+            bail!("windows counted in records have no length: use `--arl-windows` instead of `--budget`")
+        }
+    };
+    let sensitivity = Sensitivity { min_records: args.min_records.max(1), margin: args.margin };
+    let retraining = Policy { mode: Mode::Propose, cooldown: Span::from_secs(86_400) };
+    watch(threshold, sensitivity, args.resolve_after.max(1), retraining).map_err(anyhow::Error::msg)
+}
+
+fn count_lines(path: &std::path::Path) -> anyhow::Result<u64> {
+    use std::io::BufRead as _;
+    let file = std::fs::File::open(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    Ok(std::io::BufReader::new(file).lines().count() as u64)
+}
+
+/// What became of the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Read in all, but for the refused.
+    pub records: u64,
+    /// Folded into windows.
+    pub folded: u64,
+    /// Too late for their window.
+    pub late: u64,
+    /// Of another version.
+    pub other_version: u64,
+    /// Labels.
+    pub labels: u64,
+    /// Refused.
+    pub refused: u64,
+}
+
+/// One stream on its way through the windows.
+pub struct Stream<'a> {
+    reference: &'a Reference,
+    watch: Watch,
+    window: WindowRule,
+    course: Course,
+    open: BTreeMap<Slot, Summary>,
+    watermark: Watermark,
+    /// Judged windows, in order.
+    pub judged: Vec<Judged>,
+    /// What became of the records.
+    pub counts: Counts,
+}
+
+impl<'a> Stream<'a> {
+    /// A stream that has not begun.
+    pub fn new(reference: &'a Reference, watch: Watch, window: WindowRule) -> Stream<'a> {
+        Stream {
+            reference,
+            watch,
+            window,
+            course: Course::new(reference),
+            open: BTreeMap::new(),
+            watermark: Watermark::default(),
+            judged: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// Never; the signature is what readers of files call.
+    pub fn take(&mut self, record: Record, inference: Option<Inference>) -> anyhow::Result<()> {
+        self.counts.records += 1;
+        if record.version == VersionMatch::Other {
+            self.counts.other_version += 1;
+            return Ok(());
+        }
+        self.counts.labels += record.labels.len() as u64;
+        if is_only_label(&record) {
+            return Ok(());
+        }
+        let time = record.time;
+        let slot = self.window.slot(time, self.counts.folded + self.counts.late);
+        if self.course.next_slot.is_some_and(|next| slot < next) {
+            self.counts.late += 1;
+            return Ok(());
+        }
+        let observation = Observation::new(record, inference, self.reference.heads, self.reference.geometry.as_ref());
+        let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
+        summary.fold(self.reference, time, &observation);
+        self.counts.folded += 1;
+        self.watermark.observe(time);
+        let closed_below = match self.window {
+            WindowRule::Records(_) => Some(slot),
+            // Sorting the recent times for every record would cost more than folding it.
+            WindowRule::Time(_) if self.open.len() > 1 => self.watermark.advance().map(|w| self.window.slot(w, 0)),
+            WindowRule::Time(_) => None,
+        };
+        while let Some(entry) = self.open.first_entry().filter(|e| closed_below.is_some_and(|below| *e.key() < below)) {
+            let (slot, summary) = entry.remove_entry();
+            self.judge(slot, summary);
+        }
+        Ok(())
+    }
+
+    /// Judges what is still open: the stream has ended.
+    pub fn finish(&mut self) {
+        while let Some((slot, summary)) = self.open.pop_first() {
+            self.judge(slot, summary);
+        }
+    }
+
+    fn judge(&mut self, slot: Slot, summary: Summary) {
+        let bounds = self.window.bounds(slot).or(summary.span.map(|(first, last)| (first, last.plus(Span::from_micros(1)))));
+        let Some((start, end)) = bounds else { return };
+        let window = ClosedWindow { slot, start, end, summary };
+        self.judged.push(self.course.advance(self.reference, &self.watch, &window));
+    }
+}

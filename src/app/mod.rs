@@ -1,0 +1,122 @@
+//! The composition root: the only place that names concrete adapters, and the commands built from
+//! them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::document::Problems;
+use crate::drift::reference::{Reference, ReferenceError};
+use crate::model::{Manifest, ModelError};
+use crate::source::SourceError;
+use crate::store::StoreError;
+
+/// The daemon.
+pub mod run;
+/// Learning a reference.
+pub mod fit;
+/// Judging a file.
+pub mod backtest;
+/// A back-test as table, JSON or page.
+pub mod backtest_report;
+/// Simulated traffic.
+pub mod simulate;
+/// Everything in one process, to look at.
+pub mod demo;
+/// Checks and one-off commands.
+pub mod check;
+/// Records of files in chunks, with inferences.
+pub mod replay;
+/// Progress bars.
+pub mod progress;
+
+/// What an error means to scripts; see [`crate::cli`].
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<Problems>() || cause.is::<ReferenceError>() || cause.is::<Unfit>() {
+            return 3;
+        }
+        match cause.downcast_ref::<ModelError>() {
+            Some(ModelError::NoCuda(_)) => return 5,
+            Some(
+                ModelError::Mismatch { .. }
+                | ModelError::Refused { .. }
+                | ModelError::Tokenizer { .. }
+                | ModelError::Unreadable { .. }
+                | ModelError::Library { .. },
+            ) => return 3,
+            _ => {}
+        }
+        if cause.is::<SourceError>() || matches!(cause.downcast_ref(), Some(StoreError::Open { .. } | StoreError::ReadOnly { .. })) {
+            return 4;
+        }
+    }
+    1
+}
+
+/// A reference that does not belong to a manifest.
+#[derive(Debug, thiserror::Error)]
+#[error("the reference `{reference}` does not fit the manifest `{manifest}`:\n  {}", reasons.join("\n  "))]
+pub struct Unfit {
+    reference: PathBuf,
+    manifest: PathBuf,
+    reasons: Vec<String>,
+}
+
+/// Reads a reference and checks that it was fitted for the manifest's model.
+///
+/// # Errors
+/// If it cannot be read, is damaged, or belongs to another model.
+pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Reference> {
+    let bytes = std::fs::read(path).with_context(|| format!("the reference `{}` cannot be read", path.display()))?;
+    let reference = Reference::decode(&bytes).with_context(|| format!("`{}`", path.display()))?;
+    let (ours, theirs) = (&manifest.spec, &reference.spec);
+    let mut reasons = Vec::new();
+    if ours.name != theirs.name || ours.version != theirs.version {
+        reasons.push(format!(
+            "it was fitted for `{}` version `{}`, the manifest describes `{}` version `{}`",
+            theirs.name, theirs.version, ours.name, ours.version
+        ));
+    }
+    if ours.tasks != theirs.tasks {
+        reasons.push("tasks, kinds, classes or thresholds differ".to_owned());
+    }
+    if ours.embedding_dimension != theirs.embedding_dimension {
+        let show = |d: Option<usize>| d.map_or_else(|| "no embedding".to_owned(), |d| format!("{d} dimensions"));
+        reasons.push(format!("it has {}, the manifest {}", show(theirs.embedding_dimension), show(ours.embedding_dimension)));
+    }
+    if reasons.is_empty() {
+        return Ok(reference);
+    }
+    Err(Unfit { reference: path.to_owned(), manifest: manifest.file.clone(), reasons }.into())
+}
+
+/// All cores, or what was asked for.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1)
+}
+
+/// A runtime for commands that are not the daemon.
+///
+/// # Errors
+/// If threads cannot be started.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime cannot be started")
+}
+
+/// Writes to a file, or to the terminal without one.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match path {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("`{}` cannot be written", path.display())),
+        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+            // `driftd … | head` closes the pipe: nothing went wrong.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => bail!("the terminal cannot be written to: {error}"),
+            Ok(()) => Ok(()),
+        },
+    }
+}

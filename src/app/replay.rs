@@ -1,0 +1,140 @@
+//! Records of files in chunks, each with our inference where it is asked for. Fit and back-test read
+//! their files through this.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+
+use crate::cli::ModelArgs;
+use crate::collect::observe::depth;
+use crate::config::{Batching, Infer};
+use crate::drift::inference::Inference;
+use crate::drift::observation::HeadSource;
+use crate::drift::record::{InputText, Record, RejectReason};
+use crate::model::{Depth, Manifest, ModelHandle, batching};
+use crate::source::files::FileRecords;
+use crate::source::native::NativeDecoder;
+
+/// Longer lines are refused.
+pub const MOST_LINE_BYTES: usize = 16 << 20;
+/// Records in a chunk.
+const CHUNK: usize = 512;
+/// Refusals told one by one; the rest are only counted.
+const TOLD: u64 = 5;
+
+/// Reads files record by record, running the model where a record lacks something.
+pub struct Replay {
+    decoder: NativeDecoder,
+    manifest: Manifest,
+    args: (crate::config::raw::Device, Batching),
+    model: Option<ModelHandle>,
+    /// Records refused so far.
+    pub refused: u64,
+}
+
+impl Replay {
+    /// For the model that the arguments name. The model is loaded when a record first needs it.
+    pub fn new(manifest: Manifest, args: &ModelArgs) -> Replay {
+        let batching = Batching {
+            max_batch: args.batch.max(1),
+            max_wait: std::time::Duration::ZERO,
+            threads: super::threads(args.threads),
+        };
+        let decoder = NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], MOST_LINE_BYTES);
+        Replay { decoder, manifest, args: (args.device, batching), model: None, refused: 0 }
+    }
+
+    /// Whose answers a stream's heads are to be fed from: production's if its first records carry
+    /// them, else ours.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn detect_heads(&self, input: &PathBuf) -> anyhow::Result<HeadSource> {
+        let mut seen = 0;
+        for line in FileRecords::open(input, &self.decoder, MOST_LINE_BYTES)? {
+            match line?.decoded {
+                Ok(record) if !record.answers.is_empty() => return Ok(HeadSource::Predictions),
+                _ => seen += 1,
+            }
+            if seen >= CHUNK {
+                break;
+            }
+        }
+        Ok(HeadSource::Inference)
+    }
+
+    /// Gives every record of the files, in order, to `take`.
+    ///
+    /// # Errors
+    /// If a file cannot be read, the model fails, or `take` does.
+    pub async fn run(
+        &mut self,
+        inputs: &[PathBuf],
+        heads: HeadSource,
+        bar: &ProgressBar,
+        mut take: impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for input in inputs {
+            // The decoder is cheap to make again, and the iterator must not borrow from `self`.
+            let decoder = NativeDecoder::new(vec![Arc::new(self.manifest.spec.clone())], MOST_LINE_BYTES);
+            let mut chunk = Vec::with_capacity(CHUNK);
+            for line in FileRecords::open(input, &decoder, MOST_LINE_BYTES)? {
+                let line = line?;
+                match line.decoded {
+                    Ok(record) => chunk.push(record),
+                    Err(rejected) => {
+                        self.refused += 1;
+                        if self.refused <= TOLD {
+                            bar.suspend(|| eprintln!("{}:{}: refused: {rejected}", input.display(), line.number));
+                        }
+                        if rejected.reason == RejectReason::UnknownModel && self.refused == 1 {
+                            bar.suspend(|| eprintln!("the manifest describes model `{}`", self.manifest.spec.name));
+                        }
+                    }
+                }
+                if chunk.len() >= CHUNK {
+                    self.chunk(std::mem::take(&mut chunk), heads, bar, &mut take).await?;
+                }
+            }
+            self.chunk(chunk, heads, bar, &mut take).await?;
+        }
+        if self.refused > TOLD {
+            bar.suspend(|| eprintln!("{} records were refused in all", self.refused));
+        }
+        Ok(())
+    }
+
+    async fn chunk(
+        &mut self,
+        records: Vec<Record>,
+        heads: HeadSource,
+        bar: &ProgressBar,
+        take: &mut impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let wants_embedding = self.manifest.embedding.is_some();
+        let depths: Vec<Option<Depth>> =
+            records.iter().map(|r| depth(Infer::Missing, heads, wants_embedding, r)).collect();
+        let texts: Vec<(InputText, Depth)> = records
+            .iter()
+            .zip(&depths)
+            .filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?)))
+            .collect();
+        let mut inferences = if texts.is_empty() { Vec::new() } else { self.model()?.infer(texts).await? }.into_iter();
+        for (record, depth) in records.into_iter().zip(depths) {
+            let inference = depth.and_then(|_| inferences.next());
+            take(record, inference)?;
+            bar.inc(1);
+        }
+        Ok(())
+    }
+
+    fn model(&mut self) -> anyhow::Result<ModelHandle> {
+        if let Some(model) = &self.model {
+            return Ok(model.clone());
+        }
+        let (device, batching) = self.args;
+        let model = batching::spawn(self.manifest.clone(), device, batching, None)?;
+        Ok(self.model.insert(model).clone())
+    }
+}

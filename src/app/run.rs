@@ -1,0 +1,273 @@
+//! `driftd run`: one straight line from configuration to running loops, and back down on a signal.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{load_reference, runtime};
+use crate::api::{self, ApiState, ops};
+use crate::cli::{Role, Run};
+use crate::collect::observe::Watched;
+use crate::collect::{Collector, DRAIN};
+use crate::config::raw::EventKind;
+use crate::config::{self, Config, Endpoint, Infer};
+use crate::deliver::{self, Route};
+use crate::drift::observation::HeadSource;
+use crate::drift::window::WindowRule;
+use crate::hook::webhook::Webhook;
+use crate::judge::rows::Receiver;
+use crate::judge::{self, Judge};
+use crate::model::{Manifest, ModelHandle, batching};
+use crate::source::dead_letter::DeadLetters;
+use crate::source::kafka::KafkaSource;
+use crate::source::native::NativeDecoder;
+use crate::store::{ModelRow, ReadStore, SqlStore};
+use crate::{metrics, telemetry};
+
+/// After the drain, the other loops have this long.
+const LAST_CALL: Duration = Duration::from_millis(1_500);
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps it from starting; once started, only what time cannot heal.
+pub fn main(args: &Run) -> anyhow::Result<()> {
+    let config = config::load(&args.config.config)?;
+    telemetry::install(config.log);
+    let metrics = metrics::install()?;
+    runtime()?.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(stop_on_signal(shutdown.clone()));
+        let app = App::start(config, &args.roles, metrics, shutdown).await?;
+        app.join().await
+    })
+}
+
+/// A started daemon.
+pub struct App {
+    /// Where the API and the dashboard are.
+    pub api: Option<SocketAddr>,
+    /// Where probes and metrics are.
+    pub ops: SocketAddr,
+    loops: JoinSet<anyhow::Result<&'static str>>,
+    shutdown: CancellationToken,
+    store: SqlStore,
+}
+
+/// A model as it was loaded.
+struct Loaded {
+    config: config::Model,
+    manifest: Manifest,
+    watched: Watched,
+}
+
+impl App {
+    /// Starts everything that the roles ask for; nothing runs if anything cannot.
+    ///
+    /// # Errors
+    /// The first thing that cannot be set up, with its reason.
+    pub async fn start(
+        config: Config,
+        roles: &[Role],
+        metrics: PrometheusHandle,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<App> {
+        let has = |role: Role| roles.contains(&role);
+        let started = Arc::new(AtomicBool::new(false));
+        let store = SqlStore::open(&config.store.0).await?;
+        let ops_listener = listen(config.ops).await?;
+        let api_listener = if has(Role::Api) { Some(listen(config.api).await?) } else { None };
+        let (ops, api) = (ops_listener.local_addr()?, api_listener.as_ref().map(TcpListener::local_addr).transpose()?);
+        let read: Arc<dyn ReadStore> = Arc::new(store.clone());
+        let mut loops: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
+        let state = ops::OpsState { started: started.clone(), store: read.clone(), metrics };
+        let stop = shutdown.clone();
+        loops.spawn(async move { Ok(api::serve(ops_listener, ops::router(state), stop).await.map(|()| "ops")?) });
+
+        let onnxruntime = config.onnxruntime.clone();
+        let (collects, models) = (has(Role::Collect), config.models.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            models.into_iter().map(|m| load(m, collects, onnxruntime.as_deref())).collect::<anyhow::Result<Vec<_>>>()
+        });
+        let loaded = loaded.await.context("the loading thread")??;
+        let (collected, written) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+
+        if has(Role::Collect) {
+            let kafka = Arc::new(config.kafka.context("the role `collect` needs `kafka` in the configuration")?);
+            let specs = loaded.iter().map(|l| Arc::new(l.manifest.spec.clone())).collect();
+            let decoder = Arc::new(NativeDecoder::new(specs, config.collect.max_record_bytes));
+            let max_future = config.collect.max_future;
+            let dead_letters = DeadLetters::new(&kafka)?;
+            let reopen = move || Ok(KafkaSource::start(&kafka, decoder.clone(), max_future)?);
+            let first = tokio::task::spawn_blocking(reopen.clone()).await.context("the source's starting thread")??;
+            let watched = loaded.iter().map(|l| l.watched.clone()).collect();
+            let collector = Collector::new(Arc::new(store.clone()), dead_letters, watched, config.collect, collected.clone());
+            let stop = shutdown.clone();
+            loops.spawn(async move { collector.run(first, reopen, stop).await.map(|()| "collect") });
+        }
+        if has(Role::Judge) {
+            let receivers: Vec<Receiver> = config.endpoints.iter().map(receiver).collect();
+            let judges = loaded.iter().map(|l| judge(l, config.collect.idle_after, &receivers)).collect();
+            let (store, written, stop) = (Arc::new(store.clone()), written.clone(), shutdown.clone());
+            loops.spawn(async move {
+                judge::run(store, judges, collected, written, stop).await;
+                Ok("judge")
+            });
+        }
+        if has(Role::Deliver) {
+            let routes = config.endpoints.iter().map(route).collect::<anyhow::Result<HashMap<_, _>>>()?;
+            let (store, stop) = (Arc::new(store.clone()), shutdown.clone());
+            loops.spawn(async move {
+                deliver::run(store, routes, written, stop).await;
+                Ok("deliver")
+            });
+        }
+        if let Some(listener) = api_listener {
+            let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()) };
+            let stop = shutdown.clone();
+            loops.spawn(async move { Ok(api::serve(listener, api::router(state), stop).await.map(|()| "api")?) });
+        }
+        started.store(true, Ordering::Release);
+        metrics::ready(true);
+        tracing::info!(api = ?api, %ops, roles = ?roles, "driftd is running");
+        Ok(App { api, ops, loops, shutdown, store })
+    }
+
+    /// Waits until it is told to stop, then for the loops to finish what they hold.
+    ///
+    /// # Errors
+    /// If a loop fails by itself, or does not finish in time.
+    pub async fn join(mut self) -> anyhow::Result<()> {
+        let mut failure = None;
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            Some(ended) = self.loops.join_next() => {
+                failure = Some(match ended {
+                    Ok(Ok(name)) if self.shutdown.is_cancelled() => { tracing::debug!(name, "a loop has ended"); None }
+                    Ok(Ok(name)) => Some(anyhow::anyhow!("the loop `{name}` has ended by itself")),
+                    Ok(Err(error)) => Some(error),
+                    Err(error) => Some(error.into()),
+                });
+                self.shutdown.cancel();
+            }
+        }
+        tracing::info!("stopping: what was read is being committed");
+        let drained = tokio::time::timeout(DRAIN + LAST_CALL, async {
+            while let Some(ended) = self.loops.join_next().await {
+                if let Ok(Err(error)) = ended {
+                    tracing::error!(error = format!("{error:#}"), "a loop failed while stopping");
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("not everything finished in time; uncommitted records will be read again");
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+        failure.flatten().map_or(Ok(()), Err)
+    }
+}
+
+async fn stop_on_signal(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be listened to; stop the process by SIGKILL");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    shutdown.cancel();
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
+}
+
+/// Loads manifest and reference, and the model itself where this process runs it.
+fn load(config: config::Model, collects: bool, library: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
+    let manifest = Manifest::load(&config.manifest)?;
+    let reference = load_reference(&config.reference, &manifest)?;
+    let heads = config.heads.unwrap_or(reference.heads);
+    if heads != reference.heads {
+        tracing::warn!(
+            model = manifest.spec.name,
+            "heads are fed from another source than the reference was fitted with: numeric differences may look like drift"
+        );
+    }
+    if reference.window != WindowRule::Time(config.window) {
+        tracing::warn!(
+            model = manifest.spec.name, reference = %reference.window, configured = %config.window,
+            "windows differ from the reference's: variation between windows was learned at another length"
+        );
+    }
+    let runs_model = collects && config.infer != Infer::Never;
+    let model: Option<ModelHandle> = if runs_model {
+        Some(batching::spawn(manifest.clone(), config.device, config.batching, library)?)
+    } else {
+        None
+    };
+    if heads == HeadSource::Inference && config.infer == Infer::Never {
+        anyhow::bail!("model `{}`: heads are fed from our inference, but `infer` is `never`", manifest.spec.name);
+    }
+    let watched = Watched {
+        reference: Arc::new(reference),
+        model,
+        heads,
+        infer: config.infer,
+        window: WindowRule::Time(config.window),
+        late_limit: config.late_limit,
+    };
+    Ok(Loaded { config, manifest, watched })
+}
+
+fn judge(loaded: &Loaded, idle_after: crate::drift::time::Span, receivers: &[Receiver]) -> Judge {
+    let spec = &loaded.manifest.spec;
+    let tasks: Vec<_> =
+        spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
+    let placement = loaded.watched.model.as_ref().map(|m| json!(m.placement()).to_string());
+    Judge {
+        reference: loaded.watched.reference.clone(),
+        watch: loaded.config.watch,
+        window: loaded.watched.window,
+        grace: loaded.config.grace,
+        idle_after,
+        receivers: receivers.to_vec(),
+        model: ModelRow {
+            name: spec.name.clone(),
+            version: spec.version.clone(),
+            reference_id: loaded.watched.reference.id.clone(),
+            budget: loaded.config.budget.clone(),
+            threshold: loaded.config.watch.threshold,
+            window_us: loaded.config.window.micros(),
+            embedding_dimension: spec.embedding_dimension.and_then(|d| i64::try_from(d).ok()),
+            tasks: json!(tasks).to_string(),
+            inference: placement,
+        },
+    }
+}
+
+fn receiver(endpoint: &Endpoint) -> Receiver {
+    Receiver {
+        endpoint: endpoint.name.clone(),
+        alerts: endpoint.events.contains(&EventKind::Alerts),
+        retraining: endpoint.events.contains(&EventKind::Retraining),
+    }
+}
+
+fn route(endpoint: &Endpoint) -> anyhow::Result<(String, Route)> {
+    let webhook = Webhook::new(endpoint.url.clone(), endpoint.secret.as_ref(), endpoint.timeout)
+        .with_context(|| format!("endpoint `{}`", endpoint.name))?;
+    Ok((endpoint.name.clone(), Route { webhook, timeout: endpoint.timeout, max_age: endpoint.max_age }))
+}

@@ -1,0 +1,349 @@
+//! The command line: what may be said, and what each end means to scripts.
+//!
+//! Exit codes: 0 done; 1 failed while running; 2 wrong arguments; 3 configuration, manifest or
+//! reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::app;
+use crate::config::raw::Device;
+use crate::drift::observation::HeadSource;
+
+/// Watches multi-task NLP models in production and says whether, where and how much they drifted.
+#[derive(Debug, Parser)]
+#[command(name = "driftd", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong arguments; \
+3 configuration, manifest or reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(Run),
+    /// Check a configuration with everything it names, or print the schemas
+    Check(Check),
+    /// Bring the store's schema up to date
+    Migrate(ConfigFile),
+    /// Write a draft manifest from an ONNX file
+    Inspect {
+        /// The ONNX file
+        file: PathBuf,
+        /// Write here instead of to the terminal
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Learn what is normal
+    #[command(subcommand)]
+    Reference(Reference),
+    /// Judge a recorded stream with the daemon's own code
+    Backtest(Backtest),
+    /// Make traffic from a grammar and a model, with drift on request
+    Simulate(Simulate),
+    /// Show the whole thing: broker, model, drift, alert, dashboard, in one process
+    Demo(Demo),
+    /// Prove on a machine with an NVIDIA GPU that CUDA computes what the CPU computes
+    GpuCheck(GpuCheck),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file
+    #[arg(long, short, env = "DRIFTD_CONFIG", default_value = "/etc/driftd/driftd.yaml")]
+    pub config: PathBuf,
+}
+
+/// `driftd run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// What this process does
+    #[arg(long, value_delimiter = ',', default_values_t = Role::all())]
+    pub roles: Vec<Role>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Read, infer, fold
+    Collect,
+    /// Test, decide
+    Judge,
+    /// Send alerts and retraining requests
+    Deliver,
+    /// Serve the API and the dashboard
+    Api,
+}
+
+impl Role {
+    fn all() -> Vec<Role> {
+        vec![Role::Collect, Role::Judge, Role::Deliver, Role::Api]
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Role::Collect => "collect",
+            Role::Judge => "judge",
+            Role::Deliver => "deliver",
+            Role::Api => "api",
+        })
+    }
+}
+
+/// `driftd check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Print the JSON Schema of the configuration and stop
+    #[arg(long)]
+    pub schema: bool,
+    /// Print the JSON Schema of manifests and stop
+    #[arg(long)]
+    pub manifest_schema: bool,
+    /// Print the OpenAPI document and stop
+    #[arg(long)]
+    pub openapi: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Reference {
+    /// Fit a reference to held-out records
+    Fit(Fit),
+}
+
+/// How a model is run on files.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// The model's manifest
+    #[arg(long, short)]
+    pub manifest: PathBuf,
+    /// Where the model runs
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    pub device: Device,
+    /// Texts in a batch
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+    /// Threads of ONNX Runtime; by default all cores
+    #[arg(long)]
+    pub threads: Option<usize>,
+}
+
+/// How a stream is cut.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct WindowArgs {
+    /// Length of a window of event time
+    #[arg(long, value_name = "SPAN")]
+    pub window: Option<String>,
+    /// Records in a window, instead of a length
+    #[arg(long, value_name = "N")]
+    pub window_records: Option<u64>,
+}
+
+/// `driftd reference fit`
+#[derive(Debug, Args)]
+pub struct Fit {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Records that the model was not trained on: JSONL, plain, .gz or .zst; may be repeated
+    #[arg(long, short, required = true)]
+    pub input: Vec<PathBuf>,
+    /// Where to write the reference
+    #[arg(long, short)]
+    pub output: PathBuf,
+    /// Windows; 5m by default.
+    #[command(flatten)]
+    pub windows: WindowArgs,
+    /// Whose answers feed the head signals; by default production's where the records carry them
+    #[arg(long, value_parser = parse_heads)]
+    pub heads: Option<HeadSource>,
+}
+
+/// `driftd backtest`
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The reference, from `driftd reference fit`
+    #[arg(long, short)]
+    pub reference: PathBuf,
+    /// The stream: JSONL, plain, .gz or .zst; may be repeated
+    #[arg(long, short, required = true)]
+    pub input: Vec<PathBuf>,
+    /// Labels that came later; read and counted
+    #[arg(long)]
+    pub labels: Option<PathBuf>,
+    /// Windows; as the reference by default.
+    #[command(flatten)]
+    pub windows: WindowArgs,
+    /// False alarms allowed, such as 1/30d
+    #[arg(long, conflicts_with = "arl_windows")]
+    pub budget: Option<String>,
+    /// Windows to one false alarm, instead of a budget; 2000 where neither is given and windows
+    /// are counted in records
+    #[arg(long, value_name = "N")]
+    pub arl_windows: Option<f64>,
+    /// Records (or tokens) that a test needs
+    #[arg(long, default_value_t = 50)]
+    pub min_records: i64,
+    /// Smallest change that may alarm, as Cohen's w
+    #[arg(long, default_value_t = 0.05)]
+    pub margin: f64,
+    /// Quiet windows until an alert resolves
+    #[arg(long, default_value_t = 12)]
+    pub resolve_after: u32,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Write here instead of to the terminal
+    #[arg(long, short)]
+    pub output: Option<PathBuf>,
+}
+
+/// How a back-test is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For the terminal
+    Table,
+    /// For programs
+    Json,
+    /// One self-contained page
+    Html,
+}
+
+/// `driftd simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The model that answers.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The grammar of the texts; by default `grammar.yaml` beside the manifest
+    #[arg(long)]
+    pub grammar: Option<PathBuf>,
+    /// Records to make; without end if it is left out and the target is Kafka
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+    /// new_topic[:share], prior_shift:INTENT[:factor], typos[:share], language_mix[:share] or
+    /// broken_head:TASK
+    #[arg(long)]
+    pub drift: Option<crate::simulate::drift_kind::DriftKind>,
+    /// Records before the drift begins
+    #[arg(long, default_value_t = 0)]
+    pub drift_after: u64,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Time of the first record (RFC 3339); now by default
+    #[arg(long)]
+    pub start: Option<String>,
+    /// Event time from one record to the next
+    #[arg(long, default_value = "100ms")]
+    pub interval: String,
+    /// Leave out production's answers
+    #[arg(long)]
+    pub inputs_only: bool,
+    /// Write JSONL here instead of to the terminal
+    #[arg(long, short, conflicts_with = "brokers")]
+    pub output: Option<PathBuf>,
+    /// Send to this Kafka broker instead
+    #[arg(long, requires = "topic")]
+    pub brokers: Option<String>,
+    /// The topic to send to
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Records per second to Kafka; as fast as it goes by default
+    #[arg(long)]
+    pub rate: Option<f64>,
+}
+
+/// `driftd demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End by itself; exit 0 only if the alert and the retraining request arrived
+    #[arg(long)]
+    pub once: bool,
+    /// The example model's folder
+    #[arg(long, default_value = "examples/support")]
+    pub example: PathBuf,
+    /// Port of the dashboard; a free one by default
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// What drifts
+    #[arg(long, default_value = "broken_head:intent")]
+    pub drift: crate::simulate::drift_kind::DriftKind,
+    /// Keep the store and the logs here; a temporary folder by default
+    #[arg(long)]
+    pub directory: Option<PathBuf>,
+}
+
+/// `driftd gpu-check`
+#[derive(Debug, Args)]
+pub struct GpuCheck {
+    /// The model's manifest
+    #[arg(long, short, default_value = "examples/support/manifest.yaml")]
+    pub manifest: PathBuf,
+    /// Texts, one a line; by default texts of the example's grammar
+    #[arg(long)]
+    pub texts: Option<PathBuf>,
+    /// How many texts
+    #[arg(long, default_value_t = 4096)]
+    pub count: usize,
+    /// Texts in a batch
+    #[arg(long, default_value_t = 64)]
+    pub batch: usize,
+}
+
+fn parse_device(text: &str) -> Result<Device, String> {
+    match text {
+        "auto" => Ok(Device::Auto),
+        "cuda" => Ok(Device::Cuda),
+        "cpu" => Ok(Device::Cpu),
+        _ => Err("expected auto, cuda or cpu".to_owned()),
+    }
+}
+
+fn parse_heads(text: &str) -> Result<HeadSource, String> {
+    match text {
+        "predictions" => Ok(HeadSource::Predictions),
+        "inference" => Ok(HeadSource::Inference),
+        _ => Err("expected predictions or inference".to_owned()),
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Run(run) => app::run::main(&run),
+        Command::Check(check) => app::check::main(&check),
+        Command::Migrate(config) => app::check::migrate(&config),
+        Command::Inspect { file, output } => app::check::inspect(&file, output.as_deref()),
+        Command::Reference(Reference::Fit(fit)) => app::fit::main(&fit),
+        Command::Backtest(backtest) => app::backtest::main(&backtest),
+        Command::Simulate(simulate) => app::simulate::main(&simulate),
+        Command::Demo(demo) => app::demo::main(demo),
+        Command::GpuCheck(check) => app::check::gpu(&check),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driftd: {error:#}");
+            ExitCode::from(app::exit_code(&error))
+        }
+    }
+}
