@@ -1,6 +1,7 @@
 //! Logs: structured, never with the text of a record, each event once where it is handled.
 
 use std::error::Error;
+use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +16,12 @@ pub fn install(format: LogFormat) {
 /// As [`install`], with other levels where `RUST_LOG` says nothing.
 pub fn install_at(format: LogFormat, levels: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(false);
     // The first subscriber stays: tests and the demo share one process.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

@@ -48,7 +48,7 @@ const DEADLINE: Duration = Duration::from_secs(110);
 pub fn main(args: Demo) -> anyhow::Result<()> {
     if std::env::var_os("RUST_LOG").is_none() {
         // The story is told on the terminal; of the log only warnings belong beside it.
-        telemetry::install_at(config::raw::LogFormat::Text, "warn,ort=error,sqlx=error");
+        telemetry::install_at(config::raw::LogFormat::Text, "warn,ort=error,sqlx=error,rdkafka=off");
     } else {
         telemetry::install(config::raw::LogFormat::Text);
     }
@@ -92,6 +92,7 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
     let producing = tokio::spawn(produce(traffic, broker.brokers(), drifting.clone(), shutdown.clone()));
     say(began, &format!("{RATE} records a second, windows of {WINDOW}; drift ({}) begins in {} s", describe(&args.drift), QUIET.as_secs()));
 
+    let quiet_until = began.elapsed() + QUIET;
     let (mut alert, mut request) = (None, None);
     let mut told = false;
     let outcome = loop {
@@ -113,7 +114,7 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
                 }
             }
             () = tokio::time::sleep(Duration::from_millis(200)) => {
-                if began.elapsed() > QUIET && !drifting.swap(true, Ordering::AcqRel) {
+                if began.elapsed() > quiet_until && !drifting.swap(true, Ordering::AcqRel) {
                     say(began, "the drift begins");
                 }
                 if args.once && began.elapsed() > DEADLINE {

@@ -304,7 +304,7 @@ impl Collector {
             *delta = Delta::starting(Some(delta.to), delta.to, std::mem::take(&mut delta.watermark));
         }
         let positions: Vec<(Partition, i64)> = collected.delta.iter().map(|(p, d)| (p.clone(), d.to)).collect();
-        source.hint(&positions);
+        source.hint(positions);
         self.committed.notify_one();
         metrics::flush(started.elapsed(), windows);
         Ok(())

@@ -43,10 +43,13 @@ const REBALANCE_WAIT: Duration = Duration::from_secs(20);
 /// A consumer on its thread. Dropping it leaves the group.
 pub struct KafkaSource {
     events: mpsc::Receiver<Event>,
-    consumer: Arc<BaseConsumer<Context>>,
+    hints: std::sync::mpsc::Sender<Hint>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Committed positions.
+type Hint = Vec<(Partition, i64)>;
 
 impl KafkaSource {
     /// Checks that broker and topics are there, joins the group and starts reading. Blocks for up
@@ -62,13 +65,13 @@ impl KafkaSource {
         check_topics(&consumer, kafka)?;
         let topics: Vec<&str> = kafka.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
-        let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
+        let (hints, hinted) = std::sync::mpsc::channel();
         let reader =
-            Reader { consumer: consumer.clone(), decoder, max_future, events: sender, stop: stop.clone(), names: Vec::new() };
+            Reader { consumer, decoder, max_future, events: sender, hinted, stop: stop.clone(), names: Vec::new() };
         let thread = thread::Builder::new().name("kafka".into()).spawn(move || reader.run());
         let thread = thread.map_err(|_| SourceError::Gone)?;
-        Ok(KafkaSource { events, consumer, stop, thread: Some(thread) })
+        Ok(KafkaSource { events, hints, stop, thread: Some(thread) })
     }
 
     /// The next event; `None` when the thread has ended.
@@ -77,15 +80,9 @@ impl KafkaSource {
     }
 
     /// Tells the broker how far we are, for lag tools; nothing depends on it.
-    pub fn hint(&self, positions: &[(Partition, i64)]) {
-        let mut list = TopicPartitionList::new();
-        for (partition, next) in positions {
-            // A partition that was revoked meanwhile cannot be added or committed: no harm.
-            let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*next));
-        }
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
-            tracing::debug!(%error, "the broker did not take the positions as a hint");
-        }
+    pub fn hint(&self, positions: Vec<(Partition, i64)>) {
+        // A thread that has ended needs no hint.
+        let _ = self.hints.send(positions);
     }
 
     /// Leaves the group and ends the thread; events on their way are dropped.
@@ -245,30 +242,33 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
     elements.iter().map(|e| Partition { topic: e.topic().to_owned(), number: e.partition() }).collect()
 }
 
+/// The polling thread. It alone owns the consumer: closing one calls the rebalance callback, which
+/// blocks, and an async thread must not.
 struct Reader {
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: BaseConsumer<Context>,
     decoder: Arc<NativeDecoder>,
     max_future: Span,
     events: mpsc::Sender<Event>,
+    hinted: std::sync::mpsc::Receiver<Hint>,
     stop: Arc<AtomicBool>,
     names: Vec<Arc<Partition>>,
 }
 
 impl Reader {
     fn run(mut self) {
-        let consumer = self.consumer.clone();
         let mut batch = Vec::with_capacity(BATCH);
         let mut began = Instant::now();
         let mut latest = clock::now().plus(self.max_future);
         while !self.stop.load(Ordering::Acquire) {
-            match consumer.poll(POLL) {
+            self.pass_hints();
+            match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
                         began = Instant::now();
                         latest = clock::now().plus(self.max_future);
                     }
-                    let message = self.decode(&message, latest);
-                    batch.push(message);
+                    let known = partition(&mut self.names, &message);
+                    batch.push(decode(&self.decoder, &message, known, epoch(&self.consumer), latest));
                 }
                 Some(Err(error)) => {
                     metrics::kafka_error();
@@ -281,12 +281,20 @@ impl Reader {
                 break;
             }
         }
-        // Leaving the group calls the rebalance callback, whose events nobody waits for any more.
-        self.consumer.unsubscribe();
+        self.pass_hints();
     }
 
-    fn epoch(&self) -> u64 {
-        self.consumer.context().epoch.load(Ordering::Acquire)
+    fn pass_hints(&self) {
+        for positions in self.hinted.try_iter() {
+            let mut list = TopicPartitionList::new();
+            for (partition, next) in positions {
+                // A partition that was revoked meanwhile cannot be added or committed: no harm.
+                let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(next));
+            }
+            if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+                tracing::debug!(%error, "the broker did not take the positions as a hint");
+            }
+        }
     }
 
     /// Hands a batch over. While the collect loop is busy, partitions are paused and polling goes
@@ -327,24 +335,38 @@ impl Reader {
         }
         true
     }
+}
 
-    fn decode(&mut self, message: &BorrowedMessage, latest: Timestamp) -> Message {
-        let known = self.names.iter().find(|p| p.number == message.partition() && p.topic == message.topic());
-        let partition = known.cloned().unwrap_or_else(|| {
-            let fresh = Arc::new(Partition { topic: message.topic().to_owned(), number: message.partition() });
-            self.names.push(fresh.clone());
-            fresh
-        });
-        let time = message.timestamp().to_millis().map(|ms| Timestamp::from_micros(ms.saturating_mul(1_000)));
-        let decoded = self.decoder.decode(message.payload().unwrap_or_default(), time, latest).map_err(|why| Refused {
-            why,
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers: message.headers().map_or_else(Vec::new, |headers| {
-                headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-            }),
-            time,
-        });
-        Message { partition, offset: message.offset(), epoch: self.epoch(), decoded }
-    }
+fn epoch(consumer: &BaseConsumer<Context>) -> u64 {
+    consumer.context().epoch.load(Ordering::Acquire)
+}
+
+/// The partition of a message, from the few that were seen before.
+fn partition(names: &mut Vec<Arc<Partition>>, message: &BorrowedMessage) -> Arc<Partition> {
+    let known = names.iter().find(|p| p.number == message.partition() && p.topic == message.topic());
+    known.cloned().unwrap_or_else(|| {
+        let fresh = Arc::new(Partition { topic: message.topic().to_owned(), number: message.partition() });
+        names.push(fresh.clone());
+        fresh
+    })
+}
+
+fn decode(
+    decoder: &NativeDecoder,
+    message: &BorrowedMessage,
+    partition: Arc<Partition>,
+    epoch: u64,
+    latest: Timestamp,
+) -> Message {
+    let time = message.timestamp().to_millis().map(|ms| Timestamp::from_micros(ms.saturating_mul(1_000)));
+    let decoded = decoder.decode(message.payload().unwrap_or_default(), time, latest).map_err(|why| Refused {
+        why,
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
+        }),
+        time,
+    });
+    Message { partition, offset: message.offset(), epoch, decoded }
 }

@@ -163,8 +163,9 @@ impl JudgeStore for SqlStore {
         if let Some(request) = &judged.request {
             write_request(&mut transaction, request).await?;
         }
-        for delivery in &judged.deliveries {
-            write_delivery(&mut transaction, delivery, judged.now).await?;
+        // A microsecond apart, so that an endpoint gets them in the order they were written.
+        for (i, delivery) in (0..).zip(&judged.deliveries) {
+            write_delivery(&mut transaction, delivery, judged.now.plus(Span::from_micros(i))).await?;
         }
         transaction.commit().await?;
         Ok(true)
