@@ -17,7 +17,7 @@ use crate::hook::Attempt;
 use crate::hook::webhook::Webhook;
 use crate::metrics;
 use crate::retry::jittered;
-use crate::store::{Delivery, DeliverStore, Settled, Settlement, StoreError};
+use crate::store::{DeliverStore, Delivery, Settled, Settlement, StoreError};
 
 /// How often due messages are looked for without being told.
 const EVERY: Duration = Duration::from_millis(500);

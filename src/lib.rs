@@ -5,29 +5,29 @@
 //! holds that.
 
 // Floor 0 and 1: numbers and the domain.
-pub mod stats;
 pub mod drift;
+pub mod stats;
 
 // Tools of the house.
 pub mod clock;
+pub mod config;
 pub mod document;
 pub mod metrics;
-pub mod signature;
 pub mod retry;
+pub mod signature;
 pub mod telemetry;
-pub mod config;
 
 // Floor 2: doors.
-pub mod source;
-pub mod model;
 pub mod hook;
+pub mod model;
+pub mod source;
 pub mod store;
 
 // Floor 3: loops.
-pub mod collect;
-pub mod judge;
-pub mod deliver;
 pub mod api;
+pub mod collect;
+pub mod deliver;
+pub mod judge;
 pub mod simulate;
 
 // The composition root and the command line.

@@ -45,8 +45,12 @@ mod tests {
     #[test]
     fn signature_matches_the_published_vector() {
         let key = key("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("valid");
-        let body = r#"{"type":"drift.alarm.firing","timestamp":"2026-11-22T10:20:00Z","data":{"alarm_id":"al_01JDB3"}}"#;
-        assert_eq!(sign(&key, "msg_01JDB3ZK8Q0F", 1_795_342_800, body), "v1,k1ZC5/JwVXnugUNCyV/irvvl5Gwxw7H7LhUq/kdHDc4=");
+        let body =
+            r#"{"type":"drift.alarm.firing","timestamp":"2026-11-22T10:20:00Z","data":{"alarm_id":"al_01JDB3"}}"#;
+        assert_eq!(
+            sign(&key, "msg_01JDB3ZK8Q0F", 1_795_342_800, body),
+            "v1,k1ZC5/JwVXnugUNCyV/irvvl5Gwxw7H7LhUq/kdHDc4="
+        );
     }
 
     #[test]

@@ -14,15 +14,15 @@ use utoipa_axum::routes;
 
 use crate::store::ReadStore;
 
-/// Errors as problem+json.
-pub mod problem;
-/// What the API says.
-pub mod views;
 mod alerts;
 mod dashboard;
 mod models;
 mod pages;
+/// Errors as problem+json.
+pub mod problem;
 mod status;
+/// What the API says.
+pub mod views;
 mod windows;
 
 /// Probes and metrics, on their own port.
@@ -90,11 +90,9 @@ async fn headers(request: axum::extract::Request, next: Next) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let mut response = next.run(request).await;
-    for (name, value) in [
-        ("content-security-policy", POLICY),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-    ] {
+    for (name, value) in
+        [("content-security-policy", POLICY), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
+    {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response

@@ -31,7 +31,10 @@ pub async fn show(State(state): State<ApiState>, Path(name): Path<String>) -> Re
     let reference = state.store.reference(&row.reference_id).await?;
     Ok(Json(ModelDetail {
         model: view(&state, &row).await?,
-        manifest: ManifestView { encoder: EncoderView { dimension: row.embedding_dimension }, tasks: stored(&row.tasks) },
+        manifest: ManifestView {
+            encoder: EncoderView { dimension: row.embedding_dimension },
+            tasks: stored(&row.tasks),
+        },
         reference: reference.map(Into::into),
         inference: row.inference.as_deref().map(stored),
         budget: row.budget,

@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::drift::time::Timestamp;
-use crate::store::{AlertRow, DeliveryRow, ModelRow, Progress, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow};
+use crate::store::{
+    AlertRow, DeliveryRow, ModelRow, Progress, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow,
+};
 
 /// Larger evidence is shown as this.
 const MOST_EVIDENCE: f64 = 1e300;

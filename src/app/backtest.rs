@@ -42,7 +42,8 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     let mut replay = Replay::new(manifest, &args.model);
     let bar = progress::records("judging");
     let mut stream = Stream::new(&reference, watch, window);
-    runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| stream.take(record, inference)))?;
+    runtime()?
+        .block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| stream.take(record, inference)))?;
     stream.finish();
     bar.finish_and_clear();
     if let Some(labels) = &args.labels {
@@ -61,9 +62,8 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
 fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
     let budget = match (&args.budget, args.arl_windows, window) {
         (_, Some(windows), _) => Budget::Windows(windows),
-        (Some(text), None, _) => {
-            Budget::parse(text).with_context(|| format!("`--budget {text}`: expected alarms per time, such as `1/30d`"))?
-        }
+        (Some(text), None, _) => Budget::parse(text)
+            .with_context(|| format!("`--budget {text}`: expected alarms per time, such as `1/30d`"))?,
         (None, None, WindowRule::Records(_)) => Budget::Windows(DEFAULT_ARL),
         (None, None, WindowRule::Time(_)) => Budget::parse(DEFAULT_BUDGET).expect("the default parses"),
     };
@@ -177,7 +177,8 @@ impl<'a> Stream<'a> {
     }
 
     fn judge(&mut self, slot: Slot, summary: Summary) {
-        let bounds = self.window.bounds(slot).or(summary.span.map(|(first, last)| (first, last.plus(Span::from_micros(1)))));
+        let bounds =
+            self.window.bounds(slot).or(summary.span.map(|(first, last)| (first, last.plus(Span::from_micros(1)))));
         let Some((start, end)) = bounds else { return };
         let window = ClosedWindow { slot, start, end, summary };
         self.judged.push(self.course.advance(self.reference, &self.watch, &window));

@@ -154,7 +154,11 @@ pub fn table(told: &Told) -> String {
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
         let ratio = (report.ln_evidence - report.ln_threshold).exp();
-        let strongest = report.statistics.iter().filter(|s| s.tested.is_some()).max_by(|a, b| a.ln_evidence.total_cmp(&b.ln_evidence));
+        let strongest = report
+            .statistics
+            .iter()
+            .filter(|s| s.tested.is_some())
+            .max_by(|a, b| a.ln_evidence.total_cmp(&b.ln_evidence));
         let strongest = strongest.map_or_else(String::new, |s| {
             let task = told.reference.task_name(&s.key).map_or_else(|| s.key.scope.name().to_owned(), str::to_owned);
             format!("{task} {}", s.key.signal)
@@ -162,9 +166,10 @@ pub fn table(told: &Told) -> String {
         let start = report.start.to_string();
         let _ = writeln!(
             text,
-            "{index:>6}  {:<24} {:>8}  {ratio:>12.4}  {:<18} {strongest}",
+            "{index:>6}  {:<24} {:>8}  {:>12}  {:<18} {strongest}",
             start.get(..23).unwrap_or(&start),
             report.records,
+            if ratio < 1e5 { format!("{ratio:.4}") } else { format!("{ratio:.1e}") },
             report.verdict.name()
         );
     }
@@ -182,8 +187,10 @@ pub fn table(told: &Told) -> String {
         text.push_str("no alert\n");
     }
     for alert in alerts {
-        let end = alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
-        let _ = writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
+        let end =
+            alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
+        let _ =
+            writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
     }
     text
 }
@@ -246,9 +253,20 @@ fn chart(told: &Told, page: &mut String) {
         limit = y(0.0)
     );
     for (i, judged) in told.judged.iter().enumerate().filter(|(_, j)| j.report.verdict == Verdict::Drift) {
-        let _ = write!(page, "<circle class=drift cx={:.1} cy={:.1} r=3><title>window {i}</title></circle>", x(i), y(log(&judged.report)));
+        let _ = write!(
+            page,
+            "<circle class=drift cx={:.1} cy={:.1} r=3><title>window {i}</title></circle>",
+            x(i),
+            y(log(&judged.report))
+        );
     }
-    let _ = write!(page, "<text x=0 y={:.1}>window 0</text><text x={:.1} y={0:.1} text-anchor=end>window {}</text></svg>", HEIGHT + 16.0, WIDTH, told.judged.len().saturating_sub(1));
+    let _ = write!(
+        page,
+        "<text x=0 y={:.1}>window 0</text><text x={:.1} y={0:.1} text-anchor=end>window {}</text></svg>",
+        HEIGHT + 16.0,
+        WIDTH,
+        told.judged.len().saturating_sub(1)
+    );
 }
 
 fn movers(report: &Report, told: &Told, page: &mut String) {

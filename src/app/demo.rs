@@ -66,7 +66,10 @@ pub fn main(args: Demo) -> anyhow::Result<()> {
 async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
     let manifest = args.example.join("manifest.yaml");
     if !manifest.exists() {
-        bail!("`{}` is missing: run the demo from the repository, or name the folder with `--example`", manifest.display());
+        bail!(
+            "`{}` is missing: run the demo from the repository, or name the folder with `--example`",
+            manifest.display()
+        );
     }
     let began = Instant::now();
     say(began, "learning what is normal from simulated records");
@@ -90,7 +93,14 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
     let drifting = Arc::new(AtomicBool::new(false));
     let traffic = open_traffic(&manifest, &args.drift)?;
     let producing = tokio::spawn(produce(traffic, broker.brokers(), drifting.clone(), shutdown.clone()));
-    say(began, &format!("{RATE} records a second, windows of {WINDOW}; drift ({}) begins in {} s", describe(&args.drift), QUIET.as_secs()));
+    say(
+        began,
+        &format!(
+            "{RATE} records a second, windows of {WINDOW}; drift ({}) begins in {} s",
+            describe(&args.drift),
+            QUIET.as_secs()
+        ),
+    );
 
     let quiet_until = began.elapsed() + QUIET;
     let (mut alert, mut request) = (None, None);
@@ -168,7 +178,8 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
     }
     std::fs::write(&records, lines)?;
     let windows = WindowArgs { window: Some(WINDOW.to_owned()), window_records: None };
-    let args = Fit { model: model_args(manifest), input: vec![records], output: reference.to_owned(), windows, heads: None };
+    let args =
+        Fit { model: model_args(manifest), input: vec![records], output: reference.to_owned(), windows, heads: None };
     fit::main(&args)
 }
 
@@ -199,7 +210,11 @@ async fn produce(
 
 /// A receiver that checks signatures and passes on what arrives.
 async fn receive(arrivals: mpsc::UnboundedSender<Value>) -> anyhow::Result<String> {
-    async fn take(State(arrivals): State<mpsc::UnboundedSender<Value>>, headers: HeaderMap, body: String) -> StatusCode {
+    async fn take(
+        State(arrivals): State<mpsc::UnboundedSender<Value>>,
+        headers: HeaderMap,
+        body: String,
+    ) -> StatusCode {
         let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let key = signature::key(SECRET).unwrap_or_default();
         let time = header("webhook-timestamp").parse().unwrap_or_default();
@@ -221,7 +236,13 @@ async fn receive(arrivals: mpsc::UnboundedSender<Value>) -> anyhow::Result<Strin
     Ok(format!("http://{address}/hook"))
 }
 
-fn configuration(brokers: &str, manifest: &Path, reference: &Path, receiver: &str, port: u16) -> anyhow::Result<String> {
+fn configuration(
+    brokers: &str,
+    manifest: &Path,
+    reference: &Path,
+    receiver: &str,
+    port: u16,
+) -> anyhow::Result<String> {
     let manifest = std::fs::canonicalize(manifest)?;
     let reference = std::fs::canonicalize(reference)?;
     let secret = reference.with_file_name("receiver.secret");

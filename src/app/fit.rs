@@ -62,7 +62,8 @@ pub fn window_rule(args: &WindowArgs) -> anyhow::Result<Option<WindowRule>> {
     match (&args.window, args.window_records) {
         (Some(text), _) => {
             let length = Span::parse(text).filter(|s| s.micros() > 0);
-            let length = length.with_context(|| format!("`--window {text}`: expected a length such as `5m` or `1h`"))?;
+            let length =
+                length.with_context(|| format!("`--window {text}`: expected a length such as `5m` or `1h`"))?;
             Ok(Some(WindowRule::Time(length)))
         }
         (None, Some(0)) => anyhow::bail!("`--window-records` must be at least 1"),
@@ -81,16 +82,25 @@ fn table(fitted: &Fitted) -> String {
     };
     let _ = writeln!(text, "reference   {}", reference.id);
     let _ = writeln!(text, "model       {} version {}", spec.name, spec.version);
-    let _ = writeln!(text, "records     {} in {} windows of {}", reference.records, reference.windows, reference.window);
+    let _ =
+        writeln!(text, "records     {} in {} windows of {}", reference.records, reference.windows, reference.window);
     let _ = writeln!(text, "from, to    {}, {}", reference.span.0, reference.span.1);
     let _ = writeln!(text, "heads       {heads}");
     if let Some(geometry) = &reference.geometry {
         let (axes, explained) = (geometry.axes(), geometry.explained() * 100.0);
-        let _ = writeln!(text, "encoder     {} dimensions, {axes} axes hold {explained:.1} % of the variance", geometry.dimension());
+        let _ = writeln!(
+            text,
+            "encoder     {} dimensions, {axes} axes hold {explained:.1} % of the variance",
+            geometry.dimension()
+        );
     }
     let guarantee = reference.guarantee();
     let _ = writeln!(text, "guarantee   {:?}: {}", guarantee.status, guarantee.reason);
-    let _ = writeln!(text, "\n{:<8} {:<16} {:<18} {:>6} {:>9} {:>12} {:>11}", "scope", "task", "signal", "cells", "units", "correlation", "effective");
+    let _ = writeln!(
+        text,
+        "\n{:<8} {:<16} {:<18} {:>6} {:>9} {:>12} {:>11}",
+        "scope", "task", "signal", "cells", "units", "correlation", "effective"
+    );
     for signal in &reference.signals {
         let units = signal.measure.as_signal().n(&signal.totals);
         let _ = writeln!(

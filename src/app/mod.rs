@@ -11,24 +11,24 @@ use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
 use crate::store::StoreError;
 
-/// The daemon.
-pub mod run;
-/// Learning a reference.
-pub mod fit;
 /// Judging a file.
 pub mod backtest;
 /// A back-test as table, JSON or page.
 pub mod backtest_report;
-/// Simulated traffic.
-pub mod simulate;
-/// Everything in one process, to look at.
-pub mod demo;
 /// Checks and one-off commands.
 pub mod check;
-/// Records of files in chunks, with inferences.
-pub mod replay;
+/// Everything in one process, to look at.
+pub mod demo;
+/// Learning a reference.
+pub mod fit;
 /// Progress bars.
 pub mod progress;
+/// Records of files in chunks, with inferences.
+pub mod replay;
+/// The daemon.
+pub mod run;
+/// Simulated traffic.
+pub mod simulate;
 
 /// What an error means to scripts; see [`crate::cli`].
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -47,7 +47,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             ) => return 3,
             _ => {}
         }
-        if cause.is::<SourceError>() || matches!(cause.downcast_ref(), Some(StoreError::Open { .. } | StoreError::ReadOnly { .. })) {
+        if cause.is::<SourceError>()
+            || matches!(cause.downcast_ref(), Some(StoreError::Open { .. } | StoreError::ReadOnly { .. }))
+        {
             return 4;
         }
     }
@@ -83,7 +85,11 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
     }
     if ours.embedding_dimension != theirs.embedding_dimension {
         let show = |d: Option<usize>| d.map_or_else(|| "no embedding".to_owned(), |d| format!("{d} dimensions"));
-        reasons.push(format!("it has {}, the manifest {}", show(theirs.embedding_dimension), show(ours.embedding_dimension)));
+        reasons.push(format!(
+            "it has {}, the manifest {}",
+            show(theirs.embedding_dimension),
+            show(ours.embedding_dimension)
+        ));
     }
     if reasons.is_empty() {
         return Ok(reference);

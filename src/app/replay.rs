@@ -115,11 +115,8 @@ impl Replay {
         let wants_embedding = self.manifest.embedding.is_some();
         let depths: Vec<Option<Depth>> =
             records.iter().map(|r| depth(Infer::Missing, heads, wants_embedding, r)).collect();
-        let texts: Vec<(InputText, Depth)> = records
-            .iter()
-            .zip(&depths)
-            .filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?)))
-            .collect();
+        let texts: Vec<(InputText, Depth)> =
+            records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
         let mut inferences = if texts.is_empty() { Vec::new() } else { self.model()?.infer(texts).await? }.into_iter();
         for (record, depth) in records.into_iter().zip(depths) {
             let inference = depth.and_then(|_| inferences.next());

@@ -111,7 +111,8 @@ impl App {
             let reopen = move || Ok(KafkaSource::start(&kafka, decoder.clone(), max_future)?);
             let first = tokio::task::spawn_blocking(reopen.clone()).await.context("the source's starting thread")??;
             let watched = loaded.iter().map(|l| l.watched.clone()).collect();
-            let collector = Collector::new(Arc::new(store.clone()), dead_letters, watched, config.collect, collected.clone());
+            let collector =
+                Collector::new(Arc::new(store.clone()), dead_letters, watched, config.collect, collected.clone());
             let stop = shutdown.clone();
             loops.spawn(async move { collector.run(first, reopen, stop).await.map(|()| "collect") });
         }

@@ -28,7 +28,8 @@ pub fn main(args: &Simulate) -> anyhow::Result<()> {
         Some(text) => Timestamp::parse(text).with_context(|| format!("`--start {text}` is not an RFC 3339 time"))?,
         None => clock::now(),
     };
-    let interval = Span::parse(&args.interval).with_context(|| format!("`--interval {}` is not a length", args.interval))?;
+    let interval =
+        Span::parse(&args.interval).with_context(|| format!("`--interval {}` is not a length", args.interval))?;
     if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
         bail!("`--rate` must be above 0");
     }
@@ -43,7 +44,11 @@ pub fn main(args: &Simulate) -> anyhow::Result<()> {
     let traffic = open(&args.model, args.grammar.as_deref(), plan)?;
     match (&args.brokers, &args.topic) {
         (Some(brokers), Some(topic)) => to_kafka(traffic, args, brokers, topic),
-        _ => to_lines(traffic, args.count.context("give `--count` where the target is not Kafka")?, args.output.as_deref()),
+        _ => to_lines(
+            traffic,
+            args.count.context("give `--count` where the target is not Kafka")?,
+            args.output.as_deref(),
+        ),
     }
 }
 
@@ -56,7 +61,9 @@ pub fn open(args: &ModelArgs, grammar: Option<&Path>, plan: Plan) -> anyhow::Res
     let beside = args.manifest.parent().unwrap_or(Path::new(".")).join("grammar.yaml");
     let grammar = Grammar::load(grammar.unwrap_or(&beside))?;
     match &plan.drift {
-        Some(DriftKind::BrokenHead(task)) if manifest.spec.task(task).is_none() => bail!("the model has no task `{task}`"),
+        Some(DriftKind::BrokenHead(task)) if manifest.spec.task(task).is_none() => {
+            bail!("the model has no task `{task}`")
+        }
         Some(DriftKind::PriorShift(intent, _)) if !grammar.intents.contains_key(intent) => {
             bail!("the grammar has no intent `{intent}`")
         }
@@ -69,7 +76,8 @@ pub fn open(args: &ModelArgs, grammar: Option<&Path>, plan: Plan) -> anyhow::Res
 fn to_lines(mut traffic: Traffic, count: u64, output: Option<&Path>) -> anyhow::Result<()> {
     let target: Box<dyn std::io::Write> = match output {
         Some(path) => {
-            let file = std::fs::File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
+            let file =
+                std::fs::File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
             Box::new(file)
         }
         None => Box::new(std::io::stdout().lock()),

@@ -63,11 +63,8 @@ pub async fn infer(watched: &Watched, records: &[Record]) -> Result<Vec<Option<I
     let wants_embedding = watched.reference.geometry.is_some();
     let depths: Vec<Option<Depth>> =
         records.iter().map(|r| depth(watched.infer, watched.heads, wants_embedding, r)).collect();
-    let texts: Vec<(InputText, Depth)> = records
-        .iter()
-        .zip(&depths)
-        .filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?)))
-        .collect();
+    let texts: Vec<(InputText, Depth)> =
+        records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
     let mut inferences = model.infer(texts).await?.into_iter();
     Ok(depths.into_iter().map(|depth| depth.and_then(|_| inferences.next())).collect())
 }

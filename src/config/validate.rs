@@ -61,7 +61,12 @@ impl Budget {
 ///
 /// # Errors
 /// A sentence, if the budget leaves too few windows to a false alarm.
-pub fn watch(threshold: f64, sensitivity: Sensitivity, resolve_after: u32, retraining: Policy) -> Result<Watch, String> {
+pub fn watch(
+    threshold: f64,
+    sensitivity: Sensitivity,
+    resolve_after: u32,
+    retraining: Policy,
+) -> Result<Watch, String> {
     if threshold < LEAST_THRESHOLD || !threshold.is_finite() {
         return Err(format!(
             "the budget allows one false alarm in {threshold:.1} windows; at least {LEAST_THRESHOLD} are needed: \
@@ -293,7 +298,10 @@ impl Checker<'_> {
     fn span(&mut self, path: &str, text: &str) -> Option<Span> {
         let span = Span::parse(text);
         if span.is_none() {
-            self.fail(path, format!("found `{text}`, expected a number with a unit, such as `30s`, `5m`, `1h` or `30d`"));
+            self.fail(
+                path,
+                format!("found `{text}`, expected a number with a unit, such as `30s`, `5m`, `1h` or `30d`"),
+            );
         }
         span
     }
@@ -330,7 +338,8 @@ models:
 ";
 
     fn check(text: &str) -> Result<Config, Problems> {
-        let env = |name: &str| (name == "WEBHOOK").then(|| "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
+        let env =
+            |name: &str| (name == "WEBHOOK").then(|| "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
         parse(Path::new("/etc/driftd/driftd.yaml"), text).and_then(|document| validate(&document, &env))
     }
 

@@ -122,13 +122,17 @@ pub fn advance(
     cause: impl FnOnce() -> Cause,
     resolve_after: u32,
 ) -> Option<Transition> {
-    let fresh = |cause| Alert { opened_slot: report.slot, opened_at: report.end, cause, ln_evidence: report.ln_evidence };
+    let fresh =
+        |cause| Alert { opened_slot: report.slot, opened_at: report.end, cause, ln_evidence: report.ln_evidence };
     let (next, change) = match (std::mem::replace(phase, Phase::Inactive), report.verdict) {
         (same, Verdict::InsufficientData) => (same, None),
         (Phase::Inactive, Verdict::Ok) => (Phase::Inactive, None),
         (Phase::Inactive, Verdict::Warning) => {
             let alert = fresh(Cause { kind: CauseKind::Undetermined, task: None, tasks_affected: Vec::new() });
-            (Phase::Pending(alert.clone()), Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)))
+            (
+                Phase::Pending(alert.clone()),
+                Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)),
+            )
         }
         (Phase::Pending(alert), Verdict::Warning) => {
             (Phase::Pending(Alert { ln_evidence: report.ln_evidence, ..alert }), None)
@@ -225,7 +229,10 @@ mod tests {
         let mut phase = Phase::Inactive;
         advance(&mut phase, &report(0, Verdict::Drift), || head(1), 3);
         let grown = advance(&mut phase, &report(1, Verdict::Drift), || head(0), 3).expect("the cause grew");
-        assert_eq!((grown.alert.cause.task, grown.alert.cause.tasks_affected, grown.reason), (Some(1), vec![0, 1], Reason::CauseGrew));
+        assert_eq!(
+            (grown.alert.cause.task, grown.alert.cause.tasks_affected, grown.reason),
+            (Some(1), vec![0, 1], Reason::CauseGrew)
+        );
         assert_eq!(grown.alert.opened_slot, 0, "still the same alert");
     }
 }

@@ -45,9 +45,9 @@ impl Answer {
     /// The head's confidence, `Absent` where the kind has none.
     pub fn confidence(&self) -> Confidence {
         match self {
-            Answer::Class { confidence, .. } | Answer::Labels { confidence, .. } | Answer::Tokens { confidence, .. } => {
-                *confidence
-            }
+            Answer::Class { confidence, .. }
+            | Answer::Labels { confidence, .. }
+            | Answer::Tokens { confidence, .. } => *confidence,
             Answer::Value(_) => Confidence::Absent,
         }
     }

@@ -109,9 +109,13 @@ mod tests {
     #[test]
     fn the_table_holds() {
         let delta = |from| Delta::starting(from, 12, Watermark::default());
-        for (stored, from, outcome) in
-            [(None, None, true), (Some(10), Some(10), true), (Some(11), Some(10), false), (Some(9), None, false), (None, Some(10), false)]
-        {
+        for (stored, from, outcome) in [
+            (None, None, true),
+            (Some(10), Some(10), true),
+            (Some(11), Some(10), false),
+            (Some(9), None, false),
+            (None, Some(10), false),
+        ] {
             assert_eq!(applies(stored, &delta(from)), outcome, "stored {stored:?}, from {from:?}");
         }
     }

@@ -90,9 +90,8 @@ impl Course {
             self.detectors.restart();
         }
         let tasks = reference.spec.tasks.len();
-        let request = transition
-            .as_ref()
-            .and_then(|t| retraining::request(watch.retraining, t, tasks, &mut self.last_request));
+        let request =
+            transition.as_ref().and_then(|t| retraining::request(watch.retraining, t, tasks, &mut self.last_request));
         self.next_slot = Some(window.slot + 1);
         Judged { report, transition, request }
     }

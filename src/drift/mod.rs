@@ -5,41 +5,41 @@
 //! [`window`]; [`judgement`] compares closed windows with a [`reference::Reference`] and steps
 //! detectors, alerts and retraining requests.
 
-/// Moments and lengths of event time.
-pub mod time;
-/// Tasks of a multi-task model and what their heads can answer.
-pub mod task;
+/// Alert states and their transitions, each with its reason.
+pub mod alert;
 /// What one head said about one record.
 pub mod answer;
-/// What came from Kafka, or why it was refused.
-pub mod record;
-/// What our own run of the model gave for one text.
-pub mod inference;
-/// What signals see of one record.
-pub mod observation;
-/// What is measured: one small file a signal.
-pub mod signal;
-/// Half-open spans of event time.
-pub mod window;
-/// Integer tallies of one window, exact under merging.
-pub mod summary;
-/// What current windows are compared with.
-pub mod reference;
-/// How a reference is learned from records.
-pub mod fit;
-/// Event-time progress of a partition, robust against wild timestamps.
-pub mod watermark;
 /// Positions in the input and what may move them.
 pub mod checkpoint;
+/// The course of one model through its windows: detectors, alerts and requests together.
+pub mod course;
 /// Evidence per signal and scale, and its weighted tree.
 pub mod detector;
+/// How a reference is learned from records.
+pub mod fit;
+/// What our own run of the model gave for one text.
+pub mod inference;
 /// One closed window judged.
 pub mod judgement;
 /// Where in the model it drifted.
 pub mod localization;
-/// Alert states and their transitions, each with its reason.
-pub mod alert;
+/// What signals see of one record.
+pub mod observation;
+/// What came from Kafka, or why it was refused.
+pub mod record;
+/// What current windows are compared with.
+pub mod reference;
 /// When to ask for retraining, and for which tasks.
 pub mod retraining;
-/// The course of one model through its windows: detectors, alerts and requests together.
-pub mod course;
+/// What is measured: one small file a signal.
+pub mod signal;
+/// Integer tallies of one window, exact under merging.
+pub mod summary;
+/// Tasks of a multi-task model and what their heads can answer.
+pub mod task;
+/// Moments and lengths of event time.
+pub mod time;
+/// Event-time progress of a partition, robust against wild timestamps.
+pub mod watermark;
+/// Half-open spans of event time.
+pub mod window;

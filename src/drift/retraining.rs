@@ -66,12 +66,7 @@ impl RequestState {
 ///
 /// The cause's tasks are retrained: a head's own, or those an input or encoder shift has reached;
 /// the others are protected. An undetermined cause asks for nothing.
-pub fn request(
-    policy: Policy,
-    transition: &Transition,
-    tasks: usize,
-    last: &mut Option<Timestamp>,
-) -> Option<Request> {
+pub fn request(policy: Policy, transition: &Transition, tasks: usize, last: &mut Option<Timestamp>) -> Option<Request> {
     let state = match policy.mode {
         Mode::Off => return None,
         Mode::Propose => RequestState::Proposed,

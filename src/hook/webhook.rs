@@ -62,7 +62,9 @@ impl Webhook {
         }
         match request.body(body.to_owned()).send().await {
             // The body of the answer is never read: nothing in it matters, and it may be endless.
-            Ok(answer) => judge(answer.status(), answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok())),
+            Ok(answer) => {
+                judge(answer.status(), answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()))
+            }
             Err(error) if error.is_timeout() => Attempt::Retry { status: None, after: None, reason: "timeout" },
             Err(_) => Attempt::Retry { status: None, after: None, reason: "unreachable" },
         }

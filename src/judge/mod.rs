@@ -66,7 +66,11 @@ pub async fn run(
                 Ok(false) => {}
                 Err(error) => {
                     metrics::step_failed("judge");
-                    tracing::warn!(model = judge.model.name, error = format!("{error:#}"), "judging failed; trying again");
+                    tracing::warn!(
+                        model = judge.model.name,
+                        error = format!("{error:#}"),
+                        "judging failed; trying again"
+                    );
                 }
             }
         }
@@ -125,7 +129,11 @@ impl Judge {
         match Course::decode(&stored.body) {
             Ok(course) if course.fits(&self.reference) => Ok((stored.version, course)),
             Ok(_) => {
-                tracing::info!(model = self.model.name, reference = self.reference.id, "a new reference: evidence starts afresh");
+                tracing::info!(
+                    model = self.model.name,
+                    reference = self.reference.id,
+                    "a new reference: evidence starts afresh"
+                );
                 Ok((stored.version, Course::new(&self.reference)))
             }
             Err(error) => {

@@ -126,8 +126,13 @@ pub(super) fn observe(judged: &Judged) {
         let to = states.into_iter().map(AlertState::name).find(|n| *n == transition.to).unwrap_or("inactive");
         metrics::transition(&alert.model, to);
         tracing::info!(
-            model = alert.model, alert = alert.alert_id, from = transition.from, to = transition.to,
-            cause = alert.summary, reason = transition.reason, "alert"
+            model = alert.model,
+            alert = alert.alert_id,
+            from = transition.from,
+            to = transition.to,
+            cause = alert.summary,
+            reason = transition.reason,
+            "alert"
         );
     }
 }

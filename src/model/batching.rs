@@ -12,8 +12,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::manifest::Manifest;
 use super::onnx::OnnxModel;
 use super::{Depth, Job, ModelError, ModelHandle};
-use crate::config::raw::Device;
 use crate::config::Batching;
+use crate::config::raw::Device;
 use crate::drift::record::InputText;
 use crate::metrics;
 

@@ -249,6 +249,7 @@ pub fn vocabulary_rows(graph: &Graph, input_ids: &str) -> Option<i64> {
         }
         name
     };
-    let lookup = graph.node.iter().find(|n| n.op_type == "Gather" && n.input.len() == 2 && behind(&n.input[1]) == input_ids)?;
+    let lookup =
+        graph.node.iter().find(|n| n.op_type == "Gather" && n.input.len() == 2 && behind(&n.input[1]) == input_ids)?;
     constants.get(behind(&lookup.input[0]).as_str())?.dims.first().copied()
 }

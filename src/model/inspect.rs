@@ -43,7 +43,8 @@ fn write(path: &Path, signature: &Signature) -> String {
             false => line(format!("  {key}: null")),
         }
     }
-    let embedding = EMBEDDING_NAMES.iter().find(|name| signature.outputs.get(**name).is_some_and(|p| p.shape.len() == 2));
+    let embedding =
+        EMBEDDING_NAMES.iter().find(|name| signature.outputs.get(**name).is_some_and(|p| p.shape.len() == 2));
     match embedding.and_then(|name| Some((name, columns(&signature.outputs[*name])?))) {
         Some((name, dimension)) => line(format!("embedding: {{output: {name}, dimension: {dimension}}}")),
         None => line("# embedding: {output: TODO, dimension: TODO}  # no output looks like one".into()),

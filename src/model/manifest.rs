@@ -81,11 +81,7 @@ pub struct RawInputs {
 
 impl Default for RawInputs {
     fn default() -> RawInputs {
-        RawInputs {
-            input_ids: "input_ids".into(),
-            attention_mask: Some("attention_mask".into()),
-            token_type_ids: None,
-        }
+        RawInputs { input_ids: "input_ids".into(), attention_mask: Some("attention_mask".into()), token_type_ids: None }
     }
 }
 

@@ -12,26 +12,26 @@ use tokio::sync::{mpsc, oneshot};
 use crate::drift::inference::Inference;
 use crate::drift::record::InputText;
 
-/// What people say about a model: names, files, tasks, classes.
-pub mod manifest;
-/// The parts of an ONNX file that we look at, and its signature.
-pub mod graph;
-/// Our own check of an ONNX file, before ONNX Runtime sees it.
-pub mod precheck;
-/// Texts to token ids.
-pub mod tokenizer;
-/// Head outputs to answers.
-pub mod heads;
-/// The shared library and its providers.
-pub mod runtime;
-/// One model in ONNX Runtime.
-pub mod onnx;
 /// Dynamic batching on the model's own thread.
 pub mod batching;
-/// A draft manifest from a graph.
-pub mod inspect;
 /// Proof that CUDA computes what the CPU computes.
 pub mod gpu_check;
+/// The parts of an ONNX file that we look at, and its signature.
+pub mod graph;
+/// Head outputs to answers.
+pub mod heads;
+/// A draft manifest from a graph.
+pub mod inspect;
+/// What people say about a model: names, files, tasks, classes.
+pub mod manifest;
+/// One model in ONNX Runtime.
+pub mod onnx;
+/// Our own check of an ONNX file, before ONNX Runtime sees it.
+pub mod precheck;
+/// The shared library and its providers.
+pub mod runtime;
+/// Texts to token ids.
+pub mod tokenizer;
 
 pub use manifest::Manifest;
 
@@ -72,7 +72,9 @@ pub enum ModelError {
         reason: String,
     },
     /// The shared library cannot be loaded.
-    #[error("ONNX Runtime cannot be loaded from `{path}`: {reason}; set ORT_DYLIB_PATH or `onnxruntime` in the configuration")]
+    #[error(
+        "ONNX Runtime cannot be loaded from `{path}`: {reason}; set ORT_DYLIB_PATH or `onnxruntime` in the configuration"
+    )]
     Library {
         /// Where it was looked for.
         path: PathBuf,

@@ -101,10 +101,8 @@ impl OnnxModel {
     pub fn infer(&mut self, texts: &[(InputText, Depth)], max_batch: usize) -> Result<Vec<Inference>, ModelError> {
         let tokens: Vec<Tokens> =
             texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
-        let mut inferences: Vec<Inference> = tokens
-            .iter()
-            .map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() })
-            .collect();
+        let mut inferences: Vec<Inference> =
+            tokens.iter().map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() }).collect();
         let full: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
         let heads: Vec<_> = self.manifest.heads.iter().map(|head| head.activation).collect();
         let spec = self.manifest.spec.clone();
@@ -178,7 +176,11 @@ impl OnnxModel {
     }
 
     /// The graph's inputs for a batch, padded to its longest text.
-    fn inputs<'v>(&self, batch: &[usize], tokens: &[Tokens]) -> Result<Vec<(String, SessionInputValue<'v>)>, ModelError> {
+    fn inputs<'v>(
+        &self,
+        batch: &[usize],
+        tokens: &[Tokens],
+    ) -> Result<Vec<(String, SessionInputValue<'v>)>, ModelError> {
         // An empty text has no tokens where the tokenizer adds none; one padding keeps the shape.
         let width = batch.iter().map(|i| tokens[*i].ids.len()).max().unwrap_or(0).max(1);
         let shape = [batch.len(), width];
@@ -264,7 +266,11 @@ fn open(
             .with_config_entry("session.record_ep_graph_assignment_info", "1")?
             .with_intra_threads(threads)?
             .with_execution_providers(providers)?;
-        if checked.external { builder.commit_from_file(&manifest.onnx) } else { builder.commit_from_memory(&checked.bytes) }
+        if checked.external {
+            builder.commit_from_file(&manifest.onnx)
+        } else {
+            builder.commit_from_memory(&checked.bytes)
+        }
     };
     builder().map_err(|error| match device {
         Device::Cuda if error.to_string().contains("CUDA") => ModelError::NoCuda(error.to_string()),
@@ -328,8 +334,10 @@ fn mismatches(manifest: &Manifest, graph: &Graph, vocabulary: usize) -> Vec<Stri
 
 fn inputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) {
     let names = &manifest.inputs;
-    let named: Vec<&String> =
-        [Some(&names.input_ids), names.attention_mask.as_ref(), names.token_type_ids.as_ref()].into_iter().flatten().collect();
+    let named: Vec<&String> = [Some(&names.input_ids), names.attention_mask.as_ref(), names.token_type_ids.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
     for name in &named {
         match signature.inputs.get(*name) {
             None => found.push(format!("the graph has no input `{name}`; it has {}", list(signature.inputs.keys()))),
@@ -359,7 +367,11 @@ fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) 
         }
         if !rank.contains(&port.shape.len()) {
             let ranks: Vec<String> = rank.iter().map(usize::to_string).collect();
-            found.push(format!("{what}: output `{name}` has rank {}, expected {}", port.shape.len(), ranks.join(" or ")));
+            found.push(format!(
+                "{what}: output `{name}` has rank {}, expected {}",
+                port.shape.len(),
+                ranks.join(" or ")
+            ));
         } else if let (Some(last), Some(size)) = (last, last_dimension(port)) {
             if i64::try_from(last) != Ok(size) {
                 found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}"));

@@ -145,7 +145,9 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("link.bin")).expect("linked");
         let found = check(&write(directory.path(), &with_external("weights.bin"))).expect("beside the model");
         assert!(found.external);
-        for wrong in ["../weights.bin", "/etc/passwd", "a/b.bin", "link.bin", "missing.bin", "*/_ORT_MEM_ADDR_/*", "", "."] {
+        for wrong in
+            ["../weights.bin", "/etc/passwd", "a/b.bin", "link.bin", "missing.bin", "*/_ORT_MEM_ADDR_/*", "", "."]
+        {
             let error = check(&write(directory.path(), &with_external(wrong))).expect_err(wrong);
             assert!(matches!(error, ModelError::Refused { .. }), "{wrong}: {error}");
         }

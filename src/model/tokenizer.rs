@@ -43,9 +43,7 @@ impl Tokenizer {
         library.with_truncation(Some(truncation)).map_err(|error| fail(error.to_string()))?;
         library.with_padding(None);
         let unknown = match &raw.unknown_token {
-            Some(token) => {
-                Some(library.token_to_id(token).ok_or_else(|| fail(format!("it has no token `{token}`")))?)
-            }
+            Some(token) => Some(library.token_to_id(token).ok_or_else(|| fail(format!("it has no token `{token}`")))?),
             None => None,
         };
         Ok(Tokenizer { library, most_bytes: raw.max_tokens.saturating_mul(BYTES_PER_TOKEN), unknown })
@@ -66,7 +64,8 @@ impl Tokenizer {
             Some(pair) => (text, clip(pair, self.most_bytes)).into(),
             None => text.into(),
         };
-        let encoding = self.library.encode_fast(encoded, true).map_err(|error| ModelError::Runtime(error.to_string()))?;
+        let encoding =
+            self.library.encode_fast(encoded, true).map_err(|error| ModelError::Runtime(error.to_string()))?;
         let special: Vec<bool> = encoding.get_special_tokens_mask().iter().map(|m| *m == 1).collect();
         let own = || encoding.get_ids().iter().zip(&special).filter(|(_, special)| !**special).map(|(id, _)| *id);
         Ok(Tokens {

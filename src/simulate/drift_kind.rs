@@ -34,7 +34,9 @@ impl FromStr for DriftKind {
         let arguments: Vec<&str> = parts.collect();
         let share = |default: f64| match arguments.as_slice() {
             [] => Ok(default),
-            [number] => number.parse().ok().filter(|s| (0.0..=1.0).contains(s)).ok_or(format!("`{number}` is not a share")),
+            [number] => {
+                number.parse().ok().filter(|s| (0.0..=1.0).contains(s)).ok_or(format!("`{number}` is not a share"))
+            }
             _ => Err(format!("`{text}` has too many parts")),
         };
         match kind {
@@ -48,7 +50,8 @@ impl FromStr for DriftKind {
             "prior_shift" => match arguments.as_slice() {
                 [intent] => Ok(DriftKind::PriorShift((*intent).to_owned(), 4.0)),
                 [intent, factor] => {
-                    let factor: f64 = factor.parse().ok().filter(|f: &f64| f.is_finite() && *f >= 0.0).ok_or("wrong factor")?;
+                    let factor: f64 =
+                        factor.parse().ok().filter(|f: &f64| f.is_finite() && *f >= 0.0).ok_or("wrong factor")?;
                     Ok(DriftKind::PriorShift((*intent).to_owned(), factor))
                 }
                 _ => Err("prior_shift wants an intent, such as `prior_shift:refund:4`".to_owned()),

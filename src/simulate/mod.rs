@@ -9,10 +9,10 @@ use crate::drift::time::{Span, Timestamp};
 use crate::model::onnx::OnnxModel;
 use crate::model::{Manifest, ModelError};
 
-/// Texts from a grammar.
-pub mod grammar;
 /// Kinds of drift, and what each does.
 pub mod drift_kind;
+/// Texts from a grammar.
+pub mod grammar;
 /// Records in the native format.
 pub mod record;
 

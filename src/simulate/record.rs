@@ -69,10 +69,8 @@ fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[bool]
         }
         TaskKind::TokenLabels => {
             let rows = row.chunks_exact(task.classes.len().max(1)).zip(special).filter(|(_, special)| !**special);
-            let (labels, scores): (Vec<&str>, Vec<f32>) = rows
-                .map(|(row, _)| best(&probabilities(row)))
-                .map(|(class, p)| (task.class_name(class), p))
-                .unzip();
+            let (labels, scores): (Vec<&str>, Vec<f32>) =
+                rows.map(|(row, _)| best(&probabilities(row))).map(|(class, p)| (task.class_name(class), p)).unzip();
             json!({"kind": "token_labels", "labels": labels, "scores": scores})
         }
     }

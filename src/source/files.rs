@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::native::NativeDecoder;
-use crate::drift::record::{RejectReason, Record, Rejected};
+use crate::drift::record::{Record, RejectReason, Rejected};
 use crate::drift::time::Timestamp;
 
 /// A file has no clock to be measured against; the year 9999 is a mistake in any.
@@ -103,7 +103,13 @@ mod tests {
 
     #[test]
     fn plain_gzip_and_zstd_read_alike() {
-        let task = TaskSpec { name: "t".into(), kind: TaskKind::Regression, classes: vec![], threshold: 0.5, temperature: 1.0 };
+        let task = TaskSpec {
+            name: "t".into(),
+            kind: TaskKind::Regression,
+            classes: vec![],
+            threshold: 0.5,
+            temperature: 1.0,
+        };
         let spec = ModelSpec { name: "m".into(), version: "1".into(), tasks: vec![task], embedding_dimension: None };
         let decoder = NativeDecoder::new(vec![Arc::new(spec)], 200);
         let good = r#"{"model":{"name":"m"},"timestamp":"2026-01-01T00:00:00Z","outputs":{"t":{"value":1}}}"#;
@@ -112,7 +118,8 @@ mod tests {
         let plain = directory.path().join("a.jsonl");
         std::fs::write(&plain, &text).expect("written");
         let gz = directory.path().join("a.jsonl.gz");
-        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).expect("created"), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(File::create(&gz).expect("created"), flate2::Compression::fast());
         encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish().map(drop)).expect("written");
         let zst = directory.path().join("a.jsonl.zst");
         std::fs::write(&zst, zstd::encode_all(text.as_bytes(), 1).expect("encoded")).expect("written");

@@ -57,7 +57,11 @@ impl KafkaSource {
     ///
     /// # Errors
     /// [`SourceError`]: configuration, broker or topic.
-    pub fn start(kafka: &config::Kafka, decoder: Arc<NativeDecoder>, max_future: Span) -> Result<KafkaSource, SourceError> {
+    pub fn start(
+        kafka: &config::Kafka,
+        decoder: Arc<NativeDecoder>,
+        max_future: Span,
+    ) -> Result<KafkaSource, SourceError> {
         let (sender, events) = mpsc::channel(QUEUED_BATCHES);
         let context = Context { events: sender.clone(), start: kafka.start, epoch: AtomicU64::new(0) };
         let consumer: BaseConsumer<Context> =
@@ -125,7 +129,8 @@ fn check_topics(consumer: &BaseConsumer<Context>, kafka: &config::Kafka) -> Resu
     let unreachable = |source| SourceError::Unreachable { brokers: kafka.brokers.clone(), source };
     for topic in &kafka.topics {
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER).map_err(unreachable)?;
-        let found = metadata.topics().iter().any(|t| t.name() == topic && t.error().is_none() && !t.partitions().is_empty());
+        let found =
+            metadata.topics().iter().any(|t| t.name() == topic && t.error().is_none() && !t.partitions().is_empty());
         if !found {
             return Err(SourceError::NoTopic { brokers: kafka.brokers.clone(), topic: topic.clone() });
         }
@@ -201,14 +206,22 @@ impl Context {
     }
 
     /// The offset to begin with: the stored position if the broker still holds it.
-    fn begin(&self, consumer: &BaseConsumer<Self>, partition: &Partition, stored: Option<i64>) -> Result<i64, SourceError> {
+    fn begin(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partition: &Partition,
+        stored: Option<i64>,
+    ) -> Result<i64, SourceError> {
         let (oldest, end) = consumer.fetch_watermarks(&partition.topic, partition.number, ANSWER)?;
         match (stored, self.start) {
             (None, Start::Earliest) => Ok(oldest),
             (None, Start::Latest) => Ok(end),
             (Some(stored), _) if stored < oldest => {
                 tracing::error!(
-                    topic = partition.topic, partition = partition.number, from = stored, to = oldest,
+                    topic = partition.topic,
+                    partition = partition.number,
+                    from = stored,
+                    to = oldest,
                     "retention has overtaken the stored position: the records between are a gap"
                 );
                 Ok(oldest)
@@ -229,7 +242,9 @@ impl Context {
         let mut finished = finished;
         while finished.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
             if Instant::now() >= deadline {
-                tracing::warn!("the last records of revoked partitions were not committed in time; they will be read again");
+                tracing::warn!(
+                    "the last records of revoked partitions were not committed in time; they will be read again"
+                );
                 return;
             }
             thread::sleep(Duration::from_millis(2));
@@ -318,12 +333,8 @@ impl Reader {
             // Paused partitions give nothing; a message that slips through right after a rebalance
             // is sought again, so that it is not lost.
             if let Some(Ok(message)) = self.consumer.poll(POLL)
-                && let Err(error) = self.consumer.seek(
-                    message.topic(),
-                    message.partition(),
-                    Offset::Offset(message.offset()),
-                    ANSWER,
-                )
+                && let Err(error) =
+                    self.consumer.seek(message.topic(), message.partition(), Offset::Offset(message.offset()), ANSWER)
             {
                 tracing::error!(%error, "a message could not be put back; its partition will show a gap");
             }

@@ -12,14 +12,14 @@ use crate::drift::checkpoint::Partition;
 use crate::drift::record::{Record, Rejected};
 use crate::drift::time::Timestamp;
 
-/// Bytes to records.
-pub mod native;
+/// Refused records to a topic of their own.
+pub mod dead_letter;
 /// Records from JSONL files, plain or compressed.
 pub mod files;
 /// Records from Kafka, on a thread of their own.
 pub mod kafka;
-/// Refused records to a topic of their own.
-pub mod dead_letter;
+/// Bytes to records.
+pub mod native;
 /// Records to Kafka, and a broker inside the process.
 pub mod producer;
 
@@ -103,7 +103,9 @@ pub enum SourceError {
         topic: String,
     },
     /// The stored position lies beyond the end.
-    #[error("the stored position {stored} of `{topic}` partition {partition} lies beyond its end {end}: was the topic created anew?")]
+    #[error(
+        "the stored position {stored} of `{topic}` partition {partition} lies beyond its end {end}: was the topic created anew?"
+    )]
     BeyondEnd {
         /// Topic.
         topic: String,

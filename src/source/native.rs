@@ -17,7 +17,7 @@ use serde::{Deserialize, de};
 use crate::drift::answer::{
     Answer, Confidence, SUM_TOLERANCE, least_certain, mean_confidence, probability, sigmoid, softmax, top_class,
 };
-use crate::drift::record::{InputText, RejectReason, Rejected, Record, VersionMatch};
+use crate::drift::record::{InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use crate::drift::time::Timestamp;
 
@@ -212,7 +212,8 @@ impl NativeDecoder {
         let mut labels = Vec::new();
         if is_label || raw.task.is_some() {
             let task = raw.task.as_ref().and_then(|t| model.tasks.get(t.0.as_ref()));
-            labels.push(*task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?);
+            labels
+                .push(*task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?);
         }
         for (name, _) in raw.labels.map_or_else(Vec::new, |pairs| pairs.0) {
             match model.tasks.get(name.0.as_ref()) {
@@ -226,7 +227,8 @@ impl NativeDecoder {
             model: index,
             version,
             time,
-            text: input.map(|(text, pair)| InputText { text: text.0.into_owned(), pair: pair.map(|p| p.0.into_owned()) }),
+            text: input
+                .map(|(text, pair)| InputText { text: text.0.into_owned(), pair: pair.map(|p| p.0.into_owned()) }),
             embedding: raw.embedding.map(embedding).transpose()?,
             answers,
             labels,
@@ -254,7 +256,8 @@ fn embedding(raw: RawEmbedding) -> Result<Vec<f32>, Rejected> {
                 "f16" => 2,
                 _ => return Err(Rejected::new(RejectReason::InvalidShape, "the embedding's dtype is not f32 or f16")),
             };
-            unpack(&data_b64.0, width).ok_or_else(|| Rejected::new(RejectReason::InvalidShape, "the embedding's data_b64"))
+            unpack(&data_b64.0, width)
+                .ok_or_else(|| Rejected::new(RejectReason::InvalidShape, "the embedding's data_b64"))
         }
     }
 }

@@ -66,10 +66,18 @@ fn the_published_fixtures_are_read() {
 #[test]
 fn numbers_come_named_listed_or_packed() {
     let f32s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-    let f16s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<u8>>());
-    for scores in [r#"{"neutral":0.7,"positive":0.2}"#.to_owned(), "[0.1,0.7,0.2]".to_owned(), format!("\"{f32s}\""), format!("\"{f16s}\"")] {
+    let f16s =
+        BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<u8>>());
+    for scores in [
+        r#"{"neutral":0.7,"positive":0.2}"#.to_owned(),
+        "[0.1,0.7,0.2]".to_owned(),
+        format!("\"{f32s}\""),
+        format!("\"{f16s}\""),
+    ] {
         let answers = with_outputs(&format!(r#"{{"sentiment":{{"scores":{scores}}}}}"#)).expect("valid");
-        let Some(Answer::Class { class: 1, confidence: Confidence::Known(p) }) = answers[1] else { panic!("{answers:?}") };
+        let Some(Answer::Class { class: 1, confidence: Confidence::Known(p) }) = answers[1] else {
+            panic!("{answers:?}")
+        };
         assert!((p - 0.7).abs() < 1e-3);
     }
 }
@@ -77,7 +85,11 @@ fn numbers_come_named_listed_or_packed() {
 #[test]
 fn a_subset_of_tasks_and_unknown_classes_are_fine() {
     let answers = with_outputs(r#"{"intent":{"label":"quantum"}}"#).expect("valid");
-    assert_eq!(answers[0], Some(Answer::Class { class: 4, confidence: Confidence::Absent }), "`other` is one past the last");
+    assert_eq!(
+        answers[0],
+        Some(Answer::Class { class: 4, confidence: Confidence::Absent }),
+        "`other` is one past the last"
+    );
     assert_eq!(answers[1..], [None, None, None, None]);
 }
 
@@ -85,22 +97,27 @@ fn a_subset_of_tasks_and_unknown_classes_are_fine() {
 fn what_cannot_be_a_probability_is_invalid_not_refused() {
     let nan = BASE64.encode([f32::NAN, 0.5, 0.5].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
     for scores in ["[0.9,0.9,0.9]", "[2,-1,0]", r#"{"neutral":1.7}"#, &format!("\"{nan}\"")] {
-        let answers = with_outputs(&format!(r#"{{"sentiment":{{"label":"neutral","scores":{scores}}}}}"#)).expect("valid");
+        let answers =
+            with_outputs(&format!(r#"{{"sentiment":{{"label":"neutral","scores":{scores}}}}}"#)).expect("valid");
         assert_eq!(answers[1], Some(Answer::Class { class: 1, confidence: Confidence::Invalid }), "{scores}");
     }
 }
 
 #[test]
 fn labels_and_inputs_stand_alone() {
-    let label = decode(r#"{"schema":"label/v1","prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00Z"}"#);
+    let label = decode(
+        r#"{"schema":"label/v1","prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00Z"}"#,
+    );
     assert_eq!(label.expect("valid").labels, [0]);
-    let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#).expect("an empty text is a text");
+    let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#)
+        .expect("an empty text is a text");
     assert_eq!(input.time, Timestamp::from_micros(7), "Kafka's time stands in");
 }
 
 #[test]
 fn another_version_and_unknown_tasks_are_marked() {
-    let record = decode(r#"{"model":{"name":"support-mtl","version":"13"},"outputs":{"mood":{"label":"x"}}}"#).expect("valid");
+    let record =
+        decode(r#"{"model":{"name":"support-mtl","version":"13"},"outputs":{"mood":{"label":"x"}}}"#).expect("valid");
     assert_eq!((record.version, record.unknown_tasks), (VersionMatch::Other, 1));
 }
 
@@ -118,7 +135,10 @@ fn each_refusal_has_its_reason() {
         (r#"{"model":{"name":"support-mtl"}}"#, RejectReason::NothingInIt),
         (r#"{"model":{"name":"support-mtl"},"timestamp":"soon","input":{"text":"x"}}"#, RejectReason::NoTime),
         (r#"{"task":"weather","label":"x"}"#, RejectReason::UnknownTask),
-        (r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"kind":"regression","value":1}}}"#, RejectReason::WrongKind),
+        (
+            r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"kind":"regression","value":1}}}"#,
+            RejectReason::WrongKind,
+        ),
         (r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"scores":[0.5,0.5]}}}"#, RejectReason::WrongKind),
         (r#"{"model":{"name":"support-mtl"},"outputs":{"urgency":{}}}"#, RejectReason::WrongKind),
         (r#"{"model":{"name":"support-mtl"},"outputs":{"urgency":{"value":1e999}}}"#, RejectReason::InvalidJson),

@@ -38,9 +38,9 @@ impl Producer {
     /// # Errors
     /// [`SourceError::Kafka`] if it does not take one.
     pub async fn send(&self, records: &[(String, String)]) -> Result<(), SourceError> {
-        let sends = records.iter().map(|(key, value)| {
-            self.producer.send(FutureRecord::to(&self.topic).key(key).payload(value), TIMEOUT)
-        });
+        let sends = records
+            .iter()
+            .map(|(key, value)| self.producer.send(FutureRecord::to(&self.topic).key(key).payload(value), TIMEOUT));
         for outcome in futures_util::future::join_all(sends).await {
             outcome.map_err(|(error, _)| error)?;
         }

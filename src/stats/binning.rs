@@ -12,8 +12,7 @@ pub struct Bins {
 
 /// Quantiles at which one-dimensional values are cut: deciles, and finer in both tails, where a
 /// model's doubt shows first.
-pub const TAIL_QUANTILES: [f64; 15] =
-    [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
+pub const TAIL_QUANTILES: [f64; 15] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
 
 impl Bins {
     /// Cuts at the given quantiles of the finite values; ties give one cut, not several.

@@ -22,9 +22,8 @@ pub fn intra_window_correlation(windows: &[NullStatistic]) -> f64 {
         return 0.0;
     }
     let weight: f64 = usable().map(|w| w.degrees_of_freedom).sum();
-    let sum: f64 = usable()
-        .map(|w| w.degrees_of_freedom * (w.statistic / w.degrees_of_freedom - 1.0) / (w.n - 1.0))
-        .sum();
+    let sum: f64 =
+        usable().map(|w| w.degrees_of_freedom * (w.statistic / w.degrees_of_freedom - 1.0) / (w.n - 1.0)).sum();
     (sum / weight).clamp(0.0, 1.0)
 }
 

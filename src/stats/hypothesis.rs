@@ -115,10 +115,9 @@ fn pooled(current: &[i64], reference: &[i64], scale: f64) -> Vec<Cell> {
     let mut group: Option<Cell> = None;
     let mut groups: Vec<Cell> = Vec::new();
     for cell in small {
-        let joined = group.take().map_or(cell, |g| Cell {
-            observed: g.observed + cell.observed,
-            expected: g.expected + cell.expected,
-        });
+        let joined = group
+            .take()
+            .map_or(cell, |g| Cell { observed: g.observed + cell.observed, expected: g.expected + cell.expected });
         if joined.expected >= LEAST_EXPECTED { groups.push(joined) } else { group = Some(joined) }
     }
     if let Some(rest) = group {
@@ -138,8 +137,7 @@ fn pooled(current: &[i64], reference: &[i64], scale: f64) -> Vec<Cell> {
 mod tests {
     use super::*;
 
-    const EXACT: Allowance =
-        Allowance { intra_window_correlation: 0.0, effective_reference: 1e12, margin: 0.0 };
+    const EXACT: Allowance = Allowance { intra_window_correlation: 0.0, effective_reference: 1e12, margin: 0.0 };
 
     #[test]
     fn statistic_is_pearsons() {
@@ -200,7 +198,13 @@ mod tests {
                 for _ in 0..n {
                     let u: f64 = rng.random();
                     let mut sum = 0.0;
-                    let cell = shares.iter().position(|s| { sum += s; u < sum }).unwrap_or(5);
+                    let cell = shares
+                        .iter()
+                        .position(|s| {
+                            sum += s;
+                            u < sum
+                        })
+                        .unwrap_or(5);
                     counts[cell] += 1;
                 }
                 counts
@@ -208,9 +212,7 @@ mod tests {
             let reference = draw(3_000);
             let allowance = Allowance { effective_reference: 3_000.0, margin: 0.0, intra_window_correlation: 0.0 };
             let below = (0..1_000)
-                .filter(|_| {
-                    goodness_of_fit(&draw(250), &reference, allowance).expect("judged").ln_p < 0.01_f64.ln()
-                })
+                .filter(|_| goodness_of_fit(&draw(250), &reference, allowance).expect("judged").ln_p < 0.01_f64.ln())
                 .count();
             worst = worst.max(below as f64 / 1_000.0);
         }

@@ -3,23 +3,23 @@
 //! Nothing here knows what a task or a window is. Every function says what it computes, in which
 //! units, and where the formula comes from.
 
-/// Log-scale survival functions that stay finite far into the tails.
-pub mod probability;
-/// Tests of current counts and means against a reference that is itself only a sample.
-pub mod hypothesis;
+/// Equal-mass bins with cells for everything that is not a number.
+pub mod binning;
+/// How much more windows vary than independent records would.
+pub mod calibration;
 /// Effect sizes for people; none of them decides anything.
 pub mod distance;
 /// From p-values to e-values to evidence accumulated over time.
 pub mod evidence;
-/// Which of many signals are drifting, given their evidence.
-pub mod multiplicity;
-/// How much more windows vary than independent records would.
-pub mod calibration;
-/// Equal-mass bins with cells for everything that is not a number.
-pub mod binning;
 /// Fixed-point sums, exact under any order of addition.
 pub mod fixed;
-/// Principal axes of a cloud of vectors.
-pub mod principal;
+/// Tests of current counts and means against a reference that is itself only a sample.
+pub mod hypothesis;
 /// A tree of equal-mass leaves over principal coordinates.
 pub mod leaf_tree;
+/// Which of many signals are drifting, given their evidence.
+pub mod multiplicity;
+/// Principal axes of a cloud of vectors.
+pub mod principal;
+/// Log-scale survival functions that stay finite far into the tails.
+pub mod probability;

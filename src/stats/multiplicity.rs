@@ -6,10 +6,7 @@ pub fn e_bh(ln_e: &[f64], level: f64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..ln_e.len()).collect();
     order.sort_by(|&a, &b| ln_e[b].total_cmp(&ln_e[a]).then(a.cmp(&b)));
     let m = ln_e.len() as f64;
-    let rejected = (1..=order.len())
-        .rev()
-        .find(|&k| ln_e[order[k - 1]] >= (m / (level * k as f64)).ln())
-        .unwrap_or(0);
+    let rejected = (1..=order.len()).rev().find(|&k| ln_e[order[k - 1]] >= (m / (level * k as f64)).ln()).unwrap_or(0);
     order.truncate(rejected);
     order
 }

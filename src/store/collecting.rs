@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Any, Transaction};
 
 use super::sql::{Columns, SqlStore};
-use super::{Collected, CollectStore, Commit, StoreError};
+use super::{CollectStore, Collected, Commit, StoreError};
 use crate::drift::checkpoint::{Delta, Partition, Position};
 use crate::drift::time::Timestamp;
 

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::sql::{Columns, SqlStore};
-use super::{Delivery, DeliverStore, Settled, Settlement, StoreError};
+use super::{DeliverStore, Delivery, Settled, Settlement, StoreError};
 use crate::drift::time::Timestamp;
 
 #[async_trait]
@@ -90,10 +90,12 @@ impl DeliverStore for SqlStore {
             .bind(&settled.outcome)
             .execute(&mut *transaction)
             .await?;
-            sqlx::query("-- settle (pending)\nupdate delivery set state = 'disabled' where endpoint = $1 and state = 'pending'")
-                .bind(&settled.endpoint)
-                .execute(&mut *transaction)
-                .await?;
+            sqlx::query(
+                "-- settle (pending)\nupdate delivery set state = 'disabled' where endpoint = $1 and state = 'pending'",
+            )
+            .bind(&settled.endpoint)
+            .execute(&mut *transaction)
+            .await?;
         }
         Ok(transaction.commit().await?)
     }

@@ -79,7 +79,8 @@ impl JudgeStore for SqlStore {
     }
 
     async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
-        let rows = sqlx::query("-- progress\nselect * from position order by topic, partition").fetch_all(&self.pool).await?;
+        let rows =
+            sqlx::query("-- progress\nselect * from position order by topic, partition").fetch_all(&self.pool).await?;
         let row = |row: &AnyRow| -> Result<Progress, sqlx::Error> {
             Ok(Progress {
                 partition: partition(row)?,

@@ -383,8 +383,13 @@ pub trait JudgeStore: Send + Sync {
     async fn course(&self, model: &str) -> Result<Option<StoredCourse>, StoreError>;
 
     /// Partials of a model below a slot, in the order of slots, at most `limit` slots of them.
-    async fn partials(&self, model: &str, reference_id: &str, below: Slot, limit: i64)
-    -> Result<Vec<StoredPartial>, StoreError>;
+    async fn partials(
+        &self,
+        model: &str,
+        reference_id: &str,
+        below: Slot,
+        limit: i64,
+    ) -> Result<Vec<StoredPartial>, StoreError>;
 
     /// The report of a window that late records are about to revise.
     async fn report(&self, model: &str, reference_id: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError>;
@@ -527,8 +532,12 @@ pub trait ReadStore: Send + Sync {
     /// Statistics of one window.
     async fn window_statistics(&self, model: &str, start: Timestamp) -> Result<Vec<TimedStatistic>, StoreError>;
     /// Statistics over time.
-    async fn statistics(&self, model: &str, filter: &StatisticFilter, page: Page)
-    -> Result<Vec<TimedStatistic>, StoreError>;
+    async fn statistics(
+        &self,
+        model: &str,
+        filter: &StatisticFilter,
+        page: Page,
+    ) -> Result<Vec<TimedStatistic>, StoreError>;
     /// Alerts, of one model or all.
     async fn alerts(&self, model: Option<&str>, page: Page) -> Result<Vec<AlertRow>, StoreError>;
     /// Transitions of an alert, oldest first.

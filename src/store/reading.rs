@@ -79,10 +79,12 @@ impl ReadStore for SqlStore {
     }
 
     async fn records(&self, model: &str) -> Result<i64, StoreError> {
-        let row = sqlx::query("-- records\nselect cast(coalesce(sum(records), 0) as bigint) as records from report where model = $1")
-            .bind(model)
-            .fetch_one(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "-- records\nselect cast(coalesce(sum(records), 0) as bigint) as records from report where model = $1",
+        )
+        .bind(model)
+        .fetch_one(&self.pool)
+        .await?;
         Ok(row.int("records")?)
     }
 
@@ -153,10 +155,12 @@ impl ReadStore for SqlStore {
     }
 
     async fn transitions(&self, alert_id: &str) -> Result<Vec<TransitionRow>, StoreError> {
-        let rows = sqlx::query("-- transitions\nselect * from alert_transition where alert_id = $1 order by at_us, transition_id")
-            .bind(alert_id)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "-- transitions\nselect * from alert_transition where alert_id = $1 order by at_us, transition_id",
+        )
+        .bind(alert_id)
+        .fetch_all(&self.pool)
+        .await?;
         let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
             Ok(TransitionRow {
                 transition_id: row.text("transition_id")?,

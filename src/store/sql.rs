@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_place_holds_no_password() {
-        assert_eq!(place("postgres://user:secret@db.example:5432/drift?sslmode=require"), "postgres://db.example:5432/drift");
+        assert_eq!(
+            place("postgres://user:secret@db.example:5432/drift?sslmode=require"),
+            "postgres://db.example:5432/drift"
+        );
         assert_eq!(place("sqlite:/var/lib/driftd.db?mode=rwc"), "sqlite:/var/lib/driftd.db");
     }
 }

@@ -20,12 +20,8 @@ impl Fit for HeadConfidence {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         (0..sample.spec.tasks.len())
             .filter_map(|i| {
-                let known: Vec<f64> = sample
-                    .observations
-                    .iter()
-                    .filter_map(|o| confidence(o, i))
-                    .filter(|c| c.is_finite())
-                    .collect();
+                let known: Vec<f64> =
+                    sample.observations.iter().filter_map(|o| confidence(o, i)).filter(|c| c.is_finite()).collect();
                 let signal = HeadConfidence { task: i, bins: Bins::fit(&known, &TAIL_QUANTILES) };
                 (!known.is_empty()).then(|| (key(Scope::Head, Some(i), "confidence"), signal))
             })

@@ -12,20 +12,20 @@ use crate::stats::distance::effects;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
 use crate::stats::principal::Principal;
 
-/// Length of the input in tokens.
-pub mod token_count;
-/// Share of unknown tokens in the input.
-pub mod unknown_rate;
-/// Mean place in the encoder's space.
-pub mod encoder_mean;
+/// How sure a head is.
+pub mod confidence;
 /// Which region of the encoder's space records fall into.
 pub mod encoder_leaf;
+/// Mean place in the encoder's space.
+pub mod encoder_mean;
 /// What a head answers.
 pub mod predicted_class;
 /// What a regression head answers.
 pub mod predicted_value;
-/// How sure a head is.
-pub mod confidence;
+/// Length of the input in tokens.
+pub mod token_count;
+/// Share of unknown tokens in the input.
+pub mod unknown_rate;
 
 /// The part of the model a signal belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]

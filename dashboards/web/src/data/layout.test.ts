@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { delayAfter } from "../api/poll";
+import { modelHref, parseRoute } from "../router";
+import { type Box, layOut } from "./diagram";
+import { timeTicks } from "./ticks";
+
+describe("diagram", () => {
+  const overlap = (a: Box, b: Box): boolean =>
+    a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+
+  it("keeps its boxes apart and inside, at any width", () => {
+    for (const width of [240, 320, 459, 460, 700, 1400]) {
+      for (const heads of [0, 1, 5, 8, 13, 30]) {
+        const { input, encoder, heads: boxes, height, links } = layOut(width, heads);
+        const all = [input, encoder, ...boxes];
+        expect(links).toHaveLength(heads + 1);
+        all.forEach((box, i) => {
+          expect(box.width).toBeGreaterThan(60);
+          expect(box.x + box.width).toBeLessThanOrEqual(width + 0.01);
+          expect(box.y + box.height).toBeLessThanOrEqual(height + 0.01);
+          expect(all.slice(i + 1).some((other) => overlap(box, other))).toBe(false);
+        });
+      }
+    }
+  });
+});
+
+it("ticks at round times that leave room for labels", () => {
+  const from = Date.UTC(2026, 10, 23, 1, 7) / 1000;
+  const ticks = timeTicks(from, from + 12 * 3600, 800);
+  expect(ticks.length).toBeGreaterThan(4);
+  expect(ticks.length).toBeLessThan(12);
+  expect(new Set(ticks.map((t) => new Date(t * 1000).getMinutes()))).toEqual(new Set([0]));
+  expect(timeTicks(from, from, 800).length).toBeLessThanOrEqual(1);
+});
+
+it("reads the addresses it writes", () => {
+  const selection = { window: "2026-11-23T12:00:00Z", signal: "head.a/b.confidence" };
+  expect(parseRoute(modelHref("a/b c?", selection))).toEqual({ view: "model", name: "a/b c?", ...selection });
+  expect(parseRoute(modelHref("x"))).toEqual({ view: "model", name: "x", window: null, signal: null });
+  expect(["", "#/", "#/elsewhere", "#/models/"].map(parseRoute)).toEqual(Array(4).fill({ view: "fleet" }));
+});
+
+it("asks more slowly the longer it fails", () => {
+  expect([0, 1, 2, 3, 4, 20].map(delayAfter)).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+});

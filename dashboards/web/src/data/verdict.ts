@@ -1,0 +1,133 @@
+/** What the model's state means, in plain words built from data. */
+
+import type { Alert, Model, ModelRow, Place, Window } from "../api/types";
+import { clock, duration, enumerate, moment, ofThreshold, plural, quantity } from "./format";
+import { alertOrder, firedAt, placeName, strongest } from "./shape";
+
+const NAMES = { ok: "OK", warning: "Warning", drift: "Drift", insufficient_data: "Not enough data" } as const;
+
+/** The word for a state. */
+export const stateName = (state: ModelRow["state"]): string => NAMES[state];
+
+/** One sentence on a model; `windows` oldest first. */
+export function verdict(model: Model, windows: Window[], alerts: Alert[], now: Date): string {
+  const latest = windows.at(-1);
+  const current = alertOrder(alerts)[0];
+  if (current?.state === "firing") {
+    return `${happened(current)}: first seen ${at(current.opened_at, now)}, still firing.${anew(current, latest)}`;
+  }
+  if (model.reference === null) return "There is no reference yet, so there is nothing to compare with and nothing is judged.";
+  if (latest === undefined) return firstWindow(model, now);
+  if (model.state === "insufficient_data") {
+    return `The window that ended ${at(latest.end, now)} had too few records for any test; they are carried to the next.`;
+  }
+  if (current?.state === "pending" || model.state === "warning") return rising(model, latest);
+  if (model.state === "drift") {
+    return `Evidence reached the threshold in the window that ended ${at(latest.end, now)}${most(model.worst)}.`;
+  }
+  const since = lastResolved(alerts);
+  const calm = `No drift: evidence is ${quantity(latest.evidence)}, ${ofThreshold(latest.evidence, latest.threshold)} of the threshold.`;
+  if (since === null || Date.parse(since.end) < Date.parse(windows[0]?.start ?? "")) return calm;
+  return `${calm} ${happened(since.alert)} earlier, from ${at(since.alert.opened_at, now)} to ${at(since.end, now)}.`;
+}
+
+/** What happened, as the beginning of a sentence. */
+export function happened(alert: Alert): string {
+  const { kind, task, tasks_affected: affected } = alert.cause;
+  const others = affected.filter((name) => name !== task);
+  const reaching = others.length === 0 ? "" : ` and reached ${enumerate(others)}`;
+  switch (kind) {
+    case "input":
+      return `The input drifted${reaching}`;
+    case "encoder":
+      return `The encoder drifted${reaching}`;
+    case "head":
+      return `Head ${task ?? "unknown"} drifted${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
+    case "link":
+      return `The link from the encoder to ${task ?? "a head"} changed${reaching}`;
+    case "undetermined":
+      return "Several signals moved and none stands out";
+  }
+}
+
+/** A cause in two words, for lists. */
+export const causeName = (alert: Alert): string =>
+  alert.cause.kind === "undetermined" ? "undetermined" : placeName({ scope: alert.cause.kind, task: alert.cause.task });
+
+/** The headline of the fleet. */
+export function fleetVerdict(models: ModelRow[]): string {
+  const drifting = models.filter((m) => m.state === "drift").length;
+  const warning = models.filter((m) => m.state === "warning").length;
+  const unsure = models.filter((m) => m.state === "insufficient_data").length;
+  const total = models.length;
+  if (drifting === 0 && warning === 0 && unsure === total) return "No model can be judged yet.";
+  if (drifting === 0 && warning === 0) return total === 1 ? "The model does not drift." : "No model drifts.";
+  if (drifting === 0) return `No model drifts; in ${warning === 1 ? "one" : warning} evidence is rising.`;
+  if (total === 1) return "The model drifts.";
+  return `${drifting === total ? "All" : drifting} of ${total} models ${drifting === 1 ? "drifts" : "drift"}.`;
+}
+
+/** `1/30d` as words: `one false alarm in 30 days`. */
+export function budgetWords(budget: string): string {
+  const found = parseBudget(budget);
+  if (found === null) return `${budget} false alarms`;
+  const { alarms, amount, unit } = found;
+  const name = { s: "second", m: "minute", h: "hour", d: "day", w: "week" }[unit];
+  return `${alarms === 1 ? "one false alarm" : `${alarms} false alarms`} in ${plural(amount, name)}`;
+}
+
+/**
+ * Length of a window in seconds. The API does not say it before the first window has closed, but
+ * the threshold is the number of windows in which one false alarm is allowed, so it follows.
+ */
+export function windowSeconds(model: Model, windows: Window[]): number | null {
+  const latest = windows.at(-1);
+  if (latest !== undefined) return (Date.parse(latest.end) - Date.parse(latest.start)) / 1000;
+  const found = parseBudget(model.budget);
+  if (found === null || !(model.threshold > 0)) return null;
+  const unit = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 }[found.unit];
+  const seconds = (found.amount * unit) / found.alarms / model.threshold;
+  return seconds >= 1 && Math.abs(seconds - Math.round(seconds)) < 1e-6 ? Math.round(seconds) : null;
+}
+
+function firstWindow(model: Model, now: Date): string {
+  const seconds = windowSeconds(model, []);
+  if (seconds === null) return "No window has closed yet: the first closes once records reach past its end.";
+  const close = new Date(Math.ceil(now.getTime() / 1000 / seconds) * seconds * 1000);
+  return `No window has closed yet: windows are ${duration(seconds)} long, and the first can close at ${clock(close)}.`;
+}
+
+/** After an alarm the detectors restart, so that low evidence under a firing alert is no contradiction. */
+function anew(alert: Alert, latest: Window | undefined): string {
+  const fired = firedAt(alert);
+  if (fired === null || latest === undefined || (latest.evidence ?? 0) >= latest.threshold) return "";
+  const quiet = Date.parse(latest.end) > Date.parse(fired);
+  return quiet ? " Since the alarm, evidence is counted anew." : "";
+}
+
+function rising(model: Model, latest: Window): string {
+  const place = model.worst ?? strongest(latest.scopes);
+  const share = ofThreshold(latest.evidence, latest.threshold);
+  return `Evidence is rising${most(place)}: ${quantity(latest.evidence)} is ${share} of the threshold, no alarm yet.`;
+}
+
+const most = (place: Place | null): string => (place === null ? "" : `, most at ${placeName(place)}`);
+
+const at = (time: string, now: Date): string => moment(new Date(time), now);
+
+function lastResolved(alerts: Alert[]): { alert: Alert; end: string } | null {
+  const over = alerts.flatMap((alert) =>
+    alert.state === "resolved" && alert.resolved_at !== null ? [{ alert, end: alert.resolved_at }] : [],
+  );
+  return over.reduce<{ alert: Alert; end: string } | null>(
+    (last, one) => (last === null || Date.parse(one.end) > Date.parse(last.end) ? one : last),
+    null,
+  );
+}
+
+function parseBudget(budget: string): { alarms: number; amount: number; unit: "s" | "m" | "h" | "d" | "w" } | null {
+  const found = /^(\d+)\s*\/\s*(\d*)\s*([smhdw])$/.exec(budget.trim());
+  if (found === null) return null;
+  const amount = found[2] === "" ? 1 : Number(found[2]);
+  return { alarms: Number(found[1]), amount, unit: found[3] as "s" | "m" | "h" | "d" | "w" };
+}

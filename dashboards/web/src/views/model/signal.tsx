@@ -1,0 +1,192 @@
+/** One signal: which cells moved, by how much, and its evidence over time. */
+
+import { useMemo, useRef, useState } from "preact/hooks";
+import * as api from "../../api/client";
+import { usePoll } from "../../api/poll";
+import { ChartFrame } from "../../charts/frame";
+import { LineChart } from "../../charts/line";
+import type { DatedStatistic, Mover, Statistic, Window } from "../../api/types";
+import { count, interval, percent, points, quantity, words } from "../../data/format";
+import { effectSize, forward, placeName, signalKey } from "../../data/shape";
+import { Empty } from "../../parts/panel";
+
+const MOST = 500;
+
+export function SignalDetail(props: {
+  name: string;
+  windows: Window[];
+  window: Window;
+  statistic: Statistic;
+  onWindow: (start: string) => void;
+}) {
+  const { statistic } = props;
+  const largest = Math.max(...statistic.movers.flatMap((m) => [m.reference_share, m.current_share]), 0.01);
+  return (
+    <section class="signal" aria-label={`Signal ${words(statistic.signal)} of ${placeName(statistic)}`}>
+      <h3 class="signal-name">
+        {words(statistic.signal)} <span class="muted">of {placeName(statistic)}</span>
+      </h3>
+      <Effects statistic={statistic} />
+      {statistic.movers.length === 0 ? (
+        <Empty>This signal has no cells to compare: it is a mean, and its effect is the distance it moved.</Empty>
+      ) : (
+        <>
+          <ul class="legend mover-legend">
+            <li>
+              <i class="key reference" /> reference
+            </li>
+            <li>
+              <i class="key current" /> current
+            </li>
+            <li class="muted">cells that moved most, share of all</li>
+          </ul>
+          <ul class="movers">
+            {statistic.movers.map((mover) => (
+              <MoverRow key={mover.cell} mover={mover} largest={largest} />
+            ))}
+          </ul>
+        </>
+      )}
+      <History {...props} />
+    </section>
+  );
+}
+
+function Effects({ statistic }: { statistic: Statistic }) {
+  const effect = statistic.effect;
+  if (effect === null) return null;
+  const measures: [string, number][] =
+    "mahalanobis" in effect
+      ? [["Mahalanobis", effect.mahalanobis]]
+      : [
+          ["PSI", effect.psi],
+          ["Jensen–Shannon", effect.jensen_shannon],
+          ["Hellinger", effect.hellinger],
+        ];
+  return (
+    <dl class="effects">
+      {measures.map(([measure, value]) => (
+        <div key={measure}>
+          <dt>{measure}</dt>
+          <dd>{quantity(value)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function MoverRow({ mover, largest }: { mover: Mover; largest: number }) {
+  const change = mover.current_share - mover.reference_share;
+  const title = `reference ${count(mover.reference_count)}, current ${count(mover.current_count)}`;
+  return (
+    <li class="mover" title={title}>
+      <span class="mover-cell">{mover.cell}</span>
+      <span class="mover-change">
+        {points(change)} <span class="unit">pp</span>
+      </span>
+      <span class="mover-bars" aria-hidden="true">
+        <span class="mover-bar reference" style={{ "--share": mover.reference_share / largest }} />
+        <span class="mover-bar current" style={{ "--share": mover.current_share / largest }} />
+      </span>
+      <span class="mover-shares">
+        <span class="muted">
+          <span class="hidden">from </span>
+          {percent(mover.reference_share)}
+        </span>
+        <span>
+          <span class="hidden">to </span>
+          {percent(mover.current_share)}
+        </span>
+      </span>
+    </li>
+  );
+}
+
+/** The signal's evidence in every window. */
+function History(props: { name: string; windows: Window[]; window: Window; statistic: Statistic; onWindow: (start: string) => void }) {
+  const { name, windows, statistic } = props;
+  const [hover, setHover] = useState<number | null>(null);
+  const newest = windows.at(-1);
+  const key = signalKey(statistic);
+  const { data } = usePoll(
+    `${name}|${key}|${newest?.start ?? ""}|${newest?.revision ?? 0}`,
+    (signal) => api.signalHistory(name, statistic, statistic.signal, MOST, signal),
+    false,
+  );
+  const last = useRef<{ key: string; rows: DatedStatistic[] } | null>(null);
+  if (data !== null) last.current = { key, rows: forward(data) };
+  const rows = last.current?.key === key ? last.current.rows : null;
+
+  const threshold = props.window.threshold;
+  const line = useMemo(() => (rows ?? []).map((r) => ({ at: middle(r), evidence: r.evidence, threshold })), [rows, threshold]);
+  const first = rows?.[0];
+  const end = rows?.at(-1);
+  const shown = rows?.[hover ?? -1];
+  if (rows === null) return <p class="loading">Reading the history …</p>;
+  if (first === undefined || end === undefined) return <Empty>No history is kept for this signal.</Empty>;
+  const selected = rows.findIndex((r) => r.window_start === props.window.start);
+  return (
+    <ChartFrame
+      title="History"
+      note={
+        shown === undefined ? (
+          <>evidence of this signal</>
+        ) : (
+          <>
+            {interval(new Date(shown.window_start), new Date(shown.window_end), new Date())} <b>{quantity(shown.evidence)}</b>
+          </>
+        )
+      }
+      table={() => <HistoryTable rows={rows} />}
+    >
+      <LineChart
+        label={`Evidence of ${words(statistic.signal)} of ${placeName(statistic)} in ${rows.length} windows.`}
+        points={line}
+        range={[Date.parse(first.window_start) / 1000, Date.parse(end.window_end) / 1000]}
+        height={130}
+        gutter={48}
+        hover={hover}
+        selected={selected < 0 ? null : selected}
+        onHover={setHover}
+        onSelect={(index) => {
+          const row = rows[index];
+          if (row !== undefined) props.onWindow(row.window_start);
+        }}
+      />
+    </ChartFrame>
+  );
+}
+
+function HistoryTable({ rows }: { rows: DatedStatistic[] }) {
+  const now = new Date();
+  return (
+    <table class="plain">
+      <thead>
+        <tr>
+          <th scope="col">Window</th>
+          <th scope="col" class="number">
+            Evidence
+          </th>
+          <th scope="col" class="number">
+            Effect
+          </th>
+          <th scope="col" class="number">
+            n
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.toReversed().map((row) => (
+          <tr key={row.window_start}>
+            <th scope="row">{interval(new Date(row.window_start), new Date(row.window_end), now)}</th>
+            <td class="number">{quantity(row.evidence)}</td>
+            <td class="number">{quantity(effectSize(row)?.value)}</td>
+            <td class="number">{count(row.n)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+const middle = (row: DatedStatistic): number => (Date.parse(row.window_start) + Date.parse(row.window_end)) / 2000;

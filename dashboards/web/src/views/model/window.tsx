@@ -1,0 +1,189 @@
+/** One window: every signal's statistics, and what moved in the selected one. */
+
+import { useRef } from "preact/hooks";
+import * as api from "../../api/client";
+import { usePoll } from "../../api/poll";
+import type { Place, Statistic, Window } from "../../api/types";
+import { count, interval, plural, probability, quantity, words } from "../../data/format";
+import { levelOf, logRatio } from "../../data/scale";
+import { byEvidence, effectSize, placeKey, placeLabel, placeName, samePlace, signalKey } from "../../data/shape";
+import { EvidenceBar } from "../../parts/evidence_bar";
+import { Empty, Panel } from "../../parts/panel";
+import { StateBadge } from "../../parts/state";
+import { SignalDetail } from "./signal";
+
+interface Props {
+  name: string;
+  windows: Window[];
+  window: Window;
+  place: Place | null;
+  /** Key of the selected signal; null selects the strongest. */
+  signal: string | null;
+  onWindow: (start: string) => void;
+  onSignal: (signal: string, place: Place) => void;
+}
+
+export function WindowDetail(props: Props) {
+  const { name, window, windows } = props;
+  const { data, failure } = usePoll(
+    `${name}|${window.start}|${window.revision}`,
+    (signal) => api.windowStatistics(name, window.start, signal),
+    false,
+  );
+  // The window before stays until the next has arrived, so that nothing jumps.
+  const last = useRef<Statistic[] | null>(null);
+  if (data !== null) last.current = data;
+  const statistics = byEvidence(data ?? last.current ?? []);
+  const inPlace = statistics.filter((s) => props.place === null || samePlace(s, props.place));
+  const selected = statistics.find((s) => signalKey(s) === props.signal) ?? inPlace[0] ?? statistics[0] ?? null;
+  const index = windows.findIndex((w) => w.start === window.start);
+  const step = (by: number): void => {
+    const to = windows[index + by];
+    if (to !== undefined) props.onWindow(to.start);
+  };
+
+  return (
+    <Panel
+      class="window"
+      busy={data === null}
+      title={
+        <>
+          Window <span class="strong">{interval(new Date(window.start), new Date(window.end), new Date())}</span>
+        </>
+      }
+      aside={
+        <div class="segments" role="group" aria-label="Step through windows">
+          <button disabled={index <= 0} onClick={() => step(-1)}>
+            ← Earlier
+          </button>
+          <button disabled={index < 0 || index >= windows.length - 1} onClick={() => step(1)}>
+            Later →
+          </button>
+          <button disabled={index === windows.length - 1} onClick={() => props.onWindow(windows.at(-1)?.start ?? "")}>
+            Latest
+          </button>
+        </div>
+      }
+    >
+      <p class="window-facts">
+        <StateBadge state={window.verdict} />
+        <span>{plural(window.records, "record")}</span>
+        <span>
+          evidence <b>{quantity(window.evidence)}</b> of {quantity(window.threshold)}
+        </span>
+        {window.revision > 0 && <span>revised {plural(window.revision, "time")} by late records</span>}
+        {window.guarantee.status !== "valid" && (
+          <span>
+            guarantee {window.guarantee.status}: {window.guarantee.reason}
+          </span>
+        )}
+      </p>
+      {statistics.length === 0 ? (
+        <Empty>
+          {failure !== null
+            ? `The statistics of this window could not be read: ${failure.answer?.message ?? "driftd is not reachable"}.`
+            : data === null
+              ? "Reading the statistics …"
+              : "No statistics are kept for this window."}
+        </Empty>
+      ) : (
+        <div class="window-grid">
+          <div class="scroll" tabIndex={0} role="region" aria-label="Statistics of the window">
+            <table class="statistics">
+              <thead>
+                <tr>
+                  <th scope="col">Part</th>
+                  <th scope="col">Signal</th>
+                  <th scope="col" class="number">
+                    Evidence
+                  </th>
+                  <th scope="col" aria-label="Evidence against threshold" />
+                  <th scope="col" class="number" title="Probability of a difference at least this large, in this window alone">
+                    p
+                  </th>
+                  <th scope="col" class="number" title="What this window multiplies the evidence by">
+                    e
+                  </th>
+                  <th scope="col" class="number" title="Test statistic and its degrees of freedom">
+                    Statistic
+                  </th>
+                  <th scope="col" class="number" title="Units judged: records, labels or tokens">
+                    n
+                  </th>
+                  <th scope="col" class="number">
+                    Effect
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {statistics.map((s) => (
+                  <Row
+                    key={signalKey(s)}
+                    statistic={s}
+                    threshold={window.threshold}
+                    selected={s === selected}
+                    dim={props.place !== null && !samePlace(s, props.place)}
+                    onSelect={() => props.onSignal(signalKey(s), s)}
+                  />
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {selected !== null && <SignalDetail name={name} windows={windows} window={window} statistic={selected} onWindow={props.onWindow} />}
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Row(props: {
+  statistic: Statistic;
+  threshold: number;
+  selected: boolean;
+  dim: boolean;
+  onSelect: () => void;
+}) {
+  const s = props.statistic;
+  const effect = effectSize(s);
+  const ratio = logRatio(s.evidence, props.threshold);
+  const level = s.sufficient && ratio !== null ? levelOf(ratio) : "unknown";
+  return (
+    <tr class={`${level}${props.selected ? " on" : ""}${props.dim ? " dim" : ""}`} onClick={props.onSelect}>
+      <td title={placeName(s)}>
+        {placeLabel(s)}
+      </td>
+      <th scope="row">
+        <button class="link-button" aria-pressed={props.selected} data-place={placeKey(s)}>
+          {words(s.signal)}
+        </button>
+      </th>
+      <td class="number cell-strong">
+        {level === "drift" && <span title="drift">◆ </span>}
+        {level === "warning" && <span title="warning">▲ </span>}
+        {quantity(s.evidence)}
+      </td>
+      <td class="bar-cell">
+        <EvidenceBar evidence={s.evidence} threshold={props.threshold} />
+      </td>
+      {s.sufficient ? (
+        <>
+          <td class="number">{probability(s.p_value, s.ln_p_value)}</td>
+          <td class="number">{quantity(s.e_value)}</td>
+          <td class="number">
+            {quantity(s.statistic)}
+            {s.degrees_of_freedom !== null && <span class="muted"> / {quantity(s.degrees_of_freedom)}</span>}
+          </td>
+        </>
+      ) : (
+        <td colSpan={3} class="muted number">
+          too few records
+        </td>
+      )}
+      <td class="number">{count(s.n)}</td>
+      <td class="number" title={effect?.measure}>
+        {effect === null ? <span class="muted">–</span> : quantity(effect.value)}
+        {effect !== null && <span class="unit">{effect.measure === "PSI" ? "PSI" : "σ"}</span>}
+      </td>
+    </tr>
+  );
+}
