@@ -8,6 +8,8 @@ use super::ApiState;
 use super::pages::List;
 use super::problem::Problem;
 use super::views::{EncoderView, ManifestView, ModelDetail, ModelView, stored};
+use crate::drift::alert::AlertState;
+use crate::drift::judgement::Verdict;
 use crate::store::{ModelRow, Page};
 
 const LATEST: Page = Page { limit: 1, before_us: i64::MAX };
@@ -60,5 +62,11 @@ pub(super) async fn find(state: &ApiState, name: &str) -> Result<ModelRow, Probl
 async fn view(state: &ApiState, model: &ModelRow) -> Result<ModelView, Problem> {
     let latest = state.store.windows(&model.name, LATEST).await?;
     let records = state.store.records(&model.name).await?;
-    Ok(ModelView::new(model, latest.first(), records))
+    let mut view = ModelView::new(model, latest.first(), records);
+    // Evidence starts anew after an alarm, so the latest window may look calm while the alert fires.
+    let alerts = state.store.alerts(Some(&model.name), LATEST).await?;
+    if alerts.iter().any(|alert| alert.state == AlertState::Firing.name()) {
+        view.state = Verdict::Drift.name().to_owned();
+    }
+    Ok(view)
 }

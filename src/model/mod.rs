@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::drift::inference::Inference;
 use crate::drift::record::InputText;
 
+/// Whether manifest, graph and tokenizer belong together.
+pub mod agreement;
 /// Dynamic batching on the model's own thread.
 pub mod batching;
 /// Proof that CUDA computes what the CPU computes.

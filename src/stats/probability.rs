@@ -45,14 +45,17 @@ pub fn normal_ln_sf(z: f64) -> f64 {
 /// The z with `ln P(Z > z) = ln_p`: the normal score of a p-value, positive for small p.
 ///
 /// Newton's method on the log survival function, which is concave and falling, so that it
-/// converges from any start after the first step.
+/// converges from any start after the first step. A p-value of 1 has the score −∞; one below
+/// exp(−1e12) the score of that.
 pub fn normal_score(ln_p: f64) -> f64 {
+    const SMALLEST_LN_P: f64 = -1e12;
     if ln_p >= 0.0 {
         return f64::NEG_INFINITY;
     }
     if ln_p > -LN_2 {
-        return -normal_score((-ln_p.exp()).ln_1p().min(-LN_2));
+        return -normal_score((-ln_p.exp_m1()).ln().min(-LN_2));
     }
+    let ln_p = ln_p.max(SMALLEST_LN_P);
     let mut z = (-2.0 * ln_p).sqrt();
     for _ in 0..60 {
         let ln_sf = normal_ln_sf(z);
@@ -143,6 +146,15 @@ mod tests {
             let back = normal_score(normal_ln_sf(z));
             assert!((back - z).abs() < 1e-6 * z.abs().max(1.0), "{z} came back as {back}");
         }
+    }
+
+    #[test]
+    fn normal_scores_are_numbers_at_both_ends() {
+        assert_eq!(normal_score(0.0), f64::NEG_INFINITY);
+        for ln_p in [-1e-300, -1e-18, -1e-16, -1e300, f64::NEG_INFINITY] {
+            assert!(normal_score(ln_p).is_finite(), "{ln_p}: {}", normal_score(ln_p));
+        }
+        assert!(normal_score(-1e-18) < -8.0 && normal_score(-1e9) > 40_000.0);
     }
 
     #[test]

@@ -47,7 +47,7 @@ export function App() {
       <main ref={main} tabIndex={-1}>
         {route.view === "fleet" ? <Fleet /> : <ModelView key={route.name} route={route} />}
       </main>
-      <footer class="foot">Times are in your time zone, {zone()}. Point at one to see it in UTC.</footer>
+      <footer class="foot">Times are in your time zone ({zone()}).</footer>
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** Places × time: how near each part of the model is to an alarm, in every window. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Place } from "../api/types";
 import { heatColour, levelOf, logRatio, type Theme } from "../data/scale";
 import { type Heat, nearestWindow, placeKey, placeLabel, placeName } from "../data/shape";
@@ -43,12 +43,13 @@ export function Heatmap(props: Props) {
   const tops = rowTops(heat.places);
   const height = (tops.at(-1) ?? 0) + ROW + AXIS;
 
-  useEffect(() => {
+  // Drawn before the browser paints: what is drawn and what is laid out must never be of two sizes.
+  useLayoutEffect(() => {
     const ctx = prepare(cells.current, plotWidth + RIGHT, height);
     if (ctx !== null) drawCells(ctx, heat, range, plotWidth, tops, theme);
   }, [heat, range[0], range[1], plotWidth, height, theme]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const ctx = prepare(marks.current, plotWidth + RIGHT, height);
     if (ctx !== null) drawMarks(ctx, props, plotWidth, tops);
   });

@@ -1,6 +1,6 @@
 /** Evidence over time against its threshold, on a logarithmic axis. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { decade } from "../data/format";
 import { decadesAround } from "../data/scale";
@@ -51,7 +51,8 @@ export function LineChart(props: Props) {
   const latest = useRef(props);
   latest.current = props;
 
-  useEffect(() => {
+  // Drawn before the browser paints: what is drawn and what is laid out must never be of two sizes.
+  useLayoutEffect(() => {
     const element = ref.current;
     if (element === null || width === 0) return;
     const made = new uPlot(options(width, latest), dataOf(latest.current), element);
@@ -72,9 +73,9 @@ export function LineChart(props: Props) {
     };
   }, [width, theme, props.height, props.gutter]);
 
-  useEffect(() => plot.current?.setData(dataOf(props)), [props.points, props.range[0], props.range[1]]);
-  useEffect(() => plot.current?.redraw(false), [props.bands, props.selected]);
-  useEffect(() => {
+  useLayoutEffect(() => plot.current?.setData(dataOf(props)), [props.points, props.range[0], props.range[1]]);
+  useLayoutEffect(() => plot.current?.redraw(false), [props.bands, props.selected]);
+  useLayoutEffect(() => {
     const at = props.hover === null ? undefined : props.points[props.hover]?.at;
     const left = at === undefined ? -10 : (plot.current?.valToPos(at, "x") ?? -10);
     plot.current?.setCursor({ left, top: left < 0 ? -10 : 1 }, false);

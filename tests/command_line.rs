@@ -1,0 +1,202 @@
+//! The command line as scripts and people meet it: contracts, exit codes, errors that say what to do.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::{driftd, example_manifest, fail_with, simulate, succeed};
+
+#[path = "../examples/assist_records.rs"]
+#[allow(dead_code, reason = "its main is for the command line")]
+mod assist_records;
+
+fn backtest(manifest: &Path, reference: &Path, input: &Path, more: &[&str]) -> Value {
+    let mut command = driftd();
+    command.args(["backtest", "--device", "cpu", "--format", "json", "-m"]).arg(manifest);
+    command.arg("-r").arg(reference).arg("-i").arg(input).args(more);
+    serde_json::from_str(&succeed(&mut command)).expect("JSON")
+}
+
+#[test]
+fn a_backtest_keeps_its_contract() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let stream = directory.path().join("stream.jsonl");
+    let start = ["--seed", "5", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
+    simulate(&stream, 5_000, &[&start[..], &["--drift", "broken_head:intent", "--drift-after", "3000"]].concat());
+    let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
+
+    let windows = told["windows"].as_array().expect("windows");
+    assert_eq!(windows.len(), 25);
+    for key in ["index", "start", "end", "records", "model_evidence", "threshold", "verdict", "statistics"] {
+        assert!(!windows[0][key].is_null(), "{key}");
+    }
+    for key in ["scope", "task", "signal", "statistic", "p_value", "e_value", "effect", "n"] {
+        assert!(windows[0]["statistics"][10].get(key).is_some(), "{key}");
+    }
+    let alerts = told["alerts"].as_array().expect("alerts");
+    assert_eq!(alerts.len(), 1, "one alert for one cause");
+    let opened = alerts[0]["opened_window"].as_u64().expect("a window");
+    assert!((15..18).contains(&opened), "the drift begins in window 15, the alert opened in {opened}");
+    assert_eq!((&alerts[0]["cause"]["kind"], &alerts[0]["cause"]["task"]), (&"head".into(), &"intent".into()));
+    assert_eq!(told["summary"]["records"]["folded"], 5_000);
+
+    let again = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
+    assert_eq!(told, again, "the same input gives the same bits");
+
+    // The other two ways to tell it.
+    let mut command = driftd();
+    command.args(["backtest", "--device", "cpu", "--budget", "1/1d", "-m"]).arg(example_manifest());
+    command.arg("-r").arg(&reference).arg("-i").arg(&stream);
+    let table = succeed(&mut command);
+    assert!(table.contains("head `intent` answers differently"), "{table}");
+    let page = succeed(command.args(["--format", "html"]));
+    assert!(page.contains("<svg") && page.contains("Alert in window") && !page.contains("http"), "self-contained");
+}
+
+#[test]
+fn records_without_answers_are_run_through_the_model() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let records = directory.path().join("inputs.jsonl");
+    simulate(&records, 2_000, &["--inputs-only", "--interval", "10ms", "--start", "2026-03-01T00:00:00Z"]);
+    let reference = directory.path().join("ref.bin");
+    let mut command = driftd();
+    command.args(["reference", "fit", "--device", "cpu", "--window-records", "100", "-m"]).arg(example_manifest());
+    let table = succeed(command.arg("-i").arg(&records).arg("-o").arg(&reference));
+    assert!(table.contains("our own inference") && table.contains("2000 in 20 windows"), "{table}");
+    let told = backtest(&example_manifest(), &reference, &records, &["--arl-windows", "2000"]);
+    assert_eq!(told["alerts"], Value::Array(vec![]), "what it learned from is normal");
+    assert_eq!(told["windows"][3]["records"], 100);
+}
+
+/// The real model's streams, where a checkout has them: no alert without drift, an alert with it.
+#[test]
+fn the_development_streams_are_judged_rightly() {
+    let Some(data) = support::development_data() else {
+        println!("no development data beside this checkout: the example model's streams stand in, see above");
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| directory.path().join(name);
+    assist_records::write_manifest(&data, directory.path()).expect("unpacked");
+    for stream in ["reference", "no_drift_1", "new_topic_40", "broken_head"] {
+        assist_records::convert(&data, stream, &at(&format!("{stream}.jsonl"))).expect("converted");
+    }
+    let mut command = driftd();
+    command.args(["reference", "fit", "--device", "cpu", "--window-records", "250", "-m"]).arg(at("manifest.yaml"));
+    succeed(command.arg("-i").arg(at("reference.jsonl")).arg("-o").arg(at("ref.bin")));
+    let judge = |stream: &str| {
+        let input = at(&format!("{stream}.jsonl"));
+        backtest(&at("manifest.yaml"), &at("ref.bin"), &input, &["--arl-windows", "2000"])["alerts"].clone()
+    };
+    assert_eq!(judge("no_drift_1"), Value::Array(vec![]));
+    let onset = 4;
+    for (stream, kinds) in [("new_topic_40", ["input", "encoder"]), ("broken_head", ["head", "head"])] {
+        let alerts = judge(stream);
+        assert_eq!(alerts.as_array().map(Vec::len), Some(1), "{stream}: {alerts}");
+        let opened = alerts[0]["opened_window"].as_u64().expect("a window");
+        assert!((onset..onset + 3).contains(&opened), "{stream}: {alerts}");
+        assert!(kinds.iter().any(|k| alerts[0]["cause"]["kind"] == *k), "{stream}: {alerts}");
+    }
+    assert_eq!(judge("broken_head")[0]["cause"]["task"], "domain");
+}
+
+#[test]
+fn a_wrong_configuration_tells_everything_at_once() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let file = directory.path().join("driftd.yaml");
+    let broken = "kafka: {brokers: b, topics: [a], start: sometime}\nstore: {url: 'sqlite:x'}\nmodel: []\nmodels:\n  - manifest: m.yaml\n    windows: 5m\n";
+    std::fs::write(&file, broken).expect("written");
+    let said = fail_with(driftd().arg("check").arg("-c").arg(&file), 3);
+    for part in [
+        ":1: kafka.start: found `sometime`",
+        "`earliest`",
+        ":3: model: unknown key `model`",
+        ":6: models.0.windows: unknown key",
+        "reference",
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    let said = fail_with(driftd().arg("check").arg("-c").arg(directory.path().join("none.yaml")), 3);
+    assert!(said.contains("none.yaml") && said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn a_good_configuration_is_checked_with_all_it_names() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let file = directory.path().join("driftd.yaml");
+    let text = |reference: &Path| {
+        format!(
+            "store: {{url: 'sqlite:x.db'}}\nmodels:\n  - {{manifest: '{}', reference: '{}', window: {{length: 2s}}}}\n",
+            example_manifest().display(),
+            reference.display()
+        )
+    };
+    std::fs::write(&file, text(&reference)).expect("written");
+    let said = succeed(driftd().arg("check").arg("-c").arg(&file));
+    assert!(said.contains("model support version 1: 5 tasks") && said.contains("valid"), "{said}");
+    std::fs::write(&file, text(&directory.path().join("reference.jsonl"))).expect("written");
+    let said = fail_with(driftd().arg("check").arg("-c").arg(&file), 3);
+    assert!(said.contains("not a driftd reference"), "{said}");
+}
+
+#[test]
+fn schemas_and_help_are_published() {
+    for flag in ["--schema", "--manifest-schema", "--openapi"] {
+        let text = succeed(driftd().args(["check", flag]));
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(value.get("$schema").is_some() || value.get("openapi").is_some(), "{flag}");
+    }
+    let help = succeed(driftd().arg("--help"));
+    for word in
+        ["run", "check", "migrate", "inspect", "reference", "backtest", "simulate", "demo", "gpu-check", "Exit codes"]
+    {
+        assert!(help.contains(word), "{word}");
+    }
+    let openapi: Value = serde_json::from_str(&succeed(driftd().args(["check", "--openapi"]))).expect("JSON");
+    assert!(openapi["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+    let committed = std::fs::read_to_string(support::root().join("docs/openapi.json")).expect("docs/openapi.json");
+    let committed: Value = serde_json::from_str(&committed).expect("JSON");
+    assert_eq!(openapi, committed, "run `driftd check --openapi > docs/openapi.json` and look at what changed");
+}
+
+#[test]
+fn every_end_has_its_exit_code() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let missing = directory.path().join("missing");
+    fail_with(driftd().arg("dance"), 2);
+    fail_with(driftd().args(["simulate", "-n", "1", "--drift", "fire", "-m"]).arg(example_manifest()), 2);
+    fail_with(driftd().arg("inspect").arg(&missing), 3);
+    let said = fail_with(
+        driftd().args(["reference", "fit", "-o", "x", "-i"]).arg(&missing).arg("-m").arg(example_manifest()),
+        1,
+    );
+    assert!(said.contains("missing") && said.contains("cannot be read"), "{said}");
+    let few = directory.path().join("few.jsonl");
+    simulate(&few, 10, &[]);
+    let said =
+        fail_with(driftd().args(["reference", "fit", "-o", "x", "-i"]).arg(&few).arg("-m").arg(example_manifest()), 1);
+    assert!(said.contains("10 usable records are too few"), "{said}");
+    let mut command = driftd();
+    command.env("ORT_DYLIB_PATH", &missing).args(["simulate", "-n", "1", "-m"]).arg(example_manifest());
+    let said = fail_with(&mut command, 3);
+    assert!(said.contains("ORT_DYLIB_PATH"), "{said}");
+    let said = fail_with(
+        driftd()
+            .args(["simulate", "--brokers", "127.0.0.1:1", "--topic", "t", "-n", "1", "-m"])
+            .arg(example_manifest()),
+        4,
+    );
+    assert!(said.contains("no broker answers at `127.0.0.1:1`"), "{said}");
+}
+
+#[test]
+fn a_machine_without_cuda_says_so() {
+    if Path::new("/dev/nvidia0").exists() {
+        return; // `make gpu-check` is the test there.
+    }
+    let said = fail_with(driftd().args(["gpu-check", "--count", "8", "-m"]).arg(example_manifest()), 5);
+    assert!(said.contains("CUDA"), "{said}");
+}

@@ -1,0 +1,234 @@
+//! Laws of the domain, by property tests: any split, order or replay of the records gives the same
+//! bits, and a course that is stored and taken up again goes on as if it had never stopped.
+
+use std::sync::OnceLock;
+
+use driftd::drift::answer::{Answer, Confidence};
+use driftd::drift::course::{Course, Judged, Watch};
+use driftd::drift::detector::Sensitivity;
+use driftd::drift::fit::{FitRecord, fit};
+use driftd::drift::inference::InputFacts;
+use driftd::drift::judgement::{ClosedWindow, Verdict};
+use driftd::drift::observation::{HeadSource, Observation, place};
+use driftd::drift::reference::Reference;
+use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::summary::Summary;
+use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
+use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::window::WindowRule;
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+fn spec() -> ModelSpec {
+    let task = |name: &str, kind, classes: usize| TaskSpec {
+        name: name.into(),
+        kind,
+        classes: (0..classes).map(|c| format!("c{c}")).collect(),
+        threshold: 0.5,
+        temperature: 1.0,
+    };
+    ModelSpec {
+        name: "m".into(),
+        version: "1".into(),
+        tasks: vec![
+            task("intent", TaskKind::Multiclass, 5),
+            task("topics", TaskKind::Multilabel, 3),
+            task("tags", TaskKind::TokenLabels, 4),
+            task("urgency", TaskKind::Regression, 0),
+        ],
+        embedding_dimension: Some(6),
+    }
+}
+
+/// One record; `shift` moves the first head's classes.
+fn record(rng: &mut StdRng, second: i64, shift: bool) -> FitRecord {
+    let class = if shift && rng.random_bool(0.5) { 4 } else { (rng.random::<f64>().powi(2) * 5.0) as u32 };
+    let p: f32 = rng.random();
+    let labels = (0..3).filter(|_| rng.random_bool(0.3)).collect();
+    let tokens = (0..rng.random_range(1..6)).map(|_| rng.random_range(0..4)).collect();
+    let wild = rng.random_range(0..200);
+    FitRecord {
+        time: Timestamp::from_micros(second * 1_000_000),
+        input: Some(InputFacts { tokens: rng.random_range(1..40), unknown: u32::from(rng.random_bool(0.05)) }),
+        embedding: match wild {
+            0 => vec![f32::NAN; 6],
+            1 => vec![1.0; 2],
+            _ => (0..6).map(|i| (i as f32 + 1.0) * (rng.random::<f32>() - 0.5)).collect(),
+        },
+        answers: vec![
+            Some(Answer::Class { class, confidence: Confidence::Known(0.5 + p / 2.0) }),
+            Some(Answer::Labels {
+                labels,
+                confidence: if wild == 2 { Confidence::Invalid } else { Confidence::Known(p) },
+            }),
+            Some(Answer::Tokens { labels: tokens, confidence: Confidence::Known(p) }),
+            Some(Answer::Value(if wild == 3 { f64::NAN } else { f64::from(p) * 3.0 })),
+        ],
+    }
+}
+
+fn reference() -> &'static Reference {
+    static FITTED: OnceLock<Reference> = OnceLock::new();
+    FITTED.get_or_init(|| {
+        let mut rng = StdRng::seed_from_u64(1);
+        let records = (0..6_000).map(|second| record(&mut rng, second, false)).collect();
+        let fitted = fit(&spec(), HeadSource::Predictions, WindowRule::Time(Span::from_secs(50)), records);
+        fitted.expect("enough to learn from").reference
+    })
+}
+
+fn observe(record: FitRecord) -> (Timestamp, Observation) {
+    let place = place(&record.embedding, reference().geometry.as_ref());
+    (record.time, Observation { input: record.input, place, answers: record.answers })
+}
+
+fn fold(observations: &[(Timestamp, Observation)]) -> Summary {
+    let mut summary = Summary::empty(reference());
+    observations.iter().for_each(|(time, observation)| summary.fold(reference(), *time, observation));
+    summary
+}
+
+const WATCH: Watch = Watch {
+    threshold: 2_000.0,
+    sensitivity: Sensitivity { min_records: 30, margin: 0.05 },
+    resolve_after: 3,
+    retraining: Policy { mode: Mode::Auto, cooldown: Span::from_secs(60) },
+};
+
+fn windows(seed: u64, count: i64, size: i64, drift_from: i64) -> Vec<ClosedWindow> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    (0..count)
+        .map(|slot| {
+            let observations: Vec<_> =
+                (0..size).map(|i| observe(record(&mut rng, slot * 50 + i % 50, slot >= drift_from))).collect();
+            let (start, end) = WindowRule::Time(Span::from_secs(50)).bounds(slot).expect("has bounds");
+            ClosedWindow { slot, start, end, summary: fold(&observations) }
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_split_and_order_gives_the_same_bits(
+        seed in any::<u64>(), n in 0_usize..120, owners in prop::collection::vec(0_usize..4, 120), reversed in any::<bool>(),
+    ) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let all: Vec<_> = (0..n).map(|i| observe(record(&mut rng, i as i64, false))).collect();
+        let whole = fold(&all);
+        let mut parts: Vec<Vec<_>> = vec![Vec::new(); 4];
+        for (observation, owner) in all.into_iter().zip(&owners) {
+            parts[*owner].push(observation);
+        }
+        if reversed {
+            parts.reverse();
+            parts.iter_mut().for_each(|part| part.reverse());
+        }
+        let mut merged = Summary::empty(reference());
+        for part in &parts {
+            // Through the store's bytes, as between replicas.
+            let stored = Summary::decode(&fold(part).encode()).expect("decodes");
+            merged.merge(&stored).expect("same layout");
+        }
+        prop_assert_eq!(merged.encode(), whole.encode());
+    }
+
+    #[test]
+    fn stopping_anywhere_changes_nothing(seed in any::<u64>(), stops in prop::collection::vec(any::<bool>(), 14)) {
+        let windows = windows(seed, 14, 90, 8);
+        let straight: Vec<Judged> = {
+            let mut course = Course::new(reference());
+            windows.iter().map(|w| course.advance(reference(), &WATCH, w)).collect()
+        };
+        let mut course = Course::new(reference());
+        for ((window, stop), expected) in windows.iter().zip(stops).zip(&straight) {
+            if stop {
+                course = Course::decode(&course.encode()).expect("decodes");
+            }
+            prop_assert_eq!(&course.advance(reference(), &WATCH, window), expected);
+        }
+    }
+}
+
+#[test]
+fn a_drift_is_found_located_and_asked_about() {
+    let mut course = Course::new(reference());
+    let judged: Vec<Judged> = windows(5, 20, 120, 12).iter().map(|w| course.advance(reference(), &WATCH, w)).collect();
+    let before = judged[..12].iter().filter(|j| j.report.verdict == Verdict::Drift).count();
+    assert_eq!(before, 0, "no alarm before the onset");
+    let request = judged[12..15].iter().find_map(|j| j.request.clone()).expect("asked within three windows");
+    assert_eq!((request.tasks, request.protected), (vec![0], vec![1, 2, 3]));
+    let requests = judged.iter().filter(|j| j.request.is_some()).count();
+    assert_eq!(requests, 1, "once for one cause");
+}
+
+#[test]
+fn small_windows_are_carried_not_dropped() {
+    let mut course = Course::new(reference());
+    let verdicts: Vec<Verdict> =
+        windows(6, 6, 12, 100).iter().map(|w| course.advance(reference(), &WATCH, w).report.verdict).collect();
+    use Verdict::InsufficientData as Few;
+    // 12 records a window, 30 needed: the token head's units come sooner than the others' records.
+    assert_eq!(
+        verdicts.iter().filter(|v| **v == Few).count() + verdicts.iter().filter(|v| **v == Verdict::Ok).count(),
+        6
+    );
+    let mut course = Course::new(reference());
+    let report =
+        windows(6, 3, 12, 100).iter().map(|w| course.advance(reference(), &WATCH, w)).last().expect("three").report;
+    let intent = report.statistics.iter().find(|s| s.key.task == Some(0)).expect("has one");
+    assert_eq!(intent.n, 36, "three windows' records are judged together");
+    assert!(intent.tested.is_some());
+}
+
+/// Independent records, 15 signals, many thousands of windows: alarms stay within the budget.
+#[test]
+fn false_alarms_stay_within_the_budget() {
+    let watch = Watch { threshold: 100.0, ..WATCH };
+    let (mut alarms, mut windows_seen) = (0, 0);
+    for seed in 0..6 {
+        let mut course = Course::new(reference());
+        for window in windows(1_000 + seed, 400, 60, i64::MAX) {
+            alarms += u32::from(course.advance(reference(), &watch, &window).report.verdict == Verdict::Drift);
+            windows_seen += 1;
+        }
+    }
+    let allowed = f64::from(windows_seen) / 100.0;
+    assert!(f64::from(alarms) <= allowed, "{alarms} alarms in {windows_seen} windows, {allowed} allowed");
+}
+
+#[test]
+fn references_survive_their_file_and_refuse_damage() {
+    let bytes = reference().encode();
+    assert_eq!(&Reference::decode(&bytes).expect("decodes"), reference());
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    assert!(Reference::decode(&damaged).is_err());
+    assert!(Reference::decode(&bytes[..bytes.len() - 3]).is_err());
+    assert!(Reference::decode(b"something else entirely").is_err());
+}
+
+#[test]
+fn poor_references_are_refused_or_warned_about() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let window = WindowRule::Records(50);
+    let few = (0..10).map(|s| record(&mut rng, s, false)).collect();
+    assert!(fit(&spec(), HeadSource::Predictions, window, few).is_err(), "ten records");
+    let nothing = (0..200).map(|s| FitRecord {
+        time: Timestamp::from_micros(s),
+        input: None,
+        embedding: vec![],
+        answers: vec![],
+    });
+    assert!(fit(&spec(), HeadSource::Predictions, window, nothing.collect()).is_err(), "nothing to measure");
+    let same = record(&mut rng, 0, false);
+    let fitted =
+        fit(&spec(), HeadSource::Predictions, window, vec![FitRecord { embedding: vec![1.0; 6], ..same }; 300]);
+    let warnings = fitted.expect("constant data still make a reference").warnings.join("\n");
+    assert!(
+        warnings.contains("do not vary") && warnings.contains("constant") && warnings.contains("windows"),
+        "{warnings}"
+    );
+}

@@ -1,0 +1,365 @@
+//! One suite that every store must pass: SQLite and a real Postgres, each test on a database of
+//! its own.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use driftd::drift::checkpoint::{Delta, Ledger, Partition};
+use driftd::drift::time::Timestamp;
+use driftd::drift::watermark::Watermark;
+use driftd::store::*;
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_micros(secs * 1_000_000)
+}
+
+fn partition(number: i32) -> Partition {
+    Partition { topic: "t".into(), number }
+}
+
+fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
+    let mut watermark = Watermark::default();
+    watermark.observe(at(to));
+    watermark.advance();
+    let ledger = Ledger { folded: to - from.unwrap_or(0), ..Ledger::default() };
+    let delta = Delta { from, to, watermark, ledger };
+    let body = vec![0, 255, u8::try_from(to % 200).expect("small")];
+    Collected {
+        flush_id: id.into(),
+        partials: vec![Partial { model: "m".into(), reference_id: "r".into(), slot, body }],
+        delta: BTreeMap::from([(partition(0), delta)]),
+        now: at(1_000),
+    }
+}
+
+fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
+    let report = ReportRow {
+        model: "m".into(),
+        reference_id: "r".into(),
+        slot: 5,
+        start: at(50),
+        end: at(60),
+        records: 7,
+        revision: 0,
+        verdict: "drift".into(),
+        ln_evidence: Some(12.5),
+        ln_threshold: 9.0,
+        guarantee: "{}".into(),
+        parts: "[]".into(),
+        summary: vec![1, 2, 3],
+    };
+    let statistic = |signal: &str, statistic| StatisticRow {
+        scope: "head".into(),
+        task: "intent".into(),
+        signal: signal.into(),
+        n: 7,
+        statistic,
+        degrees_of_freedom: Some(3.0),
+        ln_p: Some(-1234.5),
+        ln_e: None,
+        ln_evidence: Some(0.1 + 0.2),
+        effect: "{}".into(),
+        movers: "[]".into(),
+    };
+    let alert = AlertRow {
+        alert_id: "al_1".into(),
+        model: "m".into(),
+        reference_id: "r".into(),
+        state: "firing".into(),
+        cause: "head".into(),
+        cause_task: Some("intent".into()),
+        tasks_affected: "[\"intent\"]".into(),
+        summary: "it's ünusual; drop table alert; --".into(),
+        opened: at(60),
+        opened_window: at(50),
+        resolved: None,
+        ln_evidence: Some(12.5),
+        ln_threshold: 9.0,
+        guarantee: "{}".into(),
+    };
+    let delivery = |endpoint: &str, n: i32| NewDelivery {
+        delivery_id: format!("msg_{endpoint}_{n}"),
+        endpoint: endpoint.into(),
+        event: "drift.alarm.firing".into(),
+        model: "m".into(),
+        body: "{}".into(),
+    };
+    Judged {
+        model: "m".into(),
+        expected_version,
+        reference_id: "r".into(),
+        next_slot: Some(6),
+        course: vec![9, 9],
+        consumed,
+        report: Some(report),
+        statistics: vec![statistic("predicted_class", Some(0.1)), statistic("confidence", None)],
+        alert: Some(alert),
+        transition: Some(TransitionRow {
+            transition_id: "tr_1".into(),
+            alert_id: "al_1".into(),
+            at: at(60),
+            from: "pending".into(),
+            to: "firing".into(),
+            reason: "evidence".into(),
+        }),
+        request: Some(RequestRow {
+            request_id: "rt_1".into(),
+            model: "m".into(),
+            alert_id: "al_1".into(),
+            state: "requested".into(),
+            tasks: "[\"intent\"]".into(),
+            protected_tasks: "[]".into(),
+            reason: "x".into(),
+            created: at(60),
+        }),
+        deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
+        now: at(1_000),
+    }
+}
+
+const PAGE: Page = Page { limit: 10, before_us: i64::MAX };
+
+async fn positions_move_only_from_where_they_are(store: &SqlStore) {
+    assert_eq!(store.positions(&[partition(0)]).await.expect("read"), []);
+    assert_eq!(store.commit_collected(&flush("a", None, 10, 5)).await.expect("new"), Commit::Applied);
+    let stored = store.positions(&[partition(0), partition(1)]).await.expect("read");
+    assert_eq!(stored.len(), 1);
+    assert_eq!((stored[0].1.next_offset, stored[0].1.watermark.reached()), (10, Some(at(10))));
+
+    // Nobody may begin it a second time, move it from elsewhere, or leave tallies behind.
+    for wrong in [flush("b", None, 12, 5), flush("c", Some(9), 12, 5), flush("d", Some(11), 12, 5)] {
+        assert_eq!(store.commit_collected(&wrong).await.expect("answers"), Commit::Fenced(partition(0)));
+    }
+    assert_eq!(store.commit_collected(&flush("e", Some(10), 30, 5)).await.expect("right"), Commit::Applied);
+    let partials = store.partials("m", "r", 6, 100).await.expect("read");
+    let ids: Vec<&str> = partials.iter().map(|p| p.partial_id.as_str()).collect();
+    assert_eq!(ids, ["a-0", "e-0"]);
+    assert_eq!(partials[1].body, [0, 255, 30], "bytes come back as they were");
+
+    let progress = store.progress().await.expect("read");
+    assert_eq!((progress[0].ledger.total(), progress[0].next_offset - progress[0].first_offset), (30, 30));
+    assert_eq!((progress[0].watermark, progress[0].updated), (Some(at(30)), at(1_000)));
+}
+
+async fn partials_come_in_whole_slots(store: &SqlStore) {
+    for (i, slot) in [7, 5, 6, 5, 7].into_iter().enumerate() {
+        let from = if i == 0 { None } else { Some(i as i64 * 10) };
+        store.commit_collected(&flush(&format!("f{i}"), from, (i as i64 + 1) * 10, slot)).await.expect("applied");
+    }
+    let slots = async |below, limit| {
+        let found = store.partials("m", "r", below, limit).await.expect("read");
+        found.into_iter().map(|p| p.slot).collect::<Vec<_>>()
+    };
+    assert_eq!(slots(100, 2).await, [5, 5, 6]);
+    assert_eq!(slots(7, 100).await, [5, 5, 6]);
+    assert!(store.partials("m", "other", 100, 9).await.expect("read").is_empty());
+}
+
+async fn a_judgement_applies_once(store: &SqlStore) {
+    store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
+    assert_eq!(store.course("m").await.expect("read"), None);
+    assert!(store.commit_judged(&judged(0, vec!["a-0".into()])).await.expect("first"));
+    let course = store.course("m").await.expect("read").expect("has one");
+    assert_eq!((course.version, course.body), (1, vec![9, 9]));
+    assert!(store.partials("m", "r", 100, 9).await.expect("read").is_empty(), "consumed");
+
+    assert!(!store.commit_judged(&judged(0, vec![])).await.expect("answers"), "the course has moved on");
+    assert!(!store.commit_judged(&judged(1, vec!["a-0".into()])).await.expect("answers"), "the tallies are gone");
+    assert_eq!(store.course("m").await.expect("read").expect("has one").version, 1, "nothing of it was applied");
+
+    // What came back has the same bits.
+    let expected = judged(0, vec![]);
+    let windows = store.windows("m", PAGE).await.expect("read");
+    assert_eq!(windows, [expected.report.clone().expect("has one")]);
+    assert_eq!(store.report("m", "r", 5).await.expect("read"), expected.report);
+    let mut statistics = expected.statistics.clone();
+    statistics.reverse();
+    let rows: Vec<StatisticRow> =
+        store.window_statistics("m", at(50)).await.expect("read").into_iter().map(|s| s.row).collect();
+    assert_eq!(rows, statistics, "by signal");
+    let filter = StatisticFilter { signal: Some("confidence".into()), ..StatisticFilter::default() };
+    assert_eq!(store.statistics("m", &filter, PAGE).await.expect("read").len(), 1);
+    assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), [expected.alert.expect("has one")]);
+    assert_eq!(store.transitions("al_1").await.expect("read"), [expected.transition.expect("has one")]);
+    assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one")]);
+    assert_eq!(store.records("m").await.expect("read"), 7);
+    assert!(store.alerts(Some("other"), PAGE).await.expect("read").is_empty());
+}
+
+async fn deliveries_keep_their_order_and_their_lease(store: &SqlStore) {
+    store.commit_judged(&judged(0, vec![])).await.expect("applied");
+    let ids = |claimed: Vec<Delivery>| claimed.into_iter().map(|d| d.delivery_id).collect::<Vec<_>>();
+    let now = at(2_000);
+    assert_eq!(ids(store.claim(now, at(2_060)).await.expect("claims")), ["msg_a_1", "msg_b_1"]);
+    assert!(store.claim(now, at(2_060)).await.expect("claims").is_empty(), "leased");
+    assert_eq!(
+        ids(store.claim(at(2_061), at(2_100)).await.expect("claims")),
+        ["msg_a_1", "msg_b_1"],
+        "the lease ended"
+    );
+
+    let settle = |id: &str, endpoint: &str, settlement, now| Settled {
+        delivery_id: id.into(),
+        endpoint: endpoint.into(),
+        status: Some(503),
+        outcome: "server_error".into(),
+        took: Duration::from_millis(3),
+        settlement,
+        now,
+    };
+    store.settle(&settle("msg_a_1", "a", Settlement::RetryAt(at(3_000)), at(2_062))).await.expect("settles");
+    store.settle(&settle("msg_b_1", "b", Settlement::Disable, at(2_062))).await.expect("settles");
+    assert!(store.claim(at(2_999), at(3_050)).await.expect("claims").is_empty(), "the younger one waits for the older");
+    assert_eq!(ids(store.claim(at(3_000), at(3_060)).await.expect("claims")), ["msg_a_1"]);
+    store.settle(&settle("msg_a_1", "a", Settlement::Delivered, at(3_001))).await.expect("settles");
+    assert_eq!(ids(store.claim(at(3_001), at(3_060)).await.expect("claims")), ["msg_a_2"]);
+
+    let rows = store.deliveries(Some("m"), PAGE).await.expect("read");
+    let state = |id: &str| rows.iter().find(|r| r.delivery_id == id).map(|r| (r.state.clone(), r.attempts));
+    assert_eq!(state("msg_a_1"), Some(("delivered".into(), 2)));
+    assert_eq!(state("msg_b_1"), Some(("disabled".into(), 1)));
+}
+
+async fn leases_exclude_each_other(store: &SqlStore) {
+    let ttl = Duration::from_secs(30);
+    assert!(store.lease("x", "me", at(0), ttl).await.expect("answers"));
+    assert!(store.lease("x", "me", at(10), ttl).await.expect("answers"), "renewed");
+    assert!(!store.lease("x", "you", at(20), ttl).await.expect("answers"));
+    assert!(store.lease("y", "you", at(20), ttl).await.expect("answers"), "another lease");
+    assert!(store.lease("x", "you", at(41), ttl).await.expect("answers"), "it ran out");
+    assert!(!store.lease("x", "me", at(42), ttl).await.expect("answers"));
+}
+
+async fn models_are_registered_and_updated(store: &SqlStore) {
+    let model = |version: &str, inference: Option<&str>| ModelRow {
+        name: "m".into(),
+        version: version.into(),
+        reference_id: "r".into(),
+        budget: "1/30d".into(),
+        threshold: 8_640.0,
+        window_us: 300_000_000,
+        embedding_dimension: Some(4),
+        tasks: "[]".into(),
+        inference: inference.map(Into::into),
+    };
+    let reference = ReferenceRow {
+        reference_id: "r".into(),
+        model: "m".into(),
+        version: "1".into(),
+        records: 10,
+        windows: 2,
+        first: at(0),
+        last: at(9),
+        guarantee: "{}".into(),
+        created: at(99),
+        body: vec![0, 1, 2],
+    };
+    store.register(&model("1", Some("{}")), &reference, at(99)).await.expect("registers");
+    store.register(&model("2", None), &reference, at(100)).await.expect("registers again");
+    let models = store.models().await.expect("read");
+    assert_eq!(models, [model("2", Some("{}"))], "a process without a model does not hide where it runs");
+    assert_eq!(store.reference("r").await.expect("read"), Some(reference));
+    assert_eq!(store.reference("none").await.expect("read"), None);
+    store.ping().await.expect("answers");
+}
+
+/// Two committers race for the same partition again and again: exactly one wins each round.
+async fn racing_replicas_never_both_win(store: &SqlStore) {
+    store.commit_collected(&flush("start", None, 0, 5)).await.expect("applied");
+    let mut next = 0;
+    for round in 0..10 {
+        let (a, b) = (
+            flush(&format!("a{round}"), Some(next), next + 3, 5),
+            flush(&format!("b{round}"), Some(next), next + 5, 5),
+        );
+        let (first, second) = tokio::join!(store.commit_collected(&a), store.commit_collected(&b));
+        let won = [first.expect("answers"), second.expect("answers")].map(|c| c == Commit::Applied);
+        assert_eq!(won.iter().filter(|w| **w).count(), 1, "round {round}: {won:?}");
+        next += if won[0] { 3 } else { 5 };
+    }
+    let progress = store.progress().await.expect("read");
+    assert_eq!((progress[0].next_offset, progress[0].ledger.total()), (next, next));
+}
+
+macro_rules! conformance {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let directory = tempfile::tempdir().expect("a folder");
+                let url = super::support::secret(&super::support::sqlite_url(directory.path()));
+                let store = driftd::store::SqlStore::open(&url).await.expect("opens");
+                super::$test(&store).await;
+                store.close().await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let url = super::support::secret(&super::support::fresh_database().await);
+                let store = driftd::store::SqlStore::open(&url).await.expect("opens");
+                super::$test(&store).await;
+                store.close().await;
+            })+
+        }
+    };
+}
+
+conformance!(
+    positions_move_only_from_where_they_are,
+    partials_come_in_whole_slots,
+    a_judgement_applies_once,
+    deliveries_keep_their_order_and_their_lease,
+    leases_exclude_each_other,
+    models_are_registered_and_updated,
+    racing_replicas_never_both_win,
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opening_twice_at_once_migrates_once() {
+    let url = support::secret(&support::fresh_database().await);
+    let (a, b) = tokio::join!(SqlStore::open(&url), SqlStore::open(&url));
+    a.expect("opens").ping().await.expect("answers");
+    b.expect("opens").ping().await.expect("answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grafana_views_read_what_was_written() {
+    use sqlx::{Connection, Row};
+    let url = support::fresh_database().await;
+    let store = SqlStore::open(&support::secret(&url)).await.expect("opens");
+    store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
+    store.commit_judged(&judged(0, vec!["a-0".into()])).await.expect("applied");
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("connects");
+    for (view, rows) in [("window", 1), ("statistic", 2), ("alert", 1), ("ledger", 1)] {
+        let statement = sqlx::AssertSqlSafe(format!("select count(*) as n from driftd_v1.{view}"));
+        let row = sqlx::query(statement).fetch_one(&mut connection).await.expect("the view answers");
+        assert_eq!(row.get::<i64, _>("n"), rows, "{view}");
+    }
+    let row = sqlx::query("select (adds_up)::text as adds_up from driftd_v1.ledger")
+        .fetch_one(&mut connection)
+        .await
+        .expect("reads");
+    assert_eq!(row.get::<String, _>("adds_up"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_place_and_a_foreign_schema_are_told() {
+    let error =
+        SqlStore::open(&support::secret("postgres://drift:hunter2@127.0.0.1:1/none")).await.expect_err("nobody there");
+    let said = driftd::telemetry::chain(&error);
+    assert!(matches!(error, StoreError::Open { .. }) && !said.contains("hunter2"), "{said}");
+
+    use sqlx::{Connection, Executor};
+    let url = support::fresh_database().await;
+    SqlStore::open(&support::secret(&url)).await.expect("opens").close().await;
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("connects");
+    let future = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                  values (9999, 'from the future', true, '\\x00', 0)";
+    connection.execute(future).await.expect("planted");
+    let error = SqlStore::open(&support::secret(&url)).await.expect_err("a schema from the future");
+    assert!(matches!(error, StoreError::Schema(_)), "{error}");
+}
