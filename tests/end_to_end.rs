@@ -1,0 +1,454 @@
+//! The whole way: a real Apache Kafka, a real Postgres, the real binary with a real ONNX model, an
+//! HTTP receiver, a real browser.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use driftd::source::producer::Producer;
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Headers as _;
+use serde_json::Value;
+use sqlx::{AnyConnection, Connection as _, Row as _};
+use support::{eventually, fail_with, get_json, service};
+
+#[path = "../examples/assist_records.rs"]
+#[allow(dead_code, reason = "its main is for the command line")]
+mod assist_records;
+
+const LONG: Duration = Duration::from_secs(120);
+
+/// A model with a reference and a drifting stream: the development data's where a checkout has
+/// them, else the example's.
+struct Scene {
+    name: &'static str,
+    broken: &'static str,
+    manifest: PathBuf,
+    reference: PathBuf,
+    records: Vec<(String, String)>,
+    window: &'static str,
+    budget: &'static str,
+}
+
+fn read(file: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(file).expect("readable");
+    text.lines().enumerate().map(|(i, line)| (i.to_string(), line.to_owned())).collect()
+}
+
+fn assist(directory: &Path, data: &Path) -> Scene {
+    let at = |name: &str| directory.join(name);
+    assist_records::write_manifest(data, directory).expect("unpacked");
+    for stream in ["reference", "broken_head"] {
+        assist_records::convert(data, stream, &at(&format!("{stream}.jsonl"))).expect("converted");
+    }
+    let mut command = support::driftd();
+    command.args(["reference", "fit", "--device", "cpu", "--window", "1h", "-m"]).arg(at("manifest.yaml"));
+    support::succeed(command.arg("-i").arg(at("reference.jsonl")).arg("-o").arg(at("ref.bin")));
+    Scene {
+        name: "assist",
+        broken: "domain",
+        manifest: at("manifest.yaml"),
+        reference: at("ref.bin"),
+        records: read(&at("broken_head.jsonl")),
+        window: "1h",
+        budget: "1/60d",
+    }
+}
+
+fn example(directory: &Path) -> Scene {
+    let stream = directory.join("stream.jsonl");
+    let start = ["--seed", "5", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
+    let drift = ["--drift", "broken_head:intent", "--drift-after", "2000"];
+    support::simulate(&stream, 4_000, &[&start[..], &drift[..]].concat());
+    Scene {
+        name: "support",
+        broken: "intent",
+        manifest: support::example_manifest(),
+        reference: support::example_reference(directory, "2s"),
+        records: read(&stream),
+        window: "2s",
+        budget: "1/1d",
+    }
+}
+
+struct Daemon {
+    child: Child,
+    api: String,
+    ops: String,
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
+}
+
+/// Configuration and start of the real binary.
+fn start(
+    directory: &Path,
+    scene: &Scene,
+    topics: &(String, String),
+    store: &str,
+    receiver: &str,
+    infer: &str,
+) -> Daemon {
+    let (api, ops) = (free_port(), free_port());
+    let file = directory.join("driftd.yaml");
+    let text = format!(
+        "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: earliest\n  dead_letter_topic: '{dead}'\n\
+         \x20 properties: {{session.timeout.ms: '3000', heartbeat.interval.ms: '500'}}\n\
+         store: {{url: {{env: TEST_STORE}}}}\n\
+         models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n    budget: {budget}\n\
+         \x20   window: {{length: {window}, grace: 0s}}\n    retraining: {{mode: auto}}\n\
+         collect: {{flush_every: 200ms}}\n\
+         endpoints:\n  - {{name: test, url: '{receiver}', secret: {{env: TEST_SECRET}}}}\n\
+         api: {{listen: '127.0.0.1:{api}'}}\nops: {{listen: '127.0.0.1:{ops}'}}\n",
+        brokers = service("KAFKA_BROKERS"),
+        topic = topics.0,
+        dead = topics.1,
+        manifest = scene.manifest.display(),
+        reference = scene.reference.display(),
+        window = scene.window,
+        budget = scene.budget,
+    );
+    std::fs::write(&file, text).expect("written");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("driftd.log")).expect("a log");
+    let mut command = support::driftd();
+    command.args(["run", "-c"]).arg(&file).env("TEST_STORE", store).env("TEST_SECRET", support::SECRET);
+    let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts");
+    Daemon { child, api: format!("http://127.0.0.1:{api}"), ops: format!("http://127.0.0.1:{ops}") }
+}
+
+impl Daemon {
+    async fn ready(&mut self, directory: &Path) {
+        let url = format!("{}/readyz", self.ops);
+        let deadline = Instant::now() + LONG;
+        loop {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.child.try_wait().expect("asked");
+            let log = || std::fs::read_to_string(directory.join("driftd.log")).unwrap_or_default();
+            assert!(ended.is_none() && Instant::now() < deadline, "not ready ({ended:?}):\n{}", log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// SIGTERM; returns how long it took to end with exit code 0.
+    async fn terminate(mut self, directory: &Path) -> Duration {
+        let began = Instant::now();
+        self.signal("-TERM");
+        let status = tokio::task::spawn_blocking(move || self.child.wait()).await.expect("joined").expect("waited");
+        let log = std::fs::read_to_string(directory.join("driftd.log")).unwrap_or_default();
+        assert!(status.success(), "ended with {status}:\n{log}");
+        began.elapsed()
+    }
+}
+
+/// (records passed, folded, set aside, dead-lettered, gaps) over all partitions.
+async fn ledger(connection: &mut AnyConnection) -> (i64, i64, i64, i64, i64) {
+    let row = sqlx::query(
+        "select coalesce(sum(next_offset - first_offset), 0)::bigint as passed, coalesce(sum(folded), 0)::bigint as folded,
+            coalesce(sum(set_aside), 0)::bigint as aside, coalesce(sum(dead_lettered), 0)::bigint as dead,
+            coalesce(sum(gaps), 0)::bigint as gaps from position",
+    )
+    .fetch_one(connection)
+    .await
+    .expect("reads");
+    (row.get("passed"), row.get("folded"), row.get("aside"), row.get("dead"), row.get("gaps"))
+}
+
+/// Records in judged windows and in those still open.
+async fn in_windows(connection: &mut AnyConnection) -> i64 {
+    let judged: i64 = sqlx::query("select coalesce(sum(records), 0)::bigint as n from report")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("reads")
+        .get("n");
+    let partials = sqlx::query("select body from window_partial").fetch_all(connection).await.expect("reads");
+    let open: u64 = partials
+        .iter()
+        .map(|row| driftd::drift::summary::Summary::decode(&row.get::<Vec<u8>, _>("body")).expect("decodes").records)
+        .sum();
+    judged + i64::try_from(open).expect("small")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let data = support::development_data();
+    let scene = match &data {
+        Some(data) => assist(directory.path(), data),
+        None => example(directory.path()),
+    };
+    let (topics, store) = (support::fresh_topics(2).await, support::fresh_database().await);
+    let (url, arrivals) = support::receiver().await;
+    arrivals.answer_first(&[503]);
+    let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");
+    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "always");
+    daemon.ready(directory.path()).await;
+    producer.send(&scene.records).await.expect("sent");
+
+    let firing = eventually("the alert", LONG, || async { arrivals.first("drift.alarm.firing") }).await;
+    let cause = &firing["data"]["cause"];
+    assert_eq!((&cause["kind"], &cause["task"]), (&"head".into(), &scene.broken.into()), "{firing}");
+    assert!(!firing.to_string().contains("input\":{\"text"), "no text leaves");
+    let request = eventually("the request", LONG, || async { arrivals.first("retraining.requested") }).await;
+    assert_eq!(request["data"]["scope"]["tasks"][0]["name"], scene.broken);
+    let repeated: Vec<String> =
+        arrivals.all().into_iter().filter(|(_, b)| b["type"] == "drift.alarm.firing").map(|(id, _)| id).collect();
+    assert!(
+        repeated.len() >= 2 && repeated.iter().all(|id| *id == repeated[0]),
+        "tried again with one id: {repeated:?}"
+    );
+
+    // The rows behind it.
+    let mut connection = AnyConnection::connect(&store).await.expect("connects");
+    let produced = i64::try_from(scene.records.len()).expect("small");
+    let deadline = Instant::now() + LONG;
+    while ledger(&mut connection).await.1 < produced {
+        assert!(Instant::now() < deadline, "{:?} of {produced}", ledger(&mut connection).await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(ledger(&mut connection).await, (produced, produced, 0, 0, 0));
+    let row =
+        sqlx::query("select state, cause, cause_task from alert").fetch_one(&mut connection).await.expect("one alert");
+    assert_eq!(
+        (row.get::<String, _>("state"), row.get::<String, _>("cause_task")),
+        ("firing".into(), scene.broken.into())
+    );
+    let delivered = || async {
+        let list = get_json(&format!("{}/api/v1/deliveries", daemon.api)).await?;
+        let rows = list["data"].as_array()?.clone();
+        (rows.len() == 2 && rows.iter().all(|r| r["state"] == "delivered")).then_some(rows)
+    };
+    let rows = eventually("both deliveries settled", LONG, delivered).await;
+    let alarm = rows.iter().find(|r| r["event"] == "drift.alarm.firing").expect("listed");
+    assert_eq!(alarm["attempts"], 2);
+
+    the_faces_show_it(&daemon, &scene, directory.path()).await;
+    assert!(daemon.terminate(directory.path()).await < Duration::from_secs(10));
+}
+
+/// API, metrics and dashboard of a daemon that has alarmed.
+async fn the_faces_show_it(daemon: &Daemon, scene: &Scene, directory: &Path) {
+    let api = |path: &str| format!("{}/api/v1/{path}", daemon.api);
+    let model = get_json(&api(&format!("models/{}", scene.name))).await.expect("answers");
+    assert_eq!((&model["state"], &model["inference"]["device"]), (&"drift".into(), &"cpu".into()), "{model}");
+    let tasks = get_json(&api(&format!("models/{}/tasks", scene.name))).await.expect("answers");
+    assert_eq!(tasks["data"].as_array().map(Vec::len), Some(5));
+    let windows = get_json(&api(&format!("models/{}/windows?limit=3", scene.name))).await.expect("answers");
+    assert_eq!(windows["data"].as_array().map(Vec::len), Some(2), "rows of the cut-off time wait for the next page");
+    let cursor = windows["next_cursor"].as_str().expect("there are more");
+    let next =
+        get_json(&api(&format!("models/{}/windows?limit=3&cursor={cursor}", scene.name))).await.expect("answers");
+    assert!(next["data"][0]["start"].as_str() < windows["data"][1]["start"].as_str());
+    let start = windows["data"][0]["start"].as_str().expect("a time");
+    let statistics =
+        get_json(&api(&format!("models/{}/windows/{start}/statistics", scene.name))).await.expect("answers");
+    assert!(statistics["data"].as_array().is_some_and(|rows| rows.len() > 10));
+    let over_time = get_json(&api(&format!("models/{}/statistics?scope=head&task={}", scene.name, scene.broken))).await;
+    assert!(over_time.expect("answers")["data"].as_array().is_some_and(|rows| rows.len() > 4));
+    let requests = get_json(&api("retraining-requests")).await.expect("answers");
+    assert_eq!(requests["data"][0]["tasks"][0], scene.broken);
+    let status = get_json(&api("status")).await.expect("answers");
+    assert!(status["partitions"].as_array().is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["adds_up"] == true)));
+    for (path, code) in
+        [("models/nobody", 404), ("models/nobody/windows?limit=9999", 400), ("alerts?cursor=x", 400), ("none", 404)]
+    {
+        let answer = reqwest::get(api(path)).await.expect("answers");
+        assert_eq!(answer.status().as_u16(), code, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
+    let metrics = reqwest::get(format!("{}/metrics", daemon.ops)).await.expect("answers").text().await.expect("text");
+    for line in [
+        "driftd_records_total{outcome=\"folded\"}",
+        "driftd_inference_device_info{",
+        "driftd_dead_letters_total{reason=\"invalid_json\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in the metrics");
+    }
+    assert!(reqwest::get(format!("{}/livez", daemon.ops)).await.expect("answers").status().is_success());
+
+    let page = format!("{}/#/models/{}", daemon.api, scene.name);
+    let profile = directory.join("browser");
+    let mut browser = Command::new("chromium");
+    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
+    browser.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    browser.arg(format!("--user-data-dir={}", profile.display())).args([
+        "--virtual-time-budget=15000",
+        "--dump-dom",
+        &page,
+    ]);
+    let output =
+        tokio::task::spawn_blocking(move || browser.output()).await.expect("joined").expect("`chromium` starts");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for words in [scene.name, scene.broken, "drift", "encoder"] {
+        assert!(shown.to_lowercase().contains(words), "the dashboard does not show `{words}`:\n{shown}");
+    }
+    assert!(shown.contains("<canvas"), "charts are drawn");
+}
+
+/// Killed hard, stopped softly, with poison among the records: every record is accounted once.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_counts_twice_and_nothing_is_lost() {
+    const POISON: [&str; 3] = ["not json", "{\"model\":{\"name\":\"nobody\"},\"input\":{\"text\":\"x\"}}", "\u{1}"];
+    let directory = tempfile::tempdir().expect("a folder");
+    let mut scene = example(directory.path());
+    for (i, poison) in POISON.iter().enumerate() {
+        scene.records.insert(500 * (i + 1), (format!("poison-{i}"), (*poison).to_owned()));
+    }
+    let far = r#"{"model":{"name":"support"},"timestamp":"9999-01-01T00:00:00Z","input":{"text":"x"}}"#;
+    scene.records.insert(700, ("future".into(), far.to_owned()));
+    let label = r#"{"schema":"label/v1","prediction_id":"sim-5-1","task":"intent","label":"refund","labeled_at":"2026-03-02T00:00:01Z"}"#;
+    scene.records.insert(900, ("label".into(), label.to_owned()));
+    let produced = i64::try_from(scene.records.len()).expect("small");
+    let (topics, store) = (support::fresh_topics(3).await, support::fresh_database().await);
+    let (url, _arrivals) = support::receiver().await;
+    let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");
+    let mut connection = AnyConnection::connect(&store).await.expect("connects");
+
+    let (first, rest) = scene.records.split_at(scene.records.len() / 3);
+    let (second, third) = rest.split_at(rest.len() / 2);
+    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    daemon.ready(directory.path()).await;
+    producer.send(first).await.expect("sent");
+    let deadline = Instant::now() + LONG;
+    while ledger(&mut connection).await.0 < 300 {
+        assert!(Instant::now() < deadline, "nothing is read");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    producer.send(second).await.expect("sent");
+    daemon.signal("-KILL");
+    daemon.child.wait().expect("waited");
+
+    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    daemon.ready(directory.path()).await;
+    producer.send(third).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(700)).await; // somewhere in the middle of it
+    let took = daemon.terminate(directory.path()).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let (passed, folded, aside, dead, gaps) = ledger(&mut connection).await;
+    assert_eq!(passed, folded + aside + dead + gaps, "adds up at any time");
+
+    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    daemon.ready(directory.path()).await;
+    let deadline = Instant::now() + LONG;
+    while ledger(&mut connection).await.0 < produced {
+        assert!(Instant::now() < deadline, "{:?} of {produced}", ledger(&mut connection).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let poison = i64::try_from(POISON.len()).expect("small") + 1;
+    assert_eq!(ledger(&mut connection).await, (produced, produced - poison - 1, 1, poison, 0));
+    daemon.terminate(directory.path()).await;
+    assert_eq!(in_windows(&mut connection).await, produced - poison - 1, "each folded record is in exactly one window");
+    dead_letters_say_where_from(&topics, usize::try_from(poison).expect("small"));
+}
+
+/// At least once each: a flush that was cut off sends its dead letters again.
+fn dead_letters_say_where_from(topics: &(String, String), expected: usize) {
+    let consumer: BaseConsumer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", service("KAFKA_BROKERS"))
+        .set("group.id", format!("check-{}", topics.1))
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .expect("a consumer");
+    consumer.subscribe(&[&topics.1]).expect("subscribes");
+    let mut reasons = std::collections::BTreeMap::new();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while reasons.len() < expected && Instant::now() < deadline {
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
+        let headers = message.headers().expect("has headers");
+        let header = |name: &str| {
+            let found = headers.iter().find(|h| h.key == format!("__connect.errors.{name}")).and_then(|h| h.value);
+            String::from_utf8(found.unwrap_or_default().to_vec()).expect("text")
+        };
+        assert_eq!(header("topic"), topics.0);
+        let place = (header("partition"), header("offset"));
+        assert!(header("exception.message").starts_with(&header("exception.class.name")));
+        reasons.insert(
+            place,
+            (header("exception.class.name"), String::from_utf8_lossy(message.key().expect("kept")).into_owned()),
+        );
+    }
+    let mut found: Vec<(String, String)> = reasons.into_values().collect();
+    found.sort();
+    let expected = [
+        ("future_time", "future"),
+        ("invalid_json", "poison-0"),
+        ("invalid_json", "poison-2"),
+        ("unknown_model", "poison-1"),
+    ];
+    assert_eq!(found, expected.map(|(reason, key)| (reason.to_owned(), key.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_it_from_starting_is_told() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let (topics, store) = (support::fresh_topics(1).await, support::fresh_database().await);
+    let file = directory.path().join("driftd.yaml");
+    let run = |brokers: &str, topic: &str, store: &str| {
+        let text = format!(
+            "kafka: {{brokers: '{brokers}', topics: ['{topic}'], start: earliest}}\nstore: {{url: '{store}'}}\n\
+             models: [{{manifest: '{}', reference: '{}', window: {{length: 2s}}}}]\n\
+             api: {{listen: '127.0.0.1:0'}}\nops: {{listen: '127.0.0.1:0'}}\n",
+            support::example_manifest().display(),
+            reference.display()
+        );
+        std::fs::write(&file, text).expect("written");
+        fail_with(support::driftd().args(["run", "-c"]).arg(&file), 4)
+    };
+    let brokers = service("KAFKA_BROKERS");
+    let said = run("127.0.0.1:1", &topics.0, &store);
+    assert!(said.contains("no broker answers at `127.0.0.1:1`"), "{said}");
+    let said = run(&brokers, "no-such-topic", &store);
+    assert!(said.contains("has no topic `no-such-topic`"), "{said}");
+    let said = run(&brokers, &topics.0, "postgres://drift:hunter2@127.0.0.1:1/none");
+    assert!(
+        said.contains("the store cannot be opened at `postgres://127.0.0.1:1/none`") && !said.contains("hunter2"),
+        "{said}"
+    );
+    let said = run(&brokers, &topics.0, &store.replace("drift@", "nobody:wrong@"));
+    assert!(said.contains("the store cannot be opened") && !said.contains("wrong@"), "{said}");
+}
+
+#[test]
+fn the_demo_shows_what_it_promises() {
+    let output = support::driftd().args(["demo", "--once"]).current_dir(support::root()).output().expect("starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "the dashboard: http://127.0.0.1:",
+        "RECEIVED drift.alarm.firing: head `intent`",
+        "RECEIVED retraining.requested",
+        "retrain intent; protect",
+    ] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_answers_from_sqlite_too() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store =
+        driftd::store::SqlStore::open(&support::secret(&support::sqlite_url(directory.path()))).await.expect("opens");
+    let state =
+        driftd::api::ApiState { store: std::sync::Arc::new(store), roles: std::sync::Arc::new(vec!["api".into()]) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(driftd::api::serve(listener, driftd::api::router(state), tokio_util::sync::CancellationToken::new()));
+    let empty = get_json(&format!("http://{address}/api/v1/models")).await.expect("answers");
+    assert_eq!(empty, serde_json::json!({"data": [], "next_cursor": null}));
+    let status: Value = get_json(&format!("http://{address}/api/v1/status")).await.expect("answers");
+    assert_eq!(status["store"]["kind"], "sqlite");
+    let page = reqwest::get(format!("http://{address}/")).await.expect("answers");
+    assert!(page.headers()["content-security-policy"].to_str().is_ok_and(|p| p.contains("default-src 'none'")));
+}
