@@ -238,8 +238,8 @@ pub struct Simulate {
     /// Records to make; without end if it is left out and the target is Kafka
     #[arg(long, short = 'n')]
     pub count: Option<u64>,
-    /// new_topic[:share], prior_shift:INTENT[:factor], typos[:share], language_mix[:share] or
-    /// broken_head:TASK
+    /// `new_topic[:share]`, `prior_shift:INTENT[:factor]`, `typos[:share]`, `language_mix[:share]` or
+    /// `broken_head:TASK`
     #[arg(long)]
     pub drift: Option<crate::simulate::drift_kind::DriftKind>,
     /// Records before the drift begins
@@ -336,7 +336,7 @@ pub fn main() -> ExitCode {
         Command::Reference(Reference::Fit(fit)) => app::fit::main(&fit),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
-        Command::Demo(demo) => app::demo::main(demo),
+        Command::Demo(demo) => app::demo::main(&demo),
         Command::GpuCheck(check) => app::check::gpu(&check),
     };
     match outcome {

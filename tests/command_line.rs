@@ -142,6 +142,28 @@ fn a_good_configuration_is_checked_with_all_it_names() {
     assert!(said.contains("not a driftd reference"), "{said}");
 }
 
+/// The configuration in the README works as it stands, once its environment is set.
+#[test]
+fn the_readme_shows_a_configuration_that_works() {
+    let readme = std::fs::read_to_string(support::root().join("README.md")).expect("readable");
+    let (_, rest) = readme.split_once("```yaml\n").expect("the README shows one");
+    let (block, _) = rest.split_once("```").expect("it ends");
+    let text: Vec<&str> = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
+    let directory = tempfile::tempdir().expect("a folder");
+    for file in ["model.onnx", "tokenizer.json", "manifest.yaml"] {
+        std::fs::copy(support::root().join("examples/support").join(file), directory.path().join(file))
+            .expect("copied");
+    }
+    support::example_reference(directory.path(), "5m");
+    let file = directory.path().join("driftd.yaml");
+    std::fs::write(&file, text.join("\n")).expect("written");
+    let mut command = driftd();
+    command.env("KAFKA_PASSWORD", "x").env("DRIFTD_STORE", "sqlite:x.db").env("WEBHOOK_SECRET", support::SECRET);
+    assert!(succeed(command.arg("check").arg("-c").arg(&file)).contains("valid"));
+    let said = fail_with(driftd().arg("check").arg("-c").arg(&file), 3);
+    assert_eq!(said.matches("is not set").count(), 3, "each missing variable is told:\n{said}");
+}
+
 #[test]
 fn schemas_and_help_are_published() {
     for flag in ["--schema", "--manifest-schema", "--openapi"] {

@@ -45,7 +45,7 @@ const DEADLINE: Duration = Duration::from_secs(110);
 ///
 /// # Errors
 /// If it cannot be set up, or with `--once` if the alert or the request did not arrive.
-pub fn main(args: Demo) -> anyhow::Result<()> {
+pub fn main(args: &Demo) -> anyhow::Result<()> {
     if std::env::var_os("RUST_LOG").is_none() {
         // The story is told on the terminal; of the log only warnings belong beside it.
         telemetry::install_at(config::raw::LogFormat::Text, "warn,ort=error,sqlx=error,rdkafka=off");
@@ -55,7 +55,7 @@ pub fn main(args: Demo) -> anyhow::Result<()> {
     let temporary = std::env::temp_dir().join(format!("driftd-demo-{}", std::process::id()));
     let directory = args.directory.clone().unwrap_or_else(|| temporary.clone());
     std::fs::create_dir_all(&directory).with_context(|| format!("`{}` cannot be made", directory.display()))?;
-    let outcome = runtime()?.block_on(show(&args, &directory));
+    let outcome = runtime()?.block_on(show(args, &directory));
     if args.directory.is_none() {
         // Leftovers of a demonstration in a temporary folder harm nobody.
         let _ = std::fs::remove_dir_all(&temporary);
@@ -147,7 +147,7 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
 fn judge_cause(args: &Demo, alert: Option<&Value>) -> anyhow::Result<()> {
     let (true, DriftKind::BrokenHead(task), Some(alert)) = (args.once, &args.drift, alert) else { return Ok(()) };
     let cause = &alert["data"]["cause"];
-    if cause["kind"] != "head" || cause["task"] != Value::from(task.as_str()) {
+    if cause["kind"] != "head" || cause["task"] != task.as_str() {
         bail!("the alert names {cause} and not head `{task}`");
     }
     Ok(())

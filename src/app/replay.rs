@@ -1,7 +1,7 @@
 //! Records of files in chunks, each with our inference where it is asked for. Fit and back-test read
 //! their files through this.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
@@ -50,7 +50,7 @@ impl Replay {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn detect_heads(&self, input: &PathBuf) -> anyhow::Result<HeadSource> {
+    pub fn detect_heads(&self, input: &Path) -> anyhow::Result<HeadSource> {
         let mut seen = 0;
         for line in FileRecords::open(input, &self.decoder, MOST_LINE_BYTES)? {
             match line?.decoded {

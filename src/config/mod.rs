@@ -1,5 +1,5 @@
-//! What the daemon is told: one YAML file, read and checked as a whole. [`raw`] is what the file
-//! may say, [`validate`] turns it into this module's types, in which everything is resolved.
+//! What the daemon is told: one YAML file, read and checked as a whole. `raw` is what the file
+//! may say, `validate` turns it into this module's types, in which everything is resolved.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

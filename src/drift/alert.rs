@@ -151,7 +151,7 @@ pub fn advance(
             (firing, Some((alert, from, AlertState::Firing, Reason::EvidenceReachedThreshold)))
         }
         (Phase::Firing { alert, .. }, Verdict::Drift) => {
-            let grown = grow(&alert.cause, cause());
+            let grown = grow(&alert.cause, &cause());
             let changed = grown != alert.cause;
             let alert = Alert { cause: grown, ..alert };
             let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
@@ -169,7 +169,7 @@ pub fn advance(
 }
 
 /// A cause only grows: further tasks join, and `undetermined` may become a place.
-fn grow(known: &Cause, new: Cause) -> Cause {
+fn grow(known: &Cause, new: &Cause) -> Cause {
     let mut tasks_affected: Vec<usize> = known.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
     tasks_affected.sort_unstable();
     tasks_affected.dedup();

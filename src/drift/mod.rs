@@ -1,8 +1,8 @@
 //! Floor 1: the domain. Pure functions and types; time is an argument, nothing here does I/O.
 //!
-//! The way of the data: a [`record::Record`] and perhaps an [`inference::Inference`] give an
-//! [`observation::Observation`]; signals fold it into a [`summary::Summary`] of a
-//! [`window`]; [`judgement`] compares closed windows with a [`reference::Reference`] and steps
+//! The way of the data: a `record::Record` and perhaps an `inference::Inference` give an
+//! `observation::Observation`; signals fold it into a `summary::Summary` of a
+//! `window`; `judgement` compares closed windows with a `reference::Reference` and steps
 //! detectors, alerts and retraining requests.
 
 /// Alert states and their transitions, each with its reason.

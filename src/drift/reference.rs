@@ -2,7 +2,7 @@
 //! geometry, and how much the reference's own windows vary.
 //!
 //! A reference file is the magic `DRIFTREF`, a format number (u16, little endian), the postcard
-//! encoding of [`Reference`], and the first 8 bytes of the SHA-256 of all that precedes.
+//! encoding of `Reference`, and the first 8 bytes of the SHA-256 of all that precedes.
 
 use std::fmt::Write as _;
 use std::ops::Range;

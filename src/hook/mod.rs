@@ -1,6 +1,6 @@
 //! The hook door: signed messages to the outside.
 //!
-//! Contract: an attempt ends within its deadline with an [`Attempt`]; whether to try again is said
+//! Contract: an attempt ends within its deadline with an `Attempt`; whether to try again is said
 //! by the receiver's answer and decided by the deliver loop. The message id stays the same over
 //! all attempts, so that a receiver can tell a repetition.
 

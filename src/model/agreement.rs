@@ -58,10 +58,10 @@ fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) 
                 port.shape.len(),
                 ranks.join(" or ")
             ));
-        } else if let (Some(last), Some(size)) = (last, last_dimension(port)) {
-            if i64::try_from(last) != Ok(size) {
-                found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}"));
-            }
+        } else if let (Some(last), Some(size)) = (last, last_dimension(port))
+            && i64::try_from(last) != Ok(size)
+        {
+            found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}"));
         }
     };
     if let Some(embedding) = &manifest.embedding {

@@ -6,7 +6,7 @@ use crate::drift::task::{TaskKind, TaskSpec};
 
 /// Turns one text's row of a head's output into an answer.
 ///
-/// `row` holds [classes] numbers, or [tokens × classes] for token heads, in which case `special`
+/// `row` holds one number a class, or a row of them a token for token heads, in which case `special`
 /// says which tokens do not count. Non-numbers give an `Invalid` confidence, never a panic.
 pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[bool]) -> Answer {
     let probabilities = |row: &[f32]| match activation {

@@ -1,6 +1,6 @@
 //! The model door: runs the exported ONNX model on texts.
 //!
-//! Contract: [`ModelHandle::infer`] gives one [`Inference`] a text, in the order of the texts,
+//! Contract: `ModelHandle::infer` gives one `Inference` a text, in the order of the texts,
 //! whatever batches they travelled in. Padding and neighbours change nothing but rounding. Every
 //! way to fail is an error of the whole call; nothing is skipped.
 

@@ -34,7 +34,7 @@ type Sink<'a> = dyn FnMut(usize, Output, &[f32]) + 'a;
 pub struct RawOutputs {
     /// Which tokens are special.
     pub special: Vec<bool>,
-    /// Rows by task index: [classes], or [tokens × classes] for token heads, padding included.
+    /// Rows by task index: a number a class, or a row of them a token for token heads, padding included.
     pub heads: Vec<Vec<f32>>,
 }
 
@@ -231,6 +231,7 @@ impl OnnxModel {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "its shape is what `map_err` calls")]
 fn runtime(error: ort::Error) -> ModelError {
     ModelError::Runtime(error.to_string())
 }

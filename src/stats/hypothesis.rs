@@ -78,6 +78,7 @@ pub fn mean_shift(mean: &[f64], n: f64, allowance: Allowance) -> Option<TestResu
     Some(judge(statistic, k, n, Moments { mean: k, variance: 2.0 * k }, allowance))
 }
 
+#[derive(Clone, Copy)]
 struct Moments {
     mean: f64,
     variance: f64,

@@ -59,22 +59,16 @@ impl LeafTree {
 
 fn widest_median(points: &[Vec<f32>], members: &[usize]) -> Cut {
     let coordinates = points[0].len().min(CUT_COORDINATES);
-    let mut best = Cut { coordinate: 0, at: 0.0 };
-    let mut widest = f32::NEG_INFINITY;
-    for coordinate in 0..coordinates {
+    let candidates = (0..coordinates).filter_map(|coordinate| {
         let mut values: Vec<f32> = members.iter().map(|&i| points[i][coordinate]).collect();
-        if values.is_empty() {
-            continue;
-        }
         values.sort_by(f32::total_cmp);
-        let at = |share: f64| values[(share * (values.len() - 1) as f64) as usize];
-        let spread = at(0.9) - at(0.1);
-        if spread > widest {
-            widest = spread;
-            best = Cut { coordinate: coordinate as u16, at: at(0.5) };
-        }
-    }
-    best
+        let last = values.len().checked_sub(1)?;
+        let at = |share: f64| values[(share * last as f64) as usize];
+        Some((at(0.9) - at(0.1), Cut { coordinate: coordinate as u16, at: at(0.5) }))
+    });
+    // The first of equals, so that the tree does not depend on how a maximum is searched.
+    let widest = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    widest.map_or(Cut { coordinate: 0, at: 0.0 }, |(_, cut)| cut)
 }
 
 #[cfg(test)]

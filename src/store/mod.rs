@@ -1,11 +1,11 @@
 //! The store door: everything that must outlive the process.
 //!
 //! Contract, held by one conformance suite for every adapter:
-//! - [`CollectStore::commit_collected`] applies tallies *and* positions, or nothing; a position
+//! - `CollectStore::commit_collected` applies tallies *and* positions, or nothing; a position
 //!   that is not where the batch was read from fences the whole batch.
-//! - [`JudgeStore::commit_judged`] applies a judgement *and* the course it came from, once: its
+//! - `JudgeStore::commit_judged` applies a judgement *and* the course it came from, once: its
 //!   version is compared, and the tallies it consumed are gone with it.
-//! - [`DeliverStore::claim`] gives each due delivery to one caller at a time, until the lease ends.
+//! - `DeliverStore::claim` gives each due delivery to one caller at a time, until the lease ends.
 //! - What is read back has the same bits as what was written.
 
 use std::time::Duration;

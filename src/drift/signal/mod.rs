@@ -2,7 +2,7 @@
 //! folds an observation into integer cells, and what the cells are called. Most signals count, and
 //! inherit the test of counts; a signal of sums brings its own.
 //!
-//! To add one: write the file, and add its line to [`signals!`] below.
+//! To add one: write the file, and add its line to `signals!` below.
 
 use serde::{Deserialize, Serialize};
 
