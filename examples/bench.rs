@@ -4,6 +4,8 @@
 //!    against one that also decodes, on the same topic of a real broker.
 //! 2. Texts per second of the model door against a bare ONNX Runtime loop with the same batches.
 //! 3. Resident memory of the collecting process after 1× and after 4× the records.
+//!
+//! `make bench ARGS=MANIFEST` measures only the model door, on another model.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,8 +36,12 @@ const PARTITIONS: i32 = 4;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let manifest_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/support/manifest.yaml");
-    println!("model door against a bare ONNX Runtime loop (example model, batch 32, one thread)");
-    tokio::task::block_in_place(|| model_door(&manifest_file))?;
+    println!("model door against a bare ONNX Runtime loop (batch 32, one thread)");
+    let grammar = manifest_file.with_file_name("grammar.yaml");
+    if let Some(other) = std::env::args().nth(1) {
+        return tokio::task::block_in_place(|| model_door(Path::new(&other), &grammar, 512));
+    }
+    tokio::task::block_in_place(|| model_door(&manifest_file, &grammar, 4_096))?;
     let brokers = std::env::var("KAFKA_BROKERS").context("run it with `make bench`")?;
     let directory = std::env::temp_dir().join(format!("driftd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
@@ -44,13 +50,13 @@ async fn main() -> anyhow::Result<()> {
     outcome
 }
 
-fn model_door(manifest_file: &Path) -> anyhow::Result<()> {
+fn model_door(manifest_file: &Path, grammar: &Path, count: usize) -> anyhow::Result<()> {
     const ROUNDS: usize = 5;
     let manifest = Manifest::load(manifest_file)?;
-    let grammar = Grammar::load(&manifest_file.with_file_name("grammar.yaml"))?;
+    let grammar = Grammar::load(grammar)?;
     let mut rng = rand::rngs::StdRng::seed_from_u64(1);
     let texts: Vec<(InputText, Depth)> =
-        (0..4_096).map(|_| (InputText { text: grammar.text(&mut rng), pair: None }, Depth::Full)).collect();
+        (0..count).map(|_| (InputText { text: grammar.text(&mut rng), pair: None }, Depth::Full)).collect();
     let mut model = OnnxModel::load(manifest, Device::Cpu, 1, None)?;
     model.infer(&texts, 32)?;
     let mut ratios = Vec::new();
@@ -83,15 +89,18 @@ async fn collect(brokers: &str, manifest_file: &Path, directory: &Path) -> anyho
     let distinct = tokio::task::block_in_place(|| traffic.next(DISTINCT))?;
     let bytes: usize = distinct.iter().map(|(_, r)| r.len()).sum();
     println!("collect without inference: {RECORDS} records of {} bytes on {PARTITIONS} partitions", bytes / DISTINCT);
+    let decoder = NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], 1 << 20);
+    let far = Timestamp::from_micros(i64::MAX);
+    let began = Instant::now();
+    let decoded = distinct.iter().filter(|(_, r)| decoder.decode(r.as_bytes(), None, far).is_ok()).count();
+    println!("  decoding alone, one core:     {:>9.0} records/s", decoded as f64 / began.elapsed().as_secs_f64());
     let producer = Producer::connect(brokers, &topic)?;
     produce(&producer, &distinct, RECORDS).await?;
 
     let reference = directory.join("ref.bin");
     fit(manifest_file, directory, &reference, &distinct)?;
-    let decoder = NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], 1 << 20);
     let bare = consume(brokers, &topic, |_| true)?;
     println!("  bare consumer:                {bare:>9.0} records/s");
-    let far = Timestamp::from_micros(i64::MAX);
     let decoding = consume(brokers, &topic, |payload| decoder.decode(payload, None, far).is_ok())?;
     println!("  consumer that also decodes:   {decoding:>9.0} records/s");
     let mut daemon = Daemon::start(brokers, &topic, manifest_file, &reference, directory)?;
@@ -152,11 +161,21 @@ fn consume(brokers: &str, topic: &str, mut take: impl FnMut(&[u8]) -> bool) -> a
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
         .set("queued.max.messages.kbytes", "32768")
+        .set("fetch.queue.backoff.ms", "10")
         .create()?;
     consumer.subscribe(&[topic])?;
-    let (mut seen, mut began) = (0, None);
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let (mut seen, mut began, mut latest) = (0, None, Instant::now());
     while seen < RECORDS {
-        let Some(message) = consumer.poll(Duration::from_secs(10)) else { bail!("the topic has ended early") };
+        // A poll ends empty-handed after a rebalance too, and the first group of a fresh broker
+        // waits for its coordinator.
+        let Some(message) = consumer.poll(Duration::from_millis(200)) else {
+            if latest.elapsed() > PATIENCE {
+                bail!("the topic has ended after {seen} records");
+            }
+            continue;
+        };
+        latest = Instant::now();
         began.get_or_insert_with(Instant::now);
         if !take(message?.payload().unwrap_or_default()) {
             bail!("a record does not decode");

@@ -75,6 +75,19 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     powers.into_iter().map(|p| p / sum).collect()
 }
 
+/// The likeliest class of logits with its softmax probability, without making the others: what a
+/// token head needs for each of its tokens. As [`top_class`] of [`softmax`].
+pub fn top_class_of_logits(logits: &[f32], temperature: f32) -> (u32, Confidence) {
+    let best = logits.iter().enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
+    let Some((class, largest)) = best else { return (0, Confidence::Absent) };
+    let sum: f32 = logits.iter().map(|x| ((x - largest) / temperature).exp()).sum();
+    if logits.iter().all(|x| x.is_finite()) && sum.is_finite() {
+        (class as u32, probability(1.0 / sum))
+    } else {
+        (logits.len() as u32, Confidence::Invalid)
+    }
+}
+
 /// Logistic function of logits divided by a temperature.
 pub fn sigmoid(logits: &[f32], temperature: f32) -> Vec<f32> {
     logits.iter().map(|x| 1.0 / (1.0 + (-x / temperature).exp())).collect()
@@ -132,6 +145,9 @@ mod tests {
         // softmax([2, 0] / 2) = [e/(e+1), 1/(e+1)]
         let found = softmax(&[2.0, 0.0], 2.0);
         assert!((found[0] - 0.731_058_6).abs() < 1e-6, "{found:?}");
+        assert_eq!(top_class_of_logits(&[2.0, 0.0], 2.0), top_class(&found));
+        assert_eq!(top_class_of_logits(&[1.0, 1.0, f32::NAN], 1.0), (3, Confidence::Invalid));
+        assert_eq!(top_class_of_logits(&[], 1.0), (0, Confidence::Absent));
     }
 
     #[test]

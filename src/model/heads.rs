@@ -1,7 +1,7 @@
 //! Head outputs to answers.
 
 use super::manifest::Activation;
-use crate::drift::answer::{Answer, least_certain, mean_confidence, sigmoid, softmax, top_class};
+use crate::drift::answer::{Answer, least_certain, mean_confidence, sigmoid, softmax, top_class, top_class_of_logits};
 use crate::drift::task::{TaskKind, TaskSpec};
 
 /// Turns one text's row of a head's output into an answer.
@@ -14,10 +14,14 @@ pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[b
         Activation::Sigmoid => sigmoid(row, task.temperature),
         Activation::Softmax => softmax(row, task.temperature),
     };
+    let top = |row: &[f32]| match activation {
+        Activation::Softmax => top_class_of_logits(row, task.temperature),
+        Activation::None | Activation::Sigmoid => top_class(&probabilities(row)),
+    };
     match task.kind {
         TaskKind::Regression => Answer::Value(row.first().copied().map_or(f64::NAN, f64::from)),
         TaskKind::Binary | TaskKind::Multiclass => {
-            let (class, confidence) = top_class(&probabilities(row));
+            let (class, confidence) = top(row);
             Answer::Class { class, confidence }
         }
         TaskKind::Multilabel => {
@@ -27,8 +31,7 @@ pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[b
         }
         TaskKind::TokenLabels => {
             let rows = row.chunks_exact(task.classes.len().max(1)).zip(special);
-            let tops: Vec<_> =
-                rows.filter(|(_, special)| !**special).map(|(row, _)| top_class(&probabilities(row))).collect();
+            let tops: Vec<_> = rows.filter(|(_, special)| !**special).map(|(row, _)| top(row)).collect();
             Answer::Tokens {
                 labels: tops.iter().map(|(class, _)| *class).collect(),
                 confidence: mean_confidence(tops.iter().map(|(_, confidence)| *confidence)),

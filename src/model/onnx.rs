@@ -1,6 +1,7 @@
 //! One model in ONNX Runtime: checked against its manifest at start, then run batch by batch.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ort::ep::{CPU, CUDA};
 use ort::session::{Session, SessionInputValue};
@@ -16,6 +17,7 @@ use super::{Depth, ModelError, Placement};
 use crate::config::raw::Device;
 use crate::drift::inference::Inference;
 use crate::drift::record::InputText;
+use crate::drift::task::ModelSpec;
 
 const CUDA_PROVIDER: &str = "CUDAExecutionProvider";
 
@@ -41,6 +43,7 @@ pub struct RawOutputs {
 /// A loaded model with its tokenizer. Owned by one thread: ONNX Runtime wants `&mut` to run.
 pub struct OnnxModel {
     manifest: Manifest,
+    spec: Arc<ModelSpec>,
     tokenizer: Tokenizer,
     session: Session,
     placement: Placement,
@@ -71,7 +74,8 @@ impl OnnxModel {
         if device == Device::Cuda && placement.device != "cuda" {
             return Err(ModelError::NoCuda("no node of the graph was placed on it".into()));
         }
-        Ok(OnnxModel { manifest, tokenizer, session, placement })
+        let spec = Arc::new(manifest.spec.clone());
+        Ok(OnnxModel { manifest, spec, tokenizer, session, placement })
     }
 
     /// Where it really runs.
@@ -104,7 +108,7 @@ impl OnnxModel {
             tokens.iter().map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() }).collect();
         let full: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
         let heads: Vec<_> = self.manifest.heads.iter().map(|head| head.activation).collect();
-        let spec = self.manifest.spec.clone();
+        let spec = self.spec.clone();
         self.run_sorted(full, &tokens, max_batch, &mut |text, output, row| match output {
             Output::Embedding => inferences[text].embedding = row.to_vec(),
             Output::Head(task) => {

@@ -110,7 +110,12 @@ impl Drop for KafkaSource {
 /// The client's configuration, with what is ours to set.
 pub fn consumer_config(kafka: &config::Kafka) -> ClientConfig {
     let mut client = ClientConfig::new();
-    client.set("partition.assignment.strategy", "cooperative-sticky").set("queued.max.messages.kbytes", "32768");
+    // With a full local queue librdkafka stops fetching for a whole second by default, which is far
+    // longer than the queue lasts.
+    client
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("queued.max.messages.kbytes", "32768")
+        .set("fetch.queue.backoff.ms", "10");
     for (name, value) in &kafka.properties {
         client.set(name, value);
     }
