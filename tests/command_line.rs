@@ -177,11 +177,17 @@ fn schemas_and_help_are_published() {
     {
         assert!(help.contains(word), "{word}");
     }
+    for (flag, file) in [
+        ("--openapi", "openapi.json"),
+        ("--schema", "config.schema.json"),
+        ("--manifest-schema", "manifest.schema.json"),
+    ] {
+        let printed = succeed(driftd().args(["check", flag]));
+        let committed = std::fs::read_to_string(support::root().join("docs").join(file)).expect("committed");
+        assert!(printed == committed, "run `driftd check {flag} > docs/{file}` and look at what changed");
+    }
     let openapi: Value = serde_json::from_str(&succeed(driftd().args(["check", "--openapi"]))).expect("JSON");
     assert!(openapi["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
-    let committed = std::fs::read_to_string(support::root().join("docs/openapi.json")).expect("docs/openapi.json");
-    let committed: Value = serde_json::from_str(&committed).expect("JSON");
-    assert_eq!(openapi, committed, "run `driftd check --openapi > docs/openapi.json` and look at what changed");
 }
 
 #[test]

@@ -83,13 +83,6 @@ fn alerts(told: &Told) -> Vec<AlertTold> {
 
 fn statistic(told: &Told, statistic: &Statistic) -> Value {
     let tested = statistic.tested.as_ref();
-    let effect = match statistic.effect {
-        Some(Effect::Counts { psi, jensen_shannon, hellinger }) => {
-            json!({"psi": psi, "jensen_shannon": jensen_shannon, "hellinger": hellinger})
-        }
-        Some(Effect::Mahalanobis(distance)) => json!({"mahalanobis": distance}),
-        None => json!({}),
-    };
     json!({
         "scope": statistic.key.scope, "task": told.reference.task_name(&statistic.key), "signal": statistic.key.signal,
         "statistic": tested.map(|(t, _)| t.statistic),
@@ -98,7 +91,7 @@ fn statistic(told: &Told, statistic: &Statistic) -> Value {
         "ln_p_value": tested.map(|(t, _)| t.ln_p),
         "e_value": tested.map(|(_, ln_e)| ln_e.exp().min(MOST)),
         "evidence": statistic.ln_evidence.exp().min(MOST),
-        "effect": effect, "n": statistic.n, "movers": statistic.movers,
+        "effect": statistic.effect.map(Effect::measures).unwrap_or_default(), "n": statistic.n, "movers": statistic.movers,
     })
 }
 

@@ -25,7 +25,7 @@ const TOLD: u64 = 5;
 
 /// Reads files record by record, running the model where a record lacks something.
 pub struct Replay {
-    decoder: NativeDecoder,
+    decoder: Arc<NativeDecoder>,
     manifest: Manifest,
     args: (crate::config::raw::Device, Batching),
     model: Option<ModelHandle>,
@@ -41,7 +41,7 @@ impl Replay {
             max_wait: std::time::Duration::ZERO,
             threads: super::threads(args.threads),
         };
-        let decoder = NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], MOST_LINE_BYTES);
+        let decoder = Arc::new(NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], MOST_LINE_BYTES));
         Replay { decoder, manifest, args: (args.device, batching), model: None, refused: 0 }
     }
 
@@ -76,8 +76,8 @@ impl Replay {
         mut take: impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for input in inputs {
-            // The decoder is cheap to make again, and the iterator must not borrow from `self`.
-            let decoder = NativeDecoder::new(vec![Arc::new(self.manifest.spec.clone())], MOST_LINE_BYTES);
+            // The iterator must not borrow from `self`, which runs the model meanwhile.
+            let decoder = self.decoder.clone();
             let mut chunk = Vec::with_capacity(CHUNK);
             for line in FileRecords::open(input, &decoder, MOST_LINE_BYTES)? {
                 let line = line?;

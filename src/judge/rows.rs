@@ -137,9 +137,9 @@ pub(super) fn observe(judged: &Judged) {
     }
 }
 
-/// JSON of a value that always has one.
+/// JSON of a value that always has one: plain data whose maps have text for keys.
 pub(super) fn json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("plain data without maps always serializes")
+    serde_json::to_string(value).expect("plain data with text for keys always serializes")
 }
 
 fn nothing(judge: &Judge, now: Timestamp) -> Judged {
@@ -191,13 +191,6 @@ fn parts_json(reference: &Reference, report: &Report) -> String {
 
 fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
     let tested = statistic.tested.as_ref();
-    let effect = match statistic.effect {
-        Some(Effect::Counts { psi, jensen_shannon, hellinger }) => {
-            json!({"psi": psi, "jensen_shannon": jensen_shannon, "hellinger": hellinger})
-        }
-        Some(Effect::Mahalanobis(distance)) => json!({"mahalanobis": distance}),
-        None => json!({}),
-    };
     StatisticRow {
         scope: statistic.key.scope.name().to_owned(),
         task: reference.task_name(&statistic.key).unwrap_or_default().to_owned(),
@@ -208,7 +201,7 @@ fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
         ln_p: tested.map(|(t, _)| t.ln_p),
         ln_e: tested.and_then(|(_, ln_e)| finite(*ln_e)),
         ln_evidence: finite(statistic.ln_evidence),
-        effect: effect.to_string(),
+        effect: json(&statistic.effect.map(Effect::measures).unwrap_or_default()),
         movers: json(&statistic.movers),
     }
 }

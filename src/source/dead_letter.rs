@@ -6,13 +6,16 @@ use std::time::Duration;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::kafka::consumer_config;
+use super::kafka::connection_config;
 use super::{Refused, SourceError};
 use crate::config;
 use crate::drift::checkpoint::Partition;
 
 /// How long the broker may take to accept a record.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Properties that only consumers have begin with one of these.
+const CONSUMER_PREFIXES: [&str; 6] = ["session.", "heartbeat.", "fetch.", "group.", "max.poll.", "queued."];
 
 /// A producer to the dead-letter topic.
 pub struct DeadLetters {
@@ -26,21 +29,11 @@ impl DeadLetters {
     /// # Errors
     /// [`SourceError::Configuration`] if the client refuses them.
     pub fn new(kafka: &config::Kafka) -> Result<DeadLetters, SourceError> {
-        const CONSUMER_ONLY: [&str; 8] = [
-            "group.id",
-            "enable.auto.commit",
-            "enable.auto.offset.store",
-            "auto.offset.reset",
-            "isolation.level",
-            "enable.partition.eof",
-            "partition.assignment.strategy",
-            "queued.max.messages.kbytes",
-        ];
-        let mut client = rdkafka::ClientConfig::new();
-        for (name, value) in consumer_config(kafka).config_map() {
-            if !CONSUMER_ONLY.contains(&name) && !name.starts_with("session.") && !name.starts_with("fetch.") {
-                client.set(name, value);
-            }
+        let mut client = connection_config(kafka);
+        // A producer only warns of a consumer's properties; there is nothing to warn of.
+        let of_consumers = |name: &&String| CONSUMER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        for name in kafka.properties.keys().filter(of_consumers) {
+            client.remove(name);
         }
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
         let producer = client.create().map_err(SourceError::Configuration)?;

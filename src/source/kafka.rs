@@ -107,21 +107,30 @@ impl Drop for KafkaSource {
     }
 }
 
-/// The client's configuration, with what is ours to set.
-pub fn consumer_config(kafka: &config::Kafka) -> ClientConfig {
+/// How to reach the broker: what the operator wrote. Consumer and dead-letter producer share it.
+pub fn connection_config(kafka: &config::Kafka) -> ClientConfig {
     let mut client = ClientConfig::new();
-    // With a full local queue librdkafka stops fetching for a whole second by default, which is far
-    // longer than the queue lasts.
-    client
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("queued.max.messages.kbytes", "32768")
-        .set("fetch.queue.backoff.ms", "10");
     for (name, value) in &kafka.properties {
         client.set(name, value);
     }
+    client.set("bootstrap.servers", &kafka.brokers);
     client
-        .set("bootstrap.servers", &kafka.brokers)
+}
+
+/// The consumer's configuration. Defaults of ours give way to the operator's properties; what
+/// exactly-once accounting rests on does not.
+fn consumer_config(kafka: &config::Kafka) -> ClientConfig {
+    let mut client = connection_config(kafka);
+    // With a full local queue librdkafka stops fetching for a whole second by default, which is far
+    // longer than the queue lasts.
+    for (name, value) in [("queued.max.messages.kbytes", "32768"), ("fetch.queue.backoff.ms", "10")] {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    }
+    client
         .set("group.id", &kafka.group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")

@@ -4,6 +4,8 @@
 //!
 //! To add one: write the file, and add its line to `signals!` below.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
@@ -75,6 +77,18 @@ pub enum Effect {
     },
     /// Means of whitened coordinates: their Euclidean length, in standard deviations.
     Mahalanobis(f64),
+}
+
+impl Effect {
+    /// Each measure by the name that people know it by.
+    pub fn measures(self) -> BTreeMap<&'static str, f64> {
+        match self {
+            Effect::Counts { psi, jensen_shannon, hellinger } => {
+                BTreeMap::from([("psi", psi), ("jensen_shannon", jensen_shannon), ("hellinger", hellinger)])
+            }
+            Effect::Mahalanobis(distance) => BTreeMap::from([("mahalanobis", distance)]),
+        }
+    }
 }
 
 /// A fitted signal.

@@ -53,6 +53,7 @@ describe("times", () => {
   it("join to intervals, also up to midnight", () => {
     expect(interval(new Date(2026, 10, 23, 12, 0), new Date(2026, 10, 23, 12, 5), now)).toBe("12:00–12:05");
     expect(interval(new Date(2026, 10, 22, 23, 55), new Date(2026, 10, 23, 0, 0), now)).toBe("22 Nov, 23:55–00:00");
+    expect(interval(new Date(2026, 10, 23, 12, 0, 2), new Date(2026, 10, 23, 12, 0, 4), now)).toBe("12:00:02–12:00:04");
   });
 
   it("have lengths in two units", () => {

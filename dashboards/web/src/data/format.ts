@@ -91,9 +91,12 @@ export function moment(at: Date, now: Date): string {
 
 /** `12:00–12:05`, with the day unless it is today. */
 export function interval(start: Date, end: Date, now: Date): string {
+  // Windows of seconds would all look alike without them.
+  const hands = end.getTime() - start.getTime() < 60_000 ? clockSeconds : clock;
+  const at = (time: Date): string => (sameDay(time, now) ? hands(time) : `${day(time, now)}, ${hands(time)}`);
   // A window that ends at midnight still belongs to the day it started on.
-  const close = sameDay(start, new Date(end.getTime() - 1)) ? clock(end) : moment(end, now);
-  return `${moment(start, now)}–${close}`;
+  const close = sameDay(start, new Date(end.getTime() - 1)) ? hands(end) : at(end);
+  return `${at(start)}–${close}`;
 }
 
 const UNITS: [string, number][] = [
