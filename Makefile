@@ -3,6 +3,7 @@
 .PHONY: help setup demo test lint bench gpu-check screenshot
 
 SHELL := /bin/bash
+STEP := @scripts/step.sh
 ARGS ?=
 export ORT_DYLIB_PATH ?= $(CURDIR)/.deps/onnxruntime/libonnxruntime.so
 export ORT_DISABLE_TELEMETRY := 1
@@ -11,32 +12,34 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Install everything that demo and test need
-	@scripts/setup.sh system onnxruntime dashboard kafka postgres chromium
+	$(STEP) "set-up" scripts/setup.sh
 
 demo: ## Traffic, a drift, an alert, a retraining request, the dashboard (ARGS=--once ends by itself)
-	@scripts/setup.sh system onnxruntime dashboard
-	@echo "building driftd (the first time takes a while)"
-	@cargo build --release --locked
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard
+	$(STEP) "build (the first time takes a while)" cargo build --release --locked
 	@target/release/driftd demo $(ARGS)
 
 test: ## All tests, with a real Kafka, Postgres and browser
-	@scripts/setup.sh system onnxruntime dashboard kafka postgres chromium
-	@scripts/with-services.sh --kafka --postgres -- cargo test --locked $(ARGS)
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres chromium
+	$(STEP) "tests" scripts/with-services.sh --kafka --postgres -- cargo test --locked $(ARGS)
 
-lint: ## Format, clippy, documentation
-	@cargo fmt --check
-	@cargo clippy --locked --all-targets -- -D warnings
-	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+lint: ## Format, clippy, documentation, and the scripts where shellcheck is installed
+	$(STEP) "format" cargo fmt --check
+	@! command -v shellcheck > /dev/null || scripts/step.sh "scripts" shellcheck -x scripts/*.sh tests/services/*.sh .ci/run
+	$(STEP) "clippy" cargo clippy --locked --all-targets -- -D warnings
+	$(STEP) "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
 bench: ## Ratios to a bare Kafka consumer and a bare ONNX Runtime loop
-	@scripts/setup.sh system onnxruntime dashboard kafka
-	@cargo build --release --locked --example bench
-	@scripts/with-services.sh --kafka -- target/release/examples/bench $(ARGS)
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka
+	$(STEP) "build" cargo build --release --locked --example bench
+	$(STEP) "bench" scripts/with-services.sh --kafka -- target/release/examples/bench $(ARGS)
 
 gpu-check: ## On a machine with an NVIDIA GPU: CUDA against CPU; needs no network (docs/gpu.md)
-	@[ -x target/release/driftd ] || cargo build --release --locked
-	@target/release/driftd gpu-check $(ARGS)
+	@[ -x target/release/driftd ] || command -v cargo > /dev/null || \
+	  { echo "gpu-check: there is neither target/release/driftd nor cargo to build it" >&2; exit 1; }
+	@[ -x target/release/driftd ] || scripts/step.sh "build" cargo build --release --locked
+	$(STEP) "gpu-check" target/release/driftd gpu-check $(ARGS)
 
 screenshot: ## The dashboard's picture in the README, from a running demo
-	@scripts/setup.sh system onnxruntime dashboard chromium
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard chromium
 	@scripts/screenshot.sh

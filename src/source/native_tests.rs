@@ -123,12 +123,16 @@ fn another_version_and_unknown_tasks_are_marked() {
 
 #[test]
 fn each_refusal_has_its_reason() {
-    let deep = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    // What nobody asked for is skipped without recursion; what is read has a limit of depth.
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!("{{\"x\":{nested}}}");
+    let deep_embedding = format!("{{\"embedding\":{nested}}}");
     for (json, reason) in [
         ("", RejectReason::Empty),
         ("{\"model\":", RejectReason::InvalidJson),
         ("NaN", RejectReason::InvalidJson),
-        (&deep, RejectReason::InvalidJson),
+        (&deep, RejectReason::NothingInIt),
+        (&deep_embedding, RejectReason::InvalidJson),
         ("[]", RejectReason::InvalidShape),
         (r#"{"model":7}"#, RejectReason::InvalidShape),
         (r#"{"model":{"name":"else"},"input":{"text":"x"}}"#, RejectReason::UnknownModel),

@@ -1,33 +1,61 @@
 #!/usr/bin/env bash
 # A single-node Apache Kafka (KRaft) in a directory of its own, on free ports of this machine.
-#   kafka.sh start DIR    writes DIR/env with KAFKA_BROKERS, DIR/pid and DIR/kafka.log
-#   kafka.sh stop DIR
-# The jars come from `scripts/setup.sh kafka`.
+#   kafka.sh start DIR    writes DIR/env with KAFKA_BROKERS, DIR/pid and DIR/kafka.log; waits for its answer
+#   kafka.sh stop DIR     ends it by its pid; the data stay
+#   kafka.sh archive      records the classes that a start loads: later starts take half the time
+# The jars come from `scripts/setup.sh kafka`, which records them too.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 libs=${KAFKA_LIBS:-$here/../../.deps/kafka/libs}
-action=${1:?start or stop}
-dir=${2:?a directory}
+archive=$libs/../classes.jsa
+deadline=60
 
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+fail() {
+  echo "kafka.sh: $*" >&2
+  exit 1
 }
 
-java_with_kafka() {
-  local heap=$1
-  shift
-  java "-Xmx$heap" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto \
-    "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$libs/*" "$@"
+# Any Java ignores an archive that another one recorded.
+java=(java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Xlog:disable -Xlog:all=error:stderr
+  "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$libs/*")
+
+two_free_ports() {
+  python3 -c '
+import socket
+sockets = [socket.socket() for _ in range(2)]
+for s in sockets:
+    s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in sockets))'
 }
 
-start() {
-  [ -d "$libs" ] || { echo "kafka.sh: no jars in $libs: run scripts/setup.sh kafka" >&2; exit 1; }
-  mkdir -p "$dir"
+# Asks for the cluster's metadata: an open port is not yet a broker that serves.
+answers() {
+  python3 - "$1" 2> /dev/null << 'PYTHON'
+import socket, struct, sys
+
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2) as s:
+    request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+    s.sendall(struct.pack(">i", len(request)) + request)
+    answer = s.makefile("rb")
+    size = struct.unpack(">i", answer.read(4))[0]
+    brokers = struct.unpack(">ii", answer.read(size)[:8])[1]
+sys.exit(0 if brokers == 1 else 1)
+PYTHON
+}
+
+# Whether DIR/pid is this directory's broker and alive: not a process that got its number later, not one that only waits
+# to be reaped.
+runs() {
+  local pid
+  pid=$(cat "$dir/pid" 2> /dev/null) || return 1
+  [ -n "$pid" ] && tr '\0' '\n' 2> /dev/null < "/proc/$pid/cmdline" | grep -qxF "$dir/server.properties"
+}
+
+launch() {
   local port controller
-  port=$(free_port)
-  controller=$(free_port)
-  cat > "$dir/server.properties" <<PROPERTIES
+  read -r port controller <<< "$(two_free_ports)"
+  cat > "$dir/server.properties" << PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
@@ -37,6 +65,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$dir/data
 auto.create.topics.enable=false
+min.insync.replicas=1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -46,18 +75,51 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=2097152
 PROPERTIES
-  java_with_kafka 128m kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk -c "$dir/server.properties" \
-    > "$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
-  java_with_kafka 512m kafka.Kafka "$dir/server.properties" > "$dir/kafka.log" 2>&1 < /dev/null &
+  if [ ! -f "$dir/data/meta.properties" ]; then
+    "${java[@]}" -Xmx128m "-XX:SharedArchiveFile=$archive" kafka.tools.StorageTool \
+      format -t MkU3OEVBNTcwNTJENDM2Qk -c "$dir/server.properties" > "$dir/format.log" 2>&1 ||
+      { cat "$dir/format.log" >&2; fail "the storage could not be formatted"; }
+  fi
+  # No function here: $! must be the pid of Java itself.
+  "${java[@]}" -Xmx512m "${archive_option:--XX:SharedArchiveFile=$archive}" kafka.Kafka "$dir/server.properties" \
+    > "$dir/kafka.log" 2>&1 < /dev/null &
   echo $! > "$dir/pid"
-  for _ in $(seq 1 300); do
-    if (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then
+  local end=$((SECONDS + deadline))
+  while [ "$SECONDS" -lt "$end" ]; do
+    if answers "$port"; then
       echo "KAFKA_BROKERS=127.0.0.1:$port" > "$dir/env"
+      return 0
+    fi
+    kill -0 "$(cat "$dir/pid")" 2> /dev/null || return 1
+    sleep 0.1
+  done
+  return 1
+}
+
+start() {
+  command -v java > /dev/null || fail "no java: run scripts/setup.sh kafka"
+  command -v python3 > /dev/null || fail "no python3: run scripts/setup.sh system"
+  [ -d "$libs" ] || fail "no jars in $libs: run scripts/setup.sh kafka"
+  mkdir -p "$dir"
+  dir=$(cd "$dir" && pwd)
+  if runs && [ -f "$dir/env" ]; then
+    echo "kafka: runs already"
+    return
+  fi
+  rm -f "$dir/env"
+  trap 'stop; exit 143' INT TERM
+  # Another process may take a port between its choice and its use.
+  local try
+  for try in 1 2 3; do
+    if launch; then
+      trap - INT TERM
       return
     fi
-    kill -0 "$(cat "$dir/pid")" 2> /dev/null || break
-    sleep 0.2
+    grep -q "Address already in use" "$dir/kafka.log" || break
+    echo "kafka: a port was taken meanwhile (try $try)" >&2
+    stop
   done
   echo "kafka.sh: the broker did not answer; its log ends with" >&2
   tail -n 30 "$dir/kafka.log" >&2
@@ -66,20 +128,35 @@ PROPERTIES
 }
 
 stop() {
-  [ -f "$dir/pid" ] || return 0
-  local pid
-  pid=$(cat "$dir/pid")
-  kill -TERM "$pid" 2> /dev/null || true
-  for _ in $(seq 1 100); do
-    kill -0 "$pid" 2> /dev/null || break
-    sleep 0.1
-  done
-  kill -KILL "$pid" 2> /dev/null || true
-  rm -f "$dir/pid"
+  [ -d "$dir" ] || return 0
+  dir=$(cd "$dir" && pwd)
+  if runs; then
+    local pid
+    pid=$(cat "$dir/pid")
+    kill -TERM "$pid" 2> /dev/null || true
+    for _ in $(seq 1 300); do
+      runs || break
+      sleep 0.1
+    done
+    if runs; then kill -KILL "$pid" 2> /dev/null || true; fi
+  fi
+  rm -f "$dir/pid" "$dir/env"
 }
 
-case $action in
-  start) start ;;
-  stop) stop ;;
-  *) echo "kafka.sh: start or stop, not $action" >&2; exit 2 ;;
+record() {
+  dir=$(mktemp -d)
+  trap 'stop; rm -rf "$dir"' EXIT
+  rm -f "$archive"
+  archive_option=-XX:ArchiveClassesAtExit=$archive.new
+  start
+  stop
+  [ ! -f "$archive.new" ] || mv -f "$archive.new" "$archive"
+}
+
+dir=${2:-}
+case "${1:-} ${dir:+DIR}" in
+  "start DIR") start ;;
+  "stop DIR") stop ;;
+  "archive ") record ;;
+  *) echo "usage: kafka.sh start DIR | stop DIR | archive" >&2; exit 2 ;;
 esac
