@@ -31,7 +31,7 @@ lint: ## Format, clippy, documentation, and the scripts where shellcheck is inst
 
 bench: ## Ratios to a bare Kafka consumer and a bare ONNX Runtime loop
 	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka
-	$(STEP) "build" cargo build --release --locked --example bench
+	$(STEP) "build" cargo build --release --locked --bin driftd --example bench
 	$(STEP) "bench" scripts/with-services.sh --kafka -- target/release/examples/bench $(ARGS)
 
 gpu-check: ## On a machine with an NVIDIA GPU: CUDA against CPU; needs no network (docs/gpu.md)

@@ -78,7 +78,9 @@ check_rust() {
 
 part_system() {
   local missing=() package
-  for package in ca-certificates cmake g++ make pkg-config libssl-dev zlib1g-dev; do
+  # librdkafka includes curl's headers even where it is built without curl: it asks `#ifdef` of a
+  # macro that is defined as 0.
+  for package in ca-certificates cmake g++ make pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev; do
     has_package "$package" || missing+=("$package")
   done
   for package in curl python3 unzip zstd; do
