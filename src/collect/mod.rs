@@ -42,6 +42,7 @@ pub struct Collector {
     limits: Collect,
     committed: Arc<Notify>,
     partitions: HashMap<Partition, Reading>,
+    starting: HashMap<Partition, u64>,
     windows: BTreeMap<(usize, Slot), Summary>,
     refused: Vec<(Partition, i64, Refused)>,
     unflushed: u64,
@@ -69,6 +70,7 @@ impl Collector {
             limits,
             committed,
             partitions: HashMap::new(),
+            starting: HashMap::new(),
             windows: BTreeMap::new(),
             refused: Vec::new(),
             unflushed: 0,
@@ -145,10 +147,12 @@ impl Collector {
                 let stored = self.positions(&partitions, shutdown).await?;
                 let answer = partitions.iter().map(|p| (p.clone(), stored.get(p).map(|s| s.next_offset))).collect();
                 for partition in partitions {
-                    let delta = match stored.get(&partition) {
-                        Some(s) => Delta::starting(Some(s.next_offset), s.next_offset, s.watermark.clone()),
-                        None => Delta::starting(None, 0, Default::default()),
+                    let Some(s) = stored.get(&partition) else {
+                        // Never read: nothing is known of it until the source says where it starts.
+                        self.starting.insert(partition, epoch);
+                        continue;
                     };
+                    let delta = Delta::starting(Some(s.next_offset), s.next_offset, s.watermark.clone());
                     self.partitions.insert(partition, Reading { epoch, delta });
                 }
                 if positions.send(answer).is_err() {
@@ -157,19 +161,22 @@ impl Collector {
             }
             Event::Started { offsets } => {
                 for (partition, offset) in offsets {
-                    let Some(reading) = self.partitions.get_mut(&partition) else { continue };
-                    if reading.delta.from.is_some() {
+                    if let Some(epoch) = self.starting.remove(&partition) {
+                        let delta = Delta::starting(None, offset, Default::default());
+                        self.partitions.insert(partition, Reading { epoch, delta });
+                    } else if let Some(reading) = self.partitions.get_mut(&partition) {
                         let gap = offset - reading.delta.to;
                         reading.delta.ledger.gaps += gap;
                         metrics::gaps(gap.unsigned_abs());
+                        reading.delta.to = offset;
                     }
-                    reading.delta.to = offset;
                 }
             }
             Event::Revoked { partitions, done } => {
                 self.flush(source, shutdown).await?;
                 for partition in &partitions {
                     self.partitions.remove(partition);
+                    self.starting.remove(partition);
                 }
                 // The source stops waiting after a while; then nobody listens, and that is fine.
                 let _ = done.send(());
@@ -354,6 +361,7 @@ impl Collector {
     /// Drops everything that is not committed.
     fn forget(&mut self) {
         self.partitions.clear();
+        self.starting.clear();
         self.windows.clear();
         self.refused.clear();
         self.unflushed = 0;
