@@ -37,7 +37,7 @@ fn spec() -> ModelSpec {
             task("tags", TaskKind::TokenLabels, 4),
             task("urgency", TaskKind::Regression, 0),
         ],
-        embedding_dimension: Some(6),
+        embedding_dimension: Some(6), attributes: Vec::new(), segments: None,
     }
 }
 

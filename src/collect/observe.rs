@@ -86,6 +86,8 @@ mod tests {
             answers: Vec::new(),
             labels: Vec::new(),
             unknown_tasks: 0,
+            tags: Vec::new(),
+            attributes: Vec::new(),
         }
     }
 

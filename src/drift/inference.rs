@@ -1,15 +1,21 @@
 //! What our own run of the exported model gave for one text; never to be mixed up with a
 //! prediction, which is production's.
 
+use serde::{Deserialize, Serialize};
+
 use super::answer::Answer;
 
 /// Facts about a text that need only the tokenizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
     /// Tokens without special ones, after truncation to the model's limit.
     pub tokens: u32,
     /// How many of them are the unknown token.
     pub unknown: u32,
+    /// Whether the text was longer than the model takes.
+    pub truncated: bool,
+    /// Ids of the tokens, special ones left out.
+    pub ids: Vec<u32>,
 }
 
 /// One text through tokenizer and model.

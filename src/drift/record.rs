@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::answer::Answer;
 use super::time::Timestamp;
 
@@ -26,6 +28,19 @@ pub struct Record {
     pub labels: Vec<usize>,
     /// Answers of tasks that the manifest does not know: counted, not folded.
     pub unknown_tasks: u32,
+    /// What production says about the traffic: channel, locale and the like.
+    pub tags: Vec<(String, String)>,
+    /// Attributes in the order of the model's; empty if it has none.
+    pub attributes: Vec<Option<AttributeValue>>,
+}
+
+/// The value of one attribute of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AttributeValue {
+    /// A number; may be anything a JSON number can be.
+    Number(f64),
+    /// One of some categories.
+    Category(String),
 }
 
 /// The text a model was asked about, with its second part where there is one.

@@ -66,6 +66,25 @@ impl TaskSpec {
     }
 }
 
+/// What kind of values an attribute of the request has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributeKind {
+    /// Numbers, watched in equal-mass bins.
+    Numeric,
+    /// Some categories, watched by their shares.
+    Categorical,
+}
+
+/// An attribute of the request that is watched beside the text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttributeSpec {
+    /// Its name in the record's `attributes`.
+    pub name: String,
+    /// What its values are.
+    pub kind: AttributeKind,
+}
+
 /// A model as the domain sees it: name, version, tasks, size of the embedding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
@@ -77,6 +96,10 @@ pub struct ModelSpec {
     pub tasks: Vec<TaskSpec>,
     /// Length of the encoder's embedding, if there is one.
     pub embedding_dimension: Option<usize>,
+    /// Attributes of the request that are watched.
+    pub attributes: Vec<AttributeSpec>,
+    /// Tags whose values are watched on their own; `None` lets the reference choose.
+    pub segments: Option<Vec<String>>,
 }
 
 impl ModelSpec {

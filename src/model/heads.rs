@@ -1,7 +1,7 @@
 //! Head outputs to answers.
 
 use super::manifest::Activation;
-use crate::drift::answer::{Answer, least_certain, mean_confidence, sigmoid, softmax, top_class, top_class_of_logits};
+use crate::drift::answer::{Answer, Uncertainty, least_certain, mean_confidence, sigmoid, softmax, top_class};
 use crate::drift::task::{TaskKind, TaskSpec};
 
 /// Turns one text's row of a head's output into an answer.
@@ -14,27 +14,35 @@ pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[b
         Activation::Sigmoid => sigmoid(row, task.temperature),
         Activation::Softmax => softmax(row, task.temperature),
     };
-    let top = |row: &[f32]| match activation {
-        Activation::Softmax => top_class_of_logits(row, task.temperature),
-        Activation::None | Activation::Sigmoid => top_class(&probabilities(row)),
+    let top = |row: &[f32]| {
+        let p = probabilities(row);
+        let uncertainty = Uncertainty::of_classes(&p);
+        let uncertainty = if activation == Activation::Softmax { uncertainty.with_energy(row) } else { uncertainty };
+        let (class, confidence) = top_class(&p);
+        (class, confidence, uncertainty)
     };
     match task.kind {
         TaskKind::Regression => Answer::Value(row.first().copied().map_or(f64::NAN, f64::from)),
         TaskKind::Binary | TaskKind::Multiclass => {
-            let (class, confidence) = top(row);
-            Answer::Class { class, confidence }
+            let (class, confidence, uncertainty) = top(row);
+            Answer::Class { class, confidence, uncertainty }
         }
         TaskKind::Multilabel => {
             let p = probabilities(row);
             let given = p.iter().enumerate().filter(|(_, p)| **p >= task.threshold).map(|(i, _)| i as u32);
-            Answer::Labels { labels: given.collect(), confidence: least_certain(p.iter().copied()) }
+            Answer::Labels {
+                labels: given.collect(),
+                confidence: least_certain(p.iter().copied()),
+                uncertainty: Uncertainty::of_labels(p.iter().copied()),
+            }
         }
         TaskKind::TokenLabels => {
             let rows = row.chunks_exact(task.classes.len().max(1)).zip(special);
             let tops: Vec<_> = rows.filter(|(_, special)| !**special).map(|(row, _)| top(row)).collect();
             Answer::Tokens {
-                labels: tops.iter().map(|(class, _)| *class).collect(),
-                confidence: mean_confidence(tops.iter().map(|(_, confidence)| *confidence)),
+                labels: tops.iter().map(|(class, ..)| *class).collect(),
+                confidence: mean_confidence(tops.iter().map(|(_, confidence, _)| *confidence)),
+                uncertainty: Uncertainty::mean(tops.iter().map(|(.., uncertainty)| *uncertainty)),
             }
         }
     }
@@ -53,7 +61,9 @@ mod tests {
     #[test]
     fn labels_pass_the_threshold_and_the_least_certain_counts() {
         let found = answer(&task(TaskKind::Multilabel, 3), Activation::None, &[0.9, 0.2, 0.5], &[]);
-        assert_eq!(found, Answer::Labels { labels: vec![0, 2], confidence: Confidence::Known(0.5) });
+        let Answer::Labels { labels, confidence, uncertainty } = found else { panic!("labels") };
+        assert_eq!((labels, confidence), (vec![0, 2], Confidence::Known(0.5)));
+        assert!(uncertainty.entropy.is_some_and(|e| e > 0.69), "a coin and two surer ones: {uncertainty:?}");
     }
 
     #[test]
@@ -67,6 +77,7 @@ mod tests {
     #[test]
     fn non_numbers_are_invalid_and_other() {
         let found = answer(&task(TaskKind::Multiclass, 3), Activation::Softmax, &[f32::NAN, 0.0, 1.0], &[]);
-        assert_eq!(found, Answer::Class { class: 3, confidence: Confidence::Invalid });
+        let uncertainty = Uncertainty::default();
+        assert_eq!(found, Answer::Class { class: 3, confidence: Confidence::Invalid, uncertainty });
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::document::{self, Document, Problem, Problems};
-use crate::drift::task::{ModelSpec, TaskKind, TaskSpec};
+use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 
 /// A model's manifest as it is written.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -29,6 +29,22 @@ pub struct RawManifest {
     pub embedding: Option<RawEmbedding>,
     /// The heads.
     pub tasks: Vec<RawTask>,
+    /// Attributes of the request that are watched beside the text.
+    #[serde(default)]
+    pub attributes: Vec<RawAttribute>,
+    /// Tags whose values (such as each channel) are also watched on their own, inside the same budget;
+    /// by default up to two tags that have few values in the reference. `[]` for none.
+    pub segments: Option<Vec<String>>,
+}
+
+/// An attribute of the request.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAttribute {
+    /// Its name in the record's `attributes`.
+    pub name: String,
+    /// What its values are.
+    pub kind: AttributeKind,
 }
 
 /// Name and version of the model.
@@ -197,6 +213,12 @@ impl Manifest {
                 name: raw.model.name,
                 version: raw.model.version,
                 embedding_dimension: raw.embedding.as_ref().map(|e| e.dimension),
+                attributes: raw
+                    .attributes
+                    .into_iter()
+                    .map(|a| AttributeSpec { name: a.name, kind: a.kind })
+                    .collect(),
+                segments: raw.segments,
                 tasks: raw
                     .tasks
                     .into_iter()
@@ -262,6 +284,12 @@ fn check(document: &Document<RawManifest>) -> Vec<Problem> {
         }
         if !(0.0..=1.0).contains(&task.threshold) {
             fail(at("threshold"), format!("found {}, expected a probability", task.threshold));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (i, attribute) in raw.attributes.iter().enumerate() {
+        if !names.insert(&attribute.name) {
+            fail(format!("/attributes/{i}/name"), format!("attribute `{}` is named twice", attribute.name));
         }
     }
     problems

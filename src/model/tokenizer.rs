@@ -54,6 +54,11 @@ impl Tokenizer {
         self.library.get_vocab_size(true)
     }
 
+    /// The token behind an id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.library.id_to_token(id)
+    }
+
     /// Tokenizes one text or pair.
     ///
     /// # Errors
@@ -67,13 +72,16 @@ impl Tokenizer {
         let encoding =
             self.library.encode_fast(encoded, true).map_err(|error| ModelError::Runtime(error.to_string()))?;
         let special: Vec<bool> = encoding.get_special_tokens_mask().iter().map(|m| *m == 1).collect();
-        let own = || encoding.get_ids().iter().zip(&special).filter(|(_, special)| !**special).map(|(id, _)| *id);
+        let own = encoding.get_ids().iter().zip(&special).filter(|(_, special)| !**special).map(|(id, _)| *id);
+        let own: Vec<u32> = own.collect();
         Ok(Tokens {
             ids: encoding.get_ids().iter().map(|id| i64::from(*id)).collect(),
             segments: encoding.get_type_ids().iter().map(|id| i64::from(*id)).collect(),
             facts: InputFacts {
-                tokens: own().count() as u32,
-                unknown: own().filter(|id| Some(*id) == self.unknown).count() as u32,
+                tokens: own.len() as u32,
+                unknown: own.iter().filter(|id| Some(**id) == self.unknown).count() as u32,
+                truncated: text.len() < input.text.len() || !encoding.get_overflowing().is_empty(),
+                ids: own,
             },
             special,
         })

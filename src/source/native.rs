@@ -15,11 +15,15 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use crate::drift::answer::{
-    Answer, Confidence, SUM_TOLERANCE, least_certain, mean_confidence, probability, sigmoid, softmax, top_class,
+    Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax, top_class,
 };
-use crate::drift::record::{InputText, Record, RejectReason, Rejected, VersionMatch};
-use crate::drift::task::{ModelSpec, TaskKind, TaskSpec};
+use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
+use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use crate::drift::time::Timestamp;
+
+/// More tags than this, or longer ones, are cut.
+const MOST_TAGS: usize = 64;
+const MOST_TAG_CHARACTERS: usize = 128;
 
 /// Decodes native records for a fixed set of models.
 #[derive(Debug)]
@@ -53,6 +57,10 @@ struct RawRecord<'a> {
     outputs: Option<Pairs<'a, RawOutput<'a>>>,
     #[serde(borrow)]
     labels: Option<Pairs<'a, de::IgnoredAny>>,
+    #[serde(borrow)]
+    tags: Option<Pairs<'a, Text<'a>>>,
+    #[serde(borrow)]
+    attributes: Option<Pairs<'a, RawAttribute<'a>>>,
     #[serde(borrow)]
     task: Option<Text<'a>>,
 }
@@ -98,6 +106,17 @@ struct RawOutput<'a> {
     #[serde(borrow)]
     logits: Option<Numbers<'a>>,
     value: Option<f64>,
+}
+
+/// An attribute of the request.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawAttribute<'a> {
+    Number(f64),
+    Switch(bool),
+    #[serde(borrow)]
+    Named(Text<'a>),
+    Other(de::IgnoredAny),
 }
 
 /// Numbers by name, in the manifest's order, or as base64 of little-endian f32 or f16.
@@ -221,6 +240,9 @@ impl NativeDecoder {
                 None => unknown_tasks += 1,
             }
         }
+        let tags: Vec<(String, String)> =
+            raw.tags.map_or_else(Vec::new, |tags| tags.0.into_iter().take(MOST_TAGS).map(tag).collect());
+        let attributes = attributes(&model.spec.attributes, raw.attributes, &tags);
         let input = raw.input.and_then(|i| i.text.map(|text| (text, i.text_pair)));
         Ok(Record {
             id: raw.prediction_id.map(|id| id.0.into_owned()),
@@ -233,8 +255,41 @@ impl NativeDecoder {
             answers,
             labels,
             unknown_tasks,
+            tags,
+            attributes,
         })
     }
+}
+
+fn tag((name, value): (Text, Text)) -> (String, String) {
+    let short = |text: &str| text.chars().take(MOST_TAG_CHARACTERS).collect();
+    (short(&name.0), short(&value.0))
+}
+
+/// The attributes that the manifest names, in its order; a tag of that name stands in for a
+/// categorical one.
+fn attributes(
+    specs: &[AttributeSpec],
+    raw: Option<Pairs<RawAttribute>>,
+    tags: &[(String, String)],
+) -> Vec<Option<AttributeValue>> {
+    if specs.is_empty() {
+        return Vec::new();
+    }
+    let raw = raw.map_or_else(Vec::new, |pairs| pairs.0);
+    let value = |spec: &AttributeSpec| match raw.iter().find(|(name, _)| name.0 == spec.name).map(|(_, value)| value) {
+        Some(RawAttribute::Number(number)) if spec.kind == AttributeKind::Categorical => {
+            Some(AttributeValue::Category(number.to_string()))
+        }
+        Some(RawAttribute::Number(number)) => Some(AttributeValue::Number(*number)),
+        Some(RawAttribute::Switch(switch)) => Some(AttributeValue::Category(switch.to_string())),
+        Some(RawAttribute::Named(text)) => {
+            Some(AttributeValue::Category(text.0.chars().take(MOST_TAG_CHARACTERS).collect()))
+        }
+        Some(RawAttribute::Other(_)) => None,
+        None => tags.iter().find(|(name, _)| *name == spec.name).map(|(_, v)| AttributeValue::Category(v.clone())),
+    };
+    specs.iter().map(value).collect()
 }
 
 fn json_problem(error: &serde_json::Error) -> Rejected {
@@ -287,13 +342,11 @@ fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Re
         TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
         TaskKind::Binary | TaskKind::Multiclass => {
             let named = raw.label.as_ref().map(index);
-            let scores = match (raw.scores, raw.logits) {
+            let logits = raw.logits.map(|l| full(l, task.classes.len()).ok_or_else(|| wrong("`logits`"))).transpose()?;
+            let scores = match (raw.scores, &logits) {
                 (Some(Numbers::Named(pairs)), _) => return Ok(named_class(&pairs, named, other, index)),
                 (Some(numbers), _) => Some(full(numbers, task.classes.len()).ok_or_else(|| wrong("`scores`"))?),
-                (None, Some(logits)) => {
-                    let logits = full(logits, task.classes.len()).ok_or_else(|| wrong("`logits`"))?;
-                    Some(softmax(&logits, task.temperature))
-                }
+                (None, Some(logits)) => Some(softmax(logits, task.temperature)),
                 (None, None) => None,
             };
             match (scores, named) {
@@ -304,9 +357,14 @@ fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Re
                         (Confidence::Known(_), Some(p)) => probability(*p),
                         (confidence, _) => confidence,
                     };
-                    Ok(Answer::Class { class, confidence })
+                    let uncertainty = Uncertainty::of_classes(&scores);
+                    let uncertainty = logits.map_or(uncertainty, |l| uncertainty.with_energy(&l));
+                    Ok(Answer::Class { class, confidence, uncertainty })
                 }
-                (None, Some(class)) => Ok(Answer::Class { class, confidence: Confidence::Absent }),
+                (None, Some(class)) => {
+                    let uncertainty = Uncertainty::default();
+                    Ok(Answer::Class { class, confidence: Confidence::Absent, uncertainty })
+                }
                 (None, None) => Err(wrong("it has neither `label` nor `scores` nor `logits`")),
             }
         }
@@ -318,7 +376,7 @@ fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Re
                 Some(Some(scores)) => mean_confidence(scores.into_iter().map(probability)),
                 Some(None) => return Err(wrong("`scores` are not one a token")),
             };
-            Ok(Answer::Tokens { labels, confidence })
+            Ok(Answer::Tokens { labels, confidence, uncertainty: Uncertainty::default() })
         }
     }
 }
@@ -336,21 +394,26 @@ fn named_class(pairs: &[(Text, f32)], named: Option<u32>, other: u32, index: imp
         Some(p) => probability(p),
         None => Confidence::Absent,
     };
-    Answer::Class { class, confidence }
+    let uncertainty = match confidence {
+        Confidence::Known(_) if complete => Uncertainty::of_classes(&pairs.iter().map(|(_, p)| *p).collect::<Vec<_>>()),
+        _ => Uncertainty::default(),
+    };
+    Answer::Class { class, confidence, uncertainty }
 }
 
 fn multilabel(task: &TaskSpec, raw: RawOutput, index: &impl Fn(&Text) -> u32) -> Option<Answer> {
     let mut from_scores = None;
+    let mut uncertainty = Uncertainty::default();
     let confidence = match (raw.scores, raw.logits) {
         (Some(Numbers::Named(pairs)), _) => {
             let passed = pairs.iter().filter(|(_, p)| *p >= task.threshold).map(|(name, _)| index(name));
             from_scores = Some(passed.collect());
             least_certain(pairs.iter().map(|(_, p)| *p))
         }
-        (Some(numbers), _) => scored(task, full(numbers, task.classes.len())?, &mut from_scores),
+        (Some(numbers), _) => scored(task, &full(numbers, task.classes.len())?, &mut from_scores, &mut uncertainty),
         (None, Some(logits)) => {
-            let logits = full(logits, task.classes.len())?;
-            scored(task, sigmoid(&logits, task.temperature), &mut from_scores)
+            let p = sigmoid(&full(logits, task.classes.len())?, task.temperature);
+            scored(task, &p, &mut from_scores, &mut uncertainty)
         }
         (None, None) => Confidence::Absent,
     };
@@ -359,13 +422,19 @@ fn multilabel(task: &TaskSpec, raw: RawOutput, index: &impl Fn(&Text) -> u32) ->
         None => from_scores?,
     };
     labels.sort_unstable();
-    Some(Answer::Labels { labels, confidence })
+    Some(Answer::Labels { labels, confidence, uncertainty })
 }
 
-fn scored(task: &TaskSpec, scores: Vec<f32>, labels: &mut Option<Vec<u32>>) -> Confidence {
+fn scored(
+    task: &TaskSpec,
+    scores: &[f32],
+    labels: &mut Option<Vec<u32>>,
+    uncertainty: &mut Uncertainty,
+) -> Confidence {
+    *uncertainty = Uncertainty::of_labels(scores.iter().copied());
     let passed = scores.iter().enumerate().filter(|(_, p)| **p >= task.threshold).map(|(i, _)| i as u32);
     *labels = Some(passed.collect());
-    least_certain(scores.into_iter())
+    least_certain(scores.iter().copied())
 }
 
 /// Exactly `n` numbers in the manifest's order; `None` if there are more or fewer, or names.

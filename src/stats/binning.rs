@@ -32,6 +32,11 @@ impl Bins {
         Bins { edges }
     }
 
+    /// Number of cells that hold numbers, in their order.
+    pub fn ordered(&self) -> usize {
+        self.edges.len() + 1
+    }
+
     /// Number of cells, the one for non-numbers included.
     pub fn cells(&self) -> usize {
         self.edges.len() + 2

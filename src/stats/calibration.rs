@@ -1,11 +1,16 @@
-//! How much more the reference's own windows vary than independent records would.
+//! How the reference's own windows vary when nothing is wrong: more than independent records would,
+//! and perhaps together with their neighbours.
 
-/// One reference window's statistic against the rest of the reference.
+use super::probability::chi_square_quantile;
+
+/// One reference window's statistic against the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct NullStatistic {
-    /// X² or T², uncorrected.
+    /// G, T² or another, uncorrected.
     pub statistic: f64,
     /// What it would be on average if records were independent.
+    pub null_mean: f64,
+    /// Its degrees of freedom.
     pub degrees_of_freedom: f64,
     /// Records (or tokens) in the window.
     pub n: f64,
@@ -14,35 +19,159 @@ pub struct NullStatistic {
 /// The intra-window correlation ρ ≥ 0 that explains the mean of the reference windows' statistics.
 ///
 /// The design effect of a window of n is 1 + (n − 1)ρ (Kish 1965), so each window estimates
-/// ρ = (X²/df − 1)/(n − 1); the estimates are weighted by df. Below two windows there is nothing to
-/// learn from and ρ is 0; callers mark such a reference as provisional.
+/// ρ = (G/E₀G − 1)/(n − 1); the estimates are weighted by degrees of freedom. Below two windows there
+/// is nothing to learn from and ρ is 0; callers mark such a reference as provisional.
 pub fn intra_window_correlation(windows: &[NullStatistic]) -> f64 {
-    let usable = || windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0);
+    let usable = || windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0 && w.null_mean > 0.0);
     if usable().count() < 2 {
         return 0.0;
     }
     let weight: f64 = usable().map(|w| w.degrees_of_freedom).sum();
-    let sum: f64 =
-        usable().map(|w| w.degrees_of_freedom * (w.statistic / w.degrees_of_freedom - 1.0) / (w.n - 1.0)).sum();
+    let sum: f64 = usable().map(|w| w.degrees_of_freedom * (w.statistic / w.null_mean - 1.0) / (w.n - 1.0)).sum();
     (sum / weight).clamp(0.0, 1.0)
+}
+
+/// Signs that windows move together with their neighbours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SerialDependence {
+    /// Normal score of the evidence for it; beyond 3 windows are not taken for independent.
+    pub score: f64,
+    /// Correlation of neighbouring windows' effects, sampling noise included, in [−1, 1].
+    pub lag_1: f64,
+}
+
+/// Looks for serial dependence in the deviations of consecutive windows (each of one length, in units
+/// of their sampling noise): at lag 1, and over all lags up to `most_lag` together, where a shock that
+/// lasts or a slow wave shows. Scores are self-normalized, so that wide variation alone is none.
+/// `None` below eight windows.
+pub fn serial_dependence(deviations: &[Vec<f32>], most_lag: usize) -> Option<SerialDependence> {
+    const LEAST: usize = 8;
+    let t = deviations.len();
+    if t < LEAST {
+        return None;
+    }
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
+    let own: f64 = deviations.iter().map(|d| product(d, d)).sum::<f64>() / t as f64;
+    let (mut all, mut all_squares, mut first) = (0.0, 0.0, (0.0, 0.0));
+    for lag in 1..=most_lag.clamp(1, t / 4) {
+        for (a, b) in deviations.iter().zip(&deviations[lag..]) {
+            let p = product(a, b);
+            all += p;
+            all_squares += p * p;
+            if lag == 1 {
+                first = (first.0 + p, first.1 + p * p);
+            }
+        }
+    }
+    let score = |sum: f64, squares: f64| if squares > 0.0 { sum / squares.sqrt() } else { 0.0 };
+    let lag_1 = if own > 0.0 { first.0 / (t - 1) as f64 / own } else { 0.0 };
+    Some(SerialDependence { score: score(first.0, first.1).max(score(all, all_squares)), lag_1 })
+}
+
+/// A bound (99.9 %) on the squared distance that windows wander from the reference together, in the
+/// units of statistic/n: what a lasting effect of a season, a shock or a slow wave may reach.
+///
+/// Each window's squared effect is (G − E₀G)/n; its mean m and variance v over windows give a scaled χ²
+/// with 2m²/v degrees of freedom (Satterthwaite 1946), whose mean is taken at an upper 90 % bound,
+/// since with effects that last `lag_1` leaves only T(1 − a)/(1 + a) independent ones.
+pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
+    const BOUND_Z: f64 = 3.09;
+    const MEAN_Z: f64 = 1.282;
+    let usable: Vec<&NullStatistic> = windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0).collect();
+    let t = usable.len() as f64;
+    if t < 2.0 {
+        return 0.0;
+    }
+    let squared = |w: &&NullStatistic| (w.statistic - w.null_mean) / w.n;
+    let mean = usable.iter().map(squared).sum::<f64>() / t;
+    if mean <= 0.0 {
+        return 0.0;
+    }
+    let spread = usable.iter().map(|w| (squared(w) - mean).powi(2)).sum::<f64>() / (t - 1.0);
+    let noise = usable
+        .iter()
+        .map(|w| (2.0 * w.degrees_of_freedom + 4.0 * w.n * mean.max(0.0)) / (w.n * w.n))
+        .sum::<f64>()
+        / t;
+    let most = usable.iter().map(|w| w.degrees_of_freedom).sum::<f64>() / t;
+    let freedom = (2.0 * mean * mean / (spread - noise).max(1e-300)).clamp(1.0, most.max(1.0));
+    let correlation = lag_1.clamp(0.0, 0.95);
+    let independent = (t * (1.0 - correlation) / (1.0 + correlation)).max(2.0);
+    let mean = mean * (1.0 + MEAN_Z * (2.0 / (freedom * independent)).sqrt());
+    mean * chi_square_quantile(BOUND_Z, freedom) / freedom
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    fn normal(rng: &mut StdRng) -> f64 {
+        (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
+    }
 
     #[test]
     fn recovers_the_correlation_behind_a_design_effect() {
-        let windows: Vec<NullStatistic> = [50.0, 100.0, 200.0]
-            .map(|n| NullStatistic { statistic: 7.0 * (1.0 + (n - 1.0) * 0.02), degrees_of_freedom: 7.0, n })
-            .to_vec();
+        let window = |n: f64| NullStatistic {
+            statistic: 7.0 * (1.0 + (n - 1.0) * 0.02),
+            null_mean: 7.0,
+            degrees_of_freedom: 7.0,
+            n,
+        };
+        let windows: Vec<NullStatistic> = [50.0, 100.0, 200.0].map(window).to_vec();
         assert!((intra_window_correlation(&windows) - 0.02).abs() < 1e-12);
     }
 
     #[test]
     fn independent_or_too_few_windows_give_zero() {
-        let calm = NullStatistic { statistic: 5.0, degrees_of_freedom: 7.0, n: 100.0 };
+        let calm = NullStatistic { statistic: 5.0, null_mean: 7.0, degrees_of_freedom: 7.0, n: 100.0 };
         assert_eq!(intra_window_correlation(&[calm, calm, calm]), 0.0);
         assert_eq!(intra_window_correlation(&[NullStatistic { statistic: 90.0, ..calm }]), 0.0);
+        assert_eq!((wander(&[calm, calm, calm], 0.5), wander(&[calm], 0.5)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn serial_dependence_tells_waves_and_shocks_from_noise() {
+        let mut found = [0; 3];
+        for seed in 0..100 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let (mut wave, mut shock) = (0.0, 0.0);
+            let mut series: [Vec<Vec<f32>>; 3] = Default::default();
+            for t in 0..300 {
+                wave = 0.5 * wave + normal(&mut rng);
+                if t % 24 == 0 {
+                    shock = normal(&mut rng);
+                }
+                // Wide variation without memory, an autoregression, and shocks that last a day.
+                let wide = if rng.random_bool(0.05) { 6.0 } else { 1.0 };
+                for (series, x) in series.iter_mut().zip([wide * normal(&mut rng), wave, shock + normal(&mut rng)]) {
+                    series.push(vec![x as f32]);
+                }
+            }
+            for (found, series) in found.iter_mut().zip(&series) {
+                *found += i32::from(serial_dependence(series, 24).expect("long enough").score > 3.0);
+            }
+        }
+        assert!(found[0] <= 2 && found[1] >= 98 && found[2] >= 98, "{found:?}");
+        assert_eq!(serial_dependence(&vec![vec![1.0]; 7], 4), None);
+    }
+
+    #[test]
+    fn wander_bounds_the_effects_of_days() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let (n, sigma) = (400.0, 0.1);
+        let mut statistic = |effect: f64| NullStatistic {
+            statistic: n * (effect + normal(&mut rng) / f64::from(400_u16).sqrt()).powi(2),
+            null_mean: 1.0,
+            degrees_of_freedom: 1.0,
+            n,
+        };
+        let effects: Vec<f64> = {
+            let mut rng = StdRng::seed_from_u64(8);
+            (0..40).map(|_| sigma * normal(&mut rng)).collect()
+        };
+        let windows: Vec<NullStatistic> = effects.iter().flat_map(|e| [*e; 24]).map(&mut statistic).collect();
+        let bound = wander(&windows, 0.9).sqrt() / sigma;
+        assert!((2.8..6.0).contains(&bound), "{bound} standard deviations of the effects");
     }
 }

@@ -7,6 +7,8 @@
 pub mod binning;
 /// How much more windows vary than independent records would.
 pub mod calibration;
+/// Moments of one cell's deviance, exact on thin cells.
+pub mod deviance;
 /// Effect sizes for people; none of them decides anything.
 pub mod distance;
 /// From p-values to e-values to evidence accumulated over time.
@@ -21,5 +23,7 @@ pub mod leaf_tree;
 pub mod multiplicity;
 /// Principal axes of a cloud of vectors.
 pub mod principal;
+/// Random Fourier features of points.
+pub mod random_features;
 /// Log-scale survival functions that stay finite far into the tails.
 pub mod probability;

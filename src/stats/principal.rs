@@ -14,6 +14,17 @@ pub struct Principal {
     axes: Vec<f32>,
     /// Share of the total variance along each axis, decreasing.
     explained: Vec<f64>,
+    /// Variance along each axis.
+    variances: Vec<f32>,
+}
+
+/// Where a vector lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// Coordinates along the kept axes, each of variance 1 on the sample.
+    pub coordinates: Vec<f32>,
+    /// Length of what the kept axes do not explain, in the vector's own units.
+    pub residual: f32,
 }
 
 impl Principal {
@@ -48,6 +59,7 @@ impl Principal {
             mean: mean.into_iter().map(|m| m as f32).collect(),
             axes,
             explained: order.iter().map(|&i| eigen.eigenvalues[i] / total).collect(),
+            variances: order.iter().map(|&i| eigen.eigenvalues[i] as f32).collect(),
         })
     }
 
@@ -66,20 +78,23 @@ impl Principal {
         self.explained.iter().sum()
     }
 
-    /// Whitened coordinates of a vector; `None` if it has another length or holds a non-number.
-    pub fn coordinates(&self, vector: &[f32]) -> Option<Vec<f32>> {
+    /// The position of a vector; `None` if it has another length or holds a non-number.
+    pub fn position(&self, vector: &[f32]) -> Option<Position> {
         if vector.len() != self.mean.len() {
             return None;
         }
         let centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect();
         let coordinates: Vec<f32> = self.axes.chunks_exact(self.mean.len()).map(|axis| dot(axis, &centred)).collect();
-        coordinates.iter().all(|c| c.is_finite()).then_some(coordinates)
+        let explained: f32 = coordinates.iter().zip(&self.variances).map(|(c, v)| c * c * v).sum();
+        let residual = (dot(&centred, &centred) - explained).max(0.0).sqrt();
+        let finite = residual.is_finite() && coordinates.iter().all(|c| c.is_finite());
+        finite.then_some(Position { coordinates, residual })
     }
 }
 
 /// Inner product in eight independent lanes: the compiler vectorizes it, and the order of the
 /// additions is fixed, so that every machine with the same binary gets the same bits.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
@@ -134,7 +149,7 @@ mod tests {
         let cloud = cloud(4_000);
         let fitted = Principal::fit(cloud.iter().map(Vec::as_slice), 4, 3).expect("has variance");
         assert_eq!(fitted.axes(), 3, "the constant dimension has no axis");
-        let rows: Vec<Vec<f32>> = cloud.iter().map(|v| fitted.coordinates(v).expect("finite")).collect();
+        let rows: Vec<Vec<f32>> = cloud.iter().map(|v| fitted.position(v).expect("finite").coordinates).collect();
         for j in 0..3 {
             let mean = rows.iter().map(|r| f64::from(r[j])).sum::<f64>() / 4_000.0;
             let variance = rows.iter().map(|r| f64::from(r[j]).powi(2)).sum::<f64>() / 4_000.0;
@@ -148,7 +163,7 @@ mod tests {
         let flat = [[1.0_f32, 2.0], [1.0, 2.0], [1.0, 2.0]];
         assert_eq!(Principal::fit(flat.iter().map(|v| &v[..]), 2, 2), None);
         let fitted = Principal::fit(cloud(50).iter().map(Vec::as_slice), 4, 2).expect("has variance");
-        assert_eq!(fitted.coordinates(&[1.0, 2.0]), None);
-        assert_eq!(fitted.coordinates(&[f32::NAN, 0.0, 0.0, 0.0]), None);
+        assert_eq!(fitted.position(&[1.0, 2.0]), None);
+        assert_eq!(fitted.position(&[f32::NAN, 0.0, 0.0, 0.0]), None);
     }
 }

@@ -1,4 +1,4 @@
-"""Writes probability.csv: golden values for src/stats/probability.rs.
+"""Writes probability.csv, deviance.csv and statistics.csv: golden values for src/stats.
 
 Within the range of SciPy its own functions are used; beyond, mpmath with 60 digits.
 Run: pip install scipy mpmath && python tests/golden/probability.py
@@ -42,3 +42,45 @@ for z in (-8, -1, 0, 0.5, 1.96, 4.99, 5.01, 10, 37.5, 120):
 for ln_p in (-1e-6, -0.1, -0.6931, -0.7, -3, -50, -700, -2_000, -1e5):
     rows.append(f"normal_score,{ln_p},0,{normal_score(ln_p):.17g}")
 Path(__file__).with_suffix(".csv").write_text("\n".join(rows) + "\n")
+
+
+def deviance_moments(expected: float):
+    mean, square = mp.mpf(0), mp.mpf(0)
+    lam = mp.mpf(expected)
+    for c in range(0, int(expected + 60 * expected**0.5 + 120)):
+        p = mp.exp(-lam + c * mp.log(lam) - mp.loggamma(c + 1))
+        d = 2 * ((c * mp.log(c / lam) if c else 0) - (c - lam))
+        mean += p * d
+        square += p * d * d
+    return float(mean), float(square - mean * mean)
+
+
+rows = ["expected,mean,variance"]
+for expected in (0.07, 0.5, 1.0, 1.7, 2.0, 5.0, 13.0, 40.3, 99.0, 1_500.0):
+    mean, variance = deviance_moments(expected)
+    rows.append(f"{expected},{mean:.17g},{variance:.17g}")
+(Path(__file__).parent / "deviance.csv").write_text("\n".join(rows) + "\n")
+
+# Whole statistics: the likelihood ratio of counts to shares, the tail of Pearson's type III (skewed
+# means), and the matched gamma of a quadratic form of means.
+rows = ["function,statistic,a,b,c,expected"]
+for counts, shares in (((30, 20, 25, 25), (1, 1, 1, 1)), ((400, 90, 10), (80, 18, 2)), ((5, 5), (1, 9)), ((0, 40, 60), (2, 40, 58))):
+    total = sum(counts)
+    expected = [total * s / sum(shares) for s in shares]
+    g = stats.power_divergence([c for c in counts], expected, lambda_="log-likelihood").statistic
+    rows.append(f"g,{'/'.join(map(str, counts))},{'/'.join(map(str, shares))},0,0,{float(g):.17g}")
+
+
+def pearson3_ln_sf(t: float, skew: float) -> float:
+    shape = 4 / mp.mpf(skew) ** 2
+    return float(mp.log(mp.gammainc(shape, shape + t * mp.sqrt(shape), mp.inf, regularized=True)))
+
+
+for t in (-1.0, 0.5, 2.0, 4.0, 8.0, 30.0):
+    for skew in (0.05, 0.3, 1.0):
+        rows.append(f"pearson3_ln_sf,{t},{skew},0,0,{pearson3_ln_sf(t, skew):.17g}")
+for statistic, mean, variance in ((10, 4, 8), (90, 31, 70.5), (2000, 12, 30), (3, 11, 22)):
+    scale = mp.mpf(variance) / mean
+    p = mp.gammainc(mean / scale, statistic / scale, mp.inf, regularized=True)
+    rows.append(f"matched_gamma_ln_sf,{statistic},{mean},{variance},0,{float(mp.log(p)):.17g}")
+(Path(__file__).parent / "statistics.csv").write_text("\n".join(rows) + "\n")
