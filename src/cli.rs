@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::app;
 use crate::config::raw::Device;
 use crate::drift::observation::HeadSource;
+use crate::drift::reference::ReferenceKind;
 
 /// Watches multi-task NLP models in production and says whether, where and how much they drifted.
 #[derive(Debug, Parser)]
@@ -171,6 +172,9 @@ pub struct Fit {
     /// Whose answers feed the head signals; by default production's where the records carry them
     #[arg(long, value_parser = parse_heads)]
     pub heads: Option<HeadSource>,
+    /// What the reference stands for: fixed, trailing, previous_period or other_version
+    #[arg(long, default_value = "fixed", value_parser = parse_kind)]
+    pub kind: ReferenceKind,
 }
 
 /// `driftd backtest`
@@ -202,7 +206,7 @@ pub struct Backtest {
     #[arg(long, default_value_t = 50)]
     pub min_records: i64,
     /// Smallest change that may alarm, as Cohen's w
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.02)]
     pub margin: f64,
     /// Quiet windows until an alert resolves
     #[arg(long, default_value_t = 12)]
@@ -323,6 +327,11 @@ fn parse_heads(text: &str) -> Result<HeadSource, String> {
         "inference" => Ok(HeadSource::Inference),
         _ => Err("expected predictions or inference".to_owned()),
     }
+}
+
+fn parse_kind(text: &str) -> Result<ReferenceKind, String> {
+    let known = ReferenceKind::ALL.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| "expected fixed, trailing, previous_period or other_version".to_owned())
 }
 
 /// Runs the command that the arguments name.

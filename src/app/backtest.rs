@@ -151,7 +151,7 @@ impl<'a> Stream<'a> {
             self.counts.late += 1;
             return Ok(());
         }
-        let observation = Observation::new(record, inference, self.reference.heads, self.reference.geometry.as_ref());
+        let observation = Observation::new(record, inference, self.reference);
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);
         self.counts.folded += 1;

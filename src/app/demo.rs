@@ -22,6 +22,7 @@ use super::{fit, runtime, simulate};
 use crate::cli::{Demo, Fit, ModelArgs, Role, WindowArgs};
 use crate::clock;
 use crate::config::{self, raw::Device};
+use crate::drift::reference::ReferenceKind;
 use crate::drift::time::{Span, Timestamp};
 use crate::signature;
 use crate::simulate::drift_kind::DriftKind;
@@ -179,7 +180,7 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
     std::fs::write(&records, lines)?;
     let windows = WindowArgs { window: Some(WINDOW.to_owned()), window_records: None };
     let args =
-        Fit { model: model_args(manifest), input: vec![records], output: reference.to_owned(), windows, heads: None };
+        Fit { model: model_args(manifest), input: vec![records], output: reference.to_owned(), windows, heads: None, kind: ReferenceKind::Fixed };
     fit::main(&args)
 }
 

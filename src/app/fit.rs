@@ -5,14 +5,16 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 
 use super::replay::Replay;
+use super::spool::Spool;
 use super::{progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
-use crate::drift::fit::{FitRecord, Fitted, MOST_RECORDS, fit};
-use crate::drift::observation::HeadSource;
-use crate::drift::reference::Reference;
+use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
+use crate::drift::observation::{HeadSource, Joined};
+use crate::drift::reference::{Reference, SignalReference};
+use crate::drift::season::Season;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
-use crate::model::Manifest;
+use crate::model::{Manifest, Tokenizer};
 
 /// Runs the command.
 ///
@@ -27,28 +29,16 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         None => replay.detect_heads(&args.input[0])?,
     };
     let bar = progress::records("reading");
-    let mut records: Vec<FitRecord> = Vec::new();
-    let mut dropped = 0_u64;
+    let mut spool = Spool::new()?;
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |record, inference| {
-        if records.len() >= MOST_RECORDS {
-            dropped += 1;
-            return Ok(());
-        }
-        let input = inference.as_ref().map(|i| i.input);
-        let (ours, inferred) = inference.map_or((Vec::new(), Vec::new()), |i| (i.embedding, i.answers));
-        records.push(FitRecord {
-            time: record.time,
-            input,
-            embedding: if ours.is_empty() { record.embedding.unwrap_or_default() } else { ours },
-            answers: if heads == HeadSource::Predictions { record.answers } else { inferred },
-        });
-        Ok(())
+        let labels = record.labels.iter().filter_map(|label| Some((label.task, label.class?))).collect();
+        spool.push(&FitRecord { time: record.time, joined: Joined::new(record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
-    if dropped > 0 {
-        eprintln!("warning: {dropped} records beyond the first {MOST_RECORDS} were left out");
-    }
-    let fitted = fit(&manifest.spec, heads, window, records)?;
+    let tokenizer = Tokenizer::load(&manifest.tokenizer).ok();
+    let token = |id: u32| tokenizer.as_ref()?.token(id);
+    let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
+    let fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;
     std::fs::write(&args.output, fitted.reference.encode())
         .with_context(|| format!("`{}` cannot be written", args.output.display()))?;
     write_output(None, &table(&fitted))
@@ -87,33 +77,54 @@ fn table(fitted: &Fitted) -> String {
     let _ = writeln!(text, "from, to    {}, {}", reference.span.0, reference.span.1);
     let _ = writeln!(text, "heads       {heads}");
     if let Some(geometry) = &reference.geometry {
-        let (axes, explained) = (geometry.axes(), geometry.explained() * 100.0);
-        let _ = writeln!(
-            text,
-            "encoder     {} dimensions, {axes} axes hold {explained:.1} % of the variance",
-            geometry.dimension()
-        );
+        let principal = &geometry.principal;
+        let (axes, explained) = (principal.axes(), principal.explained() * 100.0);
+        let dimension = principal.dimension();
+        let _ = writeln!(text, "encoder     {dimension} dimensions, {axes} axes hold {explained:.1} % of the variance");
     }
+    for segment in &reference.segments {
+        let _ = writeln!(text, "segments    {}: {}, other", segment.tag, segment.values.join(", "));
+    }
+    let seasons = match reference.season {
+        None => "too short to know any",
+        Some(Season::Day) => "hours of the day",
+        Some(Season::Week) => "hours of the day, working days and weekends apart",
+    };
+    let _ = writeln!(text, "seasons     {seasons}");
+    let scales: Vec<String> = reference.scales.iter().map(u32::to_string).collect();
+    let _ = writeln!(text, "scales      {} windows", scales.join(", "));
     let guarantee = reference.guarantee();
-    let _ = writeln!(text, "guarantee   {:?}: {}", guarantee.status, guarantee.reason);
+    let _ = writeln!(text, "guarantee   {}: {}", guarantee.status.name(), guarantee.reason);
     let _ = writeln!(
         text,
-        "\n{:<8} {:<16} {:<18} {:>6} {:>9} {:>12} {:>11}",
-        "scope", "task", "signal", "cells", "units", "correlation", "effective"
+        "\n{:<8} {:<14} {:<24} {:>6} {:>9} {:>11} {:>9} {:>7} {:>7}",
+        "scope", "task", "signal", "cells", "units", "correlation", "effective", "seasons", "wanders"
     );
-    for signal in &reference.signals {
+    let whole = |s: &&SignalReference| s.key.segment.is_none();
+    for signal in reference.signals.iter().filter(whole) {
         let units = signal.measure.as_signal().n(&signal.totals);
+        let wanders = match (&signal.broken, signal.wanders()) {
+            (Some(_), _) => "broken",
+            (None, true) => "yes",
+            (None, false) => "–",
+        };
         let _ = writeln!(
             text,
-            "{:<8} {:<16} {:<18} {:>6} {:>9} {:>12.5} {:>11.0}",
+            "{:<8} {:<14} {:<24} {:>6} {:>9} {:>11.5} {:>9.0} {:>7} {:>7}",
             signal.key.scope.name(),
             reference.task_name(&signal.key).unwrap_or("–"),
             signal.key.signal,
             signal.totals.len(),
             units,
-            signal.intra_window_correlation,
-            signal.effective_n
+            signal.null.first().map_or(0.0, |null| null.intra_window_correlation),
+            signal.effective_n,
+            if signal.seasonal.is_some() { "yes" } else { "–" },
+            wanders,
         );
+    }
+    let in_segments = reference.signals.iter().filter(|s| !whole(s)).count();
+    if in_segments > 0 {
+        let _ = writeln!(text, "and {in_segments} signals of segments");
     }
     for warning in &fitted.warnings {
         let _ = writeln!(text, "\nwarning: {warning}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::document::Problems;
-use crate::drift::reference::{Reference, ReferenceError};
+use crate::drift::reference::{Reference, ReferenceError, ReferenceKind};
 use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -29,6 +29,8 @@ pub mod replay;
 pub mod run;
 /// Simulated traffic.
 pub mod simulate;
+/// Records on disk, to be read more than once.
+pub mod spool;
 
 /// What an error means to scripts; see [`crate::cli`].
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -74,7 +76,8 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
     let reference = Reference::decode(&bytes).with_context(|| format!("`{}`", path.display()))?;
     let (ours, theirs) = (&manifest.spec, &reference.spec);
     let mut reasons = Vec::new();
-    if ours.name != theirs.name || ours.version != theirs.version {
+    let same_version = ours.version == theirs.version || reference.kind == ReferenceKind::OtherVersion;
+    if ours.name != theirs.name || !same_version {
         reasons.push(format!(
             "it was fitted for `{}` version `{}`, the manifest describes `{}` version `{}`",
             theirs.name, theirs.version, ours.name, ours.version
@@ -90,6 +93,9 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
             show(theirs.embedding_dimension),
             show(ours.embedding_dimension)
         ));
+    }
+    if ours.attributes != theirs.attributes {
+        reasons.push("attributes or their kinds differ".to_owned());
     }
     if reasons.is_empty() {
         return Ok(reference);

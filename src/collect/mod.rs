@@ -18,6 +18,7 @@ use crate::drift::checkpoint::{CheckpointDelta, Delta, Partition, Position};
 use crate::drift::observation::Observation;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::summary::Summary;
+use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 use crate::metrics;
 use crate::retry::Backoff;
@@ -274,12 +275,16 @@ impl Collector {
         for (index, records) in by_model {
             let watched = &self.models[index];
             let inferences = observe::infer(watched, &records).await?;
+            let mut by_slot: BTreeMap<Slot, Vec<(Timestamp, Observation)>> = BTreeMap::new();
             for (record, inference) in records.into_iter().zip(inferences) {
                 let (time, slot) = (record.time, watched.window.slot(record.time, 0));
-                let geometry = watched.reference.geometry.as_ref();
-                let observation = Observation::new(record, inference, watched.heads, geometry);
+                let observation = Observation::new(record, inference, &watched.reference);
+                by_slot.entry(slot).or_default().push((time, observation));
+            }
+            for (slot, observations) in by_slot {
                 let window = self.windows.entry((index, slot)).or_insert_with(|| Summary::empty(&watched.reference));
-                window.fold(&watched.reference, time, &observation);
+                let observations: Vec<(Timestamp, &Observation)> = observations.iter().map(|(t, o)| (*t, o)).collect();
+                window.fold_all(&watched.reference, &observations);
             }
         }
         metrics::record("folded", count);

@@ -345,7 +345,7 @@ fn default_resolve_after() -> u32 {
 }
 
 fn default_margin() -> f64 {
-    0.05
+    0.02
 }
 
 fn default_events() -> Vec<EventKind> {

@@ -128,7 +128,7 @@ pub fn advance(
         (same, Verdict::InsufficientData) => (same, None),
         (Phase::Inactive, Verdict::Ok) => (Phase::Inactive, None),
         (Phase::Inactive, Verdict::Warning) => {
-            let alert = fresh(Cause { kind: CauseKind::Undetermined, task: None, tasks_affected: Vec::new() });
+            let alert = fresh(Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected: Vec::new() });
             (
                 Phase::Pending(alert.clone()),
                 Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)),
@@ -173,9 +173,8 @@ fn grow(known: &Cause, new: &Cause) -> Cause {
     let mut tasks_affected: Vec<usize> = known.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
     tasks_affected.sort_unstable();
     tasks_affected.dedup();
-    let (kind, task) =
-        if known.kind == CauseKind::Undetermined { (new.kind, new.task) } else { (known.kind, known.task) };
-    Cause { kind, task, tasks_affected }
+    let place = if known.kind == CauseKind::Undetermined { new } else { known };
+    Cause { tasks_affected, ..place.clone() }
 }
 
 #[cfg(test)]

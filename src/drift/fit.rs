@@ -1,20 +1,28 @@
 //! How a reference is learned from held-out records: geometry first, then the signals' cells, then
 //! how much its own windows vary.
+//!
+//! Records are read twice and never held all at once: a uniform sample of them fixes axes, bins, trees
+//! and class means; then every record is folded into its window's tallies. What is compared with means
+//! or axes that were learned is compared with those learned without it, or the reference would look
+//! tighter than the traffic it stands for.
 
 use std::collections::BTreeMap;
 
-use super::answer::Answer;
-use super::inference::InputFacts;
-use super::observation::{HeadSource, Observation, place};
-use super::reference::{Reference, SignalReference, WINDOWS_FOR_GUARANTEE};
-use super::signal::{Sample, SignalKey, fit_all};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::calibrate::{Tallies, calibrate};
+use super::geometry::{Geometry, place};
+use super::observation::{HeadSource, Joined, Observation};
+use super::reference::{Reference, ReferenceKind, SignalReference};
+use super::season::Season;
+use super::segment::{Segment, SegmentTag, TagCounts};
+use super::signal::{FOLDS, Measure, Sample, SignalKey, fit_all};
 use super::summary::Summary;
 use super::task::ModelSpec;
-use super::time::Timestamp;
-use super::window::{Slot, WindowRule};
-use crate::stats::calibration::{NullStatistic, intra_window_correlation};
-use crate::stats::hypothesis::Allowance;
-use crate::stats::principal::Principal;
+use super::time::{Span, Timestamp};
+use super::warnings::warnings;
+use super::window::WindowRule;
+use crate::stats::principal::{Principal, Scatter};
 
 /// Leading principal axes kept.
 const AXES: usize = 32;
@@ -22,22 +30,58 @@ const AXES: usize = 32;
 const RECORDS_PER_AXIS: usize = 10;
 /// Fewer records than this cannot say anything about a model.
 pub const LEAST_RECORDS: usize = 100;
-/// Beyond this many, the fit would outgrow its memory: about 2 GB at 384 dimensions.
-pub const MOST_RECORDS: usize = 1_000_000;
-/// A class seen less often than this is known too poorly to judge its share.
-const RARE_CLASS: i64 = 5;
+/// Records of the sample that fixes axes, bins, trees and means.
+const SAMPLE: usize = 50_000;
+/// Windows merged at each scale, a day being added where windows are of time.
+const SCALES: [u32; 3] = [1, 4, 16];
+const DAY: i64 = 86_400_000_000;
+/// Days a reference needs so that the scale of a day is known.
+const LEAST_DAYS: i64 = 8;
 
 /// One reference record as the fit needs it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FitRecord {
     /// When.
     pub time: Timestamp,
-    /// Facts from the tokenizer.
-    pub input: Option<InputFacts>,
-    /// The embedding, empty if there is none.
-    pub embedding: Vec<f32>,
-    /// Answers by task index.
-    pub answers: Vec<Option<Answer>>,
+    /// What it says, with our inference of it.
+    pub joined: Joined,
+    /// Labels it brings: task and class.
+    pub labels: Vec<(usize, u32)>,
+}
+
+/// Records that can be read more than once.
+pub trait Records {
+    /// Why reading failed.
+    type Error;
+
+    /// Gives all records in the order of the stream, the same each time.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn each(&mut self, take: &mut dyn FnMut(FitRecord)) -> Result<(), Self::Error>;
+}
+
+impl Records for Vec<FitRecord> {
+    type Error = std::convert::Infallible;
+
+    fn each(&mut self, take: &mut dyn FnMut(FitRecord)) -> Result<(), Self::Error> {
+        self.iter().cloned().for_each(take);
+        Ok(())
+    }
+}
+
+/// What is fitted, and how.
+pub struct Plan<'a> {
+    /// The model.
+    pub spec: &'a ModelSpec,
+    /// Whose answers feed the head signals.
+    pub heads: HeadSource,
+    /// How records are cut into windows.
+    pub window: WindowRule,
+    /// What the reference stands for.
+    pub kind: ReferenceKind,
+    /// The token behind an id, where a tokenizer is at hand.
+    pub token: &'a dyn Fn(u32) -> Option<String>,
 }
 
 /// A fitted reference with what its maker should know about it.
@@ -51,7 +95,7 @@ pub struct Fitted {
 
 /// Why no reference could be fitted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum FitError {
+pub enum FitError<E> {
     /// Not enough to learn from.
     #[error("{found} usable records are too few for a reference: at least {LEAST_RECORDS} are needed")]
     TooFew {
@@ -64,167 +108,253 @@ pub enum FitError {
         /// Name of the model.
         model: String,
     },
+    /// The records cannot be read.
+    #[error("{0}")]
+    Read(E),
 }
 
 /// Fits a reference to `records`, in the order of the stream.
 ///
 /// # Errors
 /// [`FitError`] if there is too little, or nothing, to learn from.
-pub fn fit(
-    spec: &ModelSpec,
-    heads: HeadSource,
-    window: WindowRule,
-    records: Vec<FitRecord>,
-) -> Result<Fitted, FitError> {
-    if records.len() < LEAST_RECORDS {
-        return Err(FitError::TooFew { found: records.len() });
+pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<R::Error>> {
+    let mut survey = Survey::new();
+    records.each(&mut |record| survey.take(record)).map_err(FitError::Read)?;
+    if survey.records < LEAST_RECORDS {
+        return Err(FitError::TooFew { found: survey.records });
     }
-    let mut warnings = Vec::new();
-    let geometry = fit_geometry(spec, &records, &mut warnings);
-    let span = records.iter().fold((records[0].time, records[0].time), |(a, b), r| (a.min(r.time), b.max(r.time)));
-    let mut slots: Vec<Slot> = Vec::with_capacity(records.len());
-    let mut times = Vec::with_capacity(records.len());
-    let observations: Vec<Observation> = records
+    let Survey { records: count, span: Some(span), sample, tags, mut checks, .. } = survey else {
+        return Err(FitError::TooFew { found: 0 });
+    };
+    let (segments, missing) = tags.segments(plan.spec.segments.as_deref());
+    checks.missing_tags = missing;
+    let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| fold_of(*ordinal)).collect();
+    let space = Space::fit(plan.spec, &sample, &folds);
+    checks.embeddings_do_not_vary = checks.embeddings > 0 && space.geometry.is_none();
+    let observations: Vec<Observation> = sample
         .into_iter()
-        .enumerate()
-        .map(|(i, record)| {
-            slots.push(window.slot(record.time, i as u64));
-            times.push(record.time);
-            let place = place(&record.embedding, geometry.as_ref());
-            Observation { input: record.input, place, answers: record.answers }
-        })
+        .zip(&folds)
+        .map(|((.., record), fold)| space.observe(record.joined, *fold, &segments))
         .collect();
-    let sample = Sample { spec, observations: &observations, geometry: geometry.as_ref() };
-    let mut signals = Vec::new();
-    let mut offset = 0;
-    for (key, measure) in fit_all(&sample) {
-        let width = measure.as_signal().width();
-        let totals = vec![0; width];
-        signals.push(SignalReference { key, measure, offset, totals, intra_window_correlation: 0.0, effective_n: 0.0 });
-        offset += width;
-    }
-    if signals.is_empty() {
-        return Err(FitError::NothingToMeasure { model: spec.name.clone() });
+    let measures = fit_all(&Sample {
+        spec: plan.spec,
+        observations: &observations,
+        folds: &folds,
+        geometry: space.geometry.as_ref(),
+        segments: &segments,
+        token: plan.token,
+    });
+    drop(observations);
+    if measures.is_empty() {
+        return Err(FitError::NothingToMeasure { model: plan.spec.name.clone() });
     }
     let mut reference = Reference {
         id: String::new(),
-        spec: spec.clone(),
-        heads,
-        window,
-        records: observations.len() as u64,
+        spec: plan.spec.clone(),
+        heads: plan.heads,
+        window: plan.window,
+        records: count as u64,
         windows: 0,
         span,
-        geometry,
-        signals,
+        kind: plan.kind,
+        geometry: space.geometry.clone(),
+        season: Season::of(span.1.since(span.0)),
+        scales: scales(plan.window, span.1.since(span.0)),
+        signals: layout(measures, &segments),
+        segments,
     };
-    let mut windows: BTreeMap<Slot, Summary> = BTreeMap::new();
-    for ((observation, slot), time) in observations.iter().zip(&slots).zip(&times) {
-        let summary = windows.entry(*slot).or_insert_with(|| Summary::empty(&reference));
-        summary.fold(&reference, *time, observation);
-    }
-    reference.windows = windows.len() as u64;
-    let windows: Vec<Summary> = windows.into_values().collect();
-    for i in 0..reference.signals.len() {
-        calibrate(&mut reference.signals[i], &windows);
-    }
-    warn(&reference, &mut warnings);
+    let mut tallies = Tallies::new();
+    let mut ordinal = 0;
+    let fold_one = &mut |record: FitRecord| {
+        let slot = plan.window.slot(record.time, ordinal);
+        let fold = fold_of(ordinal);
+        let observation = space.observe(record.joined, fold, &reference.segments);
+        tallies.fold(&reference, slot, record.time, &observation, fold);
+        ordinal += 1;
+    };
+    records.each(fold_one).map_err(FitError::Read)?;
+    calibrate(&mut reference, tallies);
+    let warnings = warnings(&reference, &checks);
     Ok(Fitted { reference: reference.seal(), warnings })
 }
 
-fn fit_geometry(spec: &ModelSpec, records: &[FitRecord], warnings: &mut Vec<String>) -> Option<Principal> {
-    let dimension = spec.embedding_dimension?;
-    let usable = || {
-        let embeddings = records.iter().map(|r| r.embedding.as_slice());
-        embeddings.filter(|e| e.len() == dimension && e.iter().all(|v| v.is_finite()))
+fn scales(window: WindowRule, span: Span) -> Vec<u32> {
+    let mut scales = SCALES.to_vec();
+    if let WindowRule::Time(length) = window {
+        let per_day = DAY / length.micros().max(1);
+        if per_day > i64::from(SCALES[SCALES.len() - 1]) && span.micros() >= LEAST_DAYS * DAY - length.micros() {
+            scales.extend(u32::try_from(per_day));
+        }
+    }
+    scales
+}
+
+/// Signals in the order of their cells: those of all records, and copies for each segment.
+fn layout(measures: Vec<(SignalKey, Measure)>, segments: &[SegmentTag]) -> Vec<SignalReference> {
+    let mut all = Vec::new();
+    for (key, measure) in measures {
+        if measure.as_signal().per_segment() {
+            for (tag, known) in segments.iter().enumerate() {
+                for value in 0..=known.values.len() {
+                    let segment = Segment { tag: tag as u16, value: value as u16 };
+                    all.push((SignalKey { segment: Some(segment), ..key.clone() }, measure.clone()));
+                }
+            }
+        }
+        all.push((key, measure));
+    }
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut offset = 0;
+    let place = |(key, measure): (SignalKey, Measure)| {
+        let width = measure.as_signal().width();
+        offset += width;
+        SignalReference {
+            key,
+            measure,
+            offset: offset - width,
+            totals: vec![0; width],
+            seasonal: None,
+            null: Vec::new(),
+            effective_n: 0.0,
+            broken: None,
+        }
     };
-    let present = records.iter().filter(|r| !r.embedding.is_empty()).count();
-    let good = usable().count();
-    if present == 0 {
-        return None;
-    }
-    if good < present {
-        warnings.push(format!(
-            "{} of {present} embeddings are unusable (another dimension than {dimension}, or not a number)",
-            present - good
-        ));
-    }
-    let axes = AXES.min(good / RECORDS_PER_AXIS).min(dimension);
-    let fitted = if axes > 0 { Principal::fit(usable(), dimension, axes) } else { None };
-    if fitted.is_none() {
-        warnings.push("the embeddings do not vary: encoder signals are left out".to_owned());
-    }
-    fitted
+    all.into_iter().map(place).collect()
 }
 
-/// Totals, and ρ from each window against all the others.
-fn calibrate(signal: &mut SignalReference, windows: &[Summary]) {
-    let cells = signal.cells();
-    for window in windows {
-        signal.totals.iter_mut().zip(&window.cells[cells.clone()]).for_each(|(t, c)| *t += c);
-    }
-    let measured = signal.measure.as_signal();
-    let exact = |n: f64| Allowance { intra_window_correlation: 0.0, effective_reference: n.max(1.0), margin: 0.0 };
-    let mut sizes = 0.0;
-    let nulls: Vec<NullStatistic> = windows
-        .iter()
-        .filter_map(|window| {
-            let current = &window.cells[cells.clone()];
-            let rest: Vec<i64> = signal.totals.iter().zip(current).map(|(t, c)| t - c).collect();
-            let (n, others) = (measured.n(current) as f64, measured.n(&rest) as f64);
-            let test = measured.test(current, &rest, exact(others))?;
-            sizes += n;
-            // The rest of the reference is a sample too: its own error inflates the statistic.
-            let statistic = test.statistic / (1.0 + n / others);
-            Some(NullStatistic { statistic, degrees_of_freedom: test.degrees_of_freedom, n })
-        })
-        .collect();
-    signal.intra_window_correlation = intra_window_correlation(&nulls);
-    let mean_size = sizes / (nulls.len().max(1)) as f64;
-    let design_effect = 1.0 + (mean_size - 1.0).max(0.0) * signal.intra_window_correlation;
-    signal.effective_n = measured.n(&signal.totals) as f64 / design_effect;
+/// What the first reading learns.
+struct Survey {
+    records: usize,
+    span: Option<(Timestamp, Timestamp)>,
+    sample: Vec<(u64, FitRecord)>,
+    rng: StdRng,
+    tags: TagCounts,
+    checks: Checks,
 }
 
-fn warn(reference: &Reference, warnings: &mut Vec<String>) {
-    if reference.windows < WINDOWS_FOR_GUARANTEE {
-        warnings.push(format!(
-            "only {} windows of {}: the guarantee stays provisional below {WINDOWS_FOR_GUARANTEE}",
-            reference.windows, reference.window
-        ));
-    }
-    for (i, task) in reference.spec.tasks.iter().enumerate() {
-        let mut answered = false;
-        for signal in reference.signals.iter().filter(|s| s.key.task == Some(i)) {
-            answered = true;
-            warn_classes(signal, &task.name, &task.classes, warnings);
+/// Counts from the first reading that warnings are made of.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    pub(super) embeddings: u64,
+    pub(super) unusable_embeddings: u64,
+    pub(super) embeddings_do_not_vary: bool,
+    pub(super) missing_tags: Vec<String>,
+    pub(super) texts: u64,
+    pub(super) repeated_texts: u64,
+    digests: std::collections::HashSet<u64>,
+    /// By task: labels, right answers, and the sum of confidences on labelled records.
+    pub(super) labelled: BTreeMap<usize, (u64, u64, f64)>,
+}
+
+impl Checks {
+    /// Texts whose digests are remembered, to count repeats.
+    const MOST_DIGESTS: usize = 200_000;
+
+    fn take(&mut self, record: &FitRecord) {
+        if let Some(text) = &record.joined.text
+            && self.texts < Self::MOST_DIGESTS as u64
+        {
+            self.texts += 1;
+            self.repeated_texts += u64::from(!self.digests.insert(text.digest));
         }
-        if !answered {
-            warnings.push(format!("no record answers task `{}`: it will not be watched", task.name));
-        }
-    }
-    for signal in reference.signals.iter().filter(|s| s.measure.as_signal().counts()) {
-        if signal.totals.iter().filter(|t| **t > 0).count() < 2 {
-            warnings.push(format!("{} is constant in the reference", name(reference, &signal.key)));
+        for (task, class) in &record.labels {
+            use super::answer::{Answer, Confidence};
+            if let Some(Some(Answer::Class { class: answer, confidence: Confidence::Known(p), .. })) =
+                record.joined.answers.get(*task)
+            {
+                let (labels, right, confidence) = self.labelled.entry(*task).or_default();
+                *labels += 1;
+                *right += u64::from(answer == class);
+                *confidence += f64::from(*p);
+            }
         }
     }
 }
 
-fn warn_classes(signal: &SignalReference, task: &str, classes: &[String], warnings: &mut Vec<String>) {
-    if signal.key.signal != "predicted_class" {
-        return;
+impl Survey {
+    fn new() -> Survey {
+        Survey {
+            records: 0,
+            span: None,
+            sample: Vec::new(),
+            rng: StdRng::seed_from_u64(1),
+            tags: TagCounts::default(),
+            checks: Checks::default(),
+        }
     }
-    let rare: Vec<&str> =
-        classes.iter().zip(&signal.totals).filter(|(_, t)| **t < RARE_CLASS).map(|(c, _)| c.as_str()).collect();
-    if !rare.is_empty() {
-        const SHOWN: usize = 5;
-        let more = if rare.len() > SHOWN { format!(" and {} more", rare.len() - SHOWN) } else { String::new() };
-        let shown = rare[..rare.len().min(SHOWN)].join("`, `");
-        warnings.push(format!("task `{task}`: seen fewer than {RARE_CLASS} times: `{shown}`{more}"));
+
+    fn take(&mut self, record: FitRecord) {
+        let ordinal = self.records as u64;
+        self.records += 1;
+        self.span = Some(self.span.map_or((record.time, record.time), |(a, b)| (a.min(record.time), b.max(record.time))));
+        self.tags.add(&record.joined.tags);
+        self.checks.take(&record);
+        if !record.joined.embedding.is_empty() {
+            self.checks.embeddings += 1;
+            let usable = record.joined.embedding.iter().all(|v| v.is_finite());
+            self.checks.unusable_embeddings += u64::from(!usable);
+        }
+        // Algorithm R (Vitter 1985).
+        if self.sample.len() < SAMPLE {
+            self.sample.push((ordinal, record));
+        } else {
+            let at = self.rng.random_range(0..self.records);
+            if let Some(place) = self.sample.get_mut(at) {
+                *place = (ordinal, record);
+            }
+        }
     }
 }
 
-fn name(reference: &Reference, key: &SignalKey) -> String {
-    match reference.task_name(key) {
-        Some(task) => format!("signal `{}` of task `{task}`", key.signal),
-        None => format!("signal `{}`", key.signal),
+/// The fold of a record. Each window has records of all folds, so that what the folds' means differ by
+/// does not look like windows that differ.
+fn fold_of(ordinal: u64) -> usize {
+    (ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as usize % FOLDS
+}
+
+/// The encoder's space: fitted to all of the sample, and without each fold.
+struct Space {
+    geometry: Option<Geometry>,
+    without: Vec<Option<Principal>>,
+}
+
+impl Space {
+    fn fit(spec: &ModelSpec, sample: &[(u64, FitRecord)], folds: &[usize]) -> Space {
+        let nothing = Space { geometry: None, without: Vec::new() };
+        let Some(dimension) = spec.embedding_dimension else { return nothing };
+        let of_fold = |fold: usize| {
+            let records = sample.iter().zip(folds).filter(move |(_, f)| **f == fold);
+            let embeddings = records.map(|((.., record), _)| record.joined.embedding.as_slice());
+            embeddings.filter(|e| e.len() == dimension && e.iter().all(|v| v.is_finite()))
+        };
+        let usable: usize = (0..FOLDS).map(|fold| of_fold(fold).count()).sum();
+        let axes = AXES.min(usable / RECORDS_PER_AXIS).min(dimension);
+        if axes == 0 {
+            return nothing;
+        }
+        let parts: Vec<Scatter> = (0..FOLDS)
+            .map(|fold| {
+                let mut scatter = Scatter::new(dimension);
+                scatter.add_all(of_fold(fold));
+                scatter
+            })
+            .collect();
+        let all = parts.iter().fold(Scatter::new(dimension), Scatter::plus);
+        let Some(principal) = all.principal(axes) else { return nothing };
+        let without = parts.iter().map(|part| all.without(part).principal(principal.axes())).collect();
+        Space { geometry: Some(Geometry::new(principal)), without }
     }
+
+    fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
+        let mut place = place(&joined.embedding, self.geometry.as_ref());
+        if let Some(Some(principal)) = self.without.get(fold) {
+            place.held_out(principal, &joined.embedding);
+        }
+        joined.observe(place, segments)
+    }
+}
+
+/// Adds to a summary; for [`Tallies`].
+pub(super) fn add(summary: &mut Summary, part: &Summary) {
+    summary.merge(part).expect("tallies of one reference have one layout");
 }

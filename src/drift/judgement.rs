@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::{Detectors, Part, Sensitivity, SignalStep, model_evidence, part_evidence};
-use super::reference::{Reference, SignalReference};
+use super::detector::{Detectors, Part, Sensitivity, SignalStep, model_evidence, part_evidence, weights};
+use super::reference::{GuaranteeStatus, Reference, SignalReference};
 use super::signal::{Effect, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
-use crate::stats::hypothesis::TestResult;
+use crate::stats::hypothesis::{TestResult, share_interval};
 
 /// A warning is given at this share of the threshold.
 pub const WARNING_SHARE: f64 = 0.1;
@@ -72,7 +72,7 @@ pub struct Report {
     pub ln_evidence: f64,
     /// ln of the threshold.
     pub ln_threshold: f64,
-    /// ln evidence of input, encoder and each head.
+    /// ln evidence of input, encoder, each head and each segment.
     pub parts: Vec<(Part, f64)>,
     /// One entry a signal.
     pub statistics: Vec<Statistic>,
@@ -93,6 +93,8 @@ pub struct Statistic {
     pub effect: Option<Effect>,
     /// The cells that moved most.
     pub movers: Vec<Mover>,
+    /// Whether the false-alarm budget is promised for this signal.
+    pub guarantee: GuaranteeStatus,
 }
 
 /// One cell, reference against current.
@@ -104,10 +106,12 @@ pub struct Mover {
     pub reference_count: i64,
     /// Count in the window.
     pub current_count: i64,
-    /// Share in the reference.
+    /// Share in the reference; where the reference knows seasons, that of the window's phases.
     pub reference_share: f64,
     /// Share in the window.
     pub current_share: f64,
+    /// 95 % confidence interval of the current share, allowing for how windows vary.
+    pub current_interval: [f64; 2],
 }
 
 /// Judges one closed window and steps the detectors; restarting them after an alarm is the
@@ -119,9 +123,9 @@ pub fn judge(
     sensitivity: Sensitivity,
     ln_threshold: f64,
 ) -> (Report, Vec<SignalStep>) {
-    let steps = detectors.step(reference, &window.summary.cells, sensitivity);
+    let steps = detectors.step(reference, &window.summary, sensitivity);
     let parts = part_evidence(reference, &steps);
-    let ln_evidence = model_evidence(&parts);
+    let ln_evidence = model_evidence(&weights(reference), &steps);
     let verdict = match () {
         () if steps.iter().all(|s| s.tested.is_none()) => Verdict::InsufficientData,
         () if ln_evidence >= ln_threshold => Verdict::Drift,
@@ -147,7 +151,7 @@ pub fn judge(
 /// detectors' course is not rewritten, so evidence is not part of it.
 pub fn revise(reference: &Reference, summary: &Summary, sensitivity: Sensitivity) -> Vec<Statistic> {
     let mut once = Detectors::new(reference);
-    let steps = once.step(reference, &summary.cells, sensitivity);
+    let steps = once.step(reference, summary, sensitivity);
     reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step)).collect()
 }
 
@@ -159,32 +163,42 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
         n,
         tested: step.tested,
         ln_evidence: step.ln_evidence,
-        effect: measured.effect(&step.cells, &signal.totals),
-        movers: if measured.counts() { movers(reference, signal, &step.cells) } else { Vec::new() },
+        effect: measured.effect(&step.cells, &step.expected.cells),
+        movers: if measured.counts() { movers(reference, signal, step) } else { Vec::new() },
+        guarantee: match &signal.broken {
+            Some(_) => GuaranteeStatus::Broken,
+            None if reference.guarantee().status == GuaranteeStatus::Provisional => GuaranteeStatus::Provisional,
+            None => GuaranteeStatus::Valid,
+        },
     }
 }
 
 /// The cells with the largest standardized change of share.
-fn movers(reference: &Reference, signal: &SignalReference, current: &[i64]) -> Vec<Mover> {
-    let (n, total) = (current.iter().sum::<i64>() as f64, signal.totals.iter().sum::<i64>() as f64);
+fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Vec<Mover> {
+    let (current, expected) = (&step.cells, &step.expected.cells);
+    let (n, total) = (current.iter().sum::<i64>() as f64, expected.iter().sum::<f64>());
     if n == 0.0 || total == 0.0 {
         return Vec::new();
     }
     let change = |cell: usize| {
-        let (c, r) = (current[cell] as f64, signal.totals[cell] as f64);
-        let expected = (r + 0.5) / (total + 0.5) * n;
-        ((c - expected) / expected.sqrt()).abs()
+        let c = current[cell] as f64;
+        let e = (expected[cell] + 0.5) / (total + 0.5) * n;
+        ((c - e) / e.sqrt()).abs()
     };
-    let mut cells: Vec<usize> = (0..current.len()).filter(|&c| current[c] > 0 || signal.totals[c] > 0).collect();
-    cells.sort_by(|&a, &b| change(b).total_cmp(&change(a)).then(a.cmp(&b)));
+    let mut cells: Vec<(usize, f64)> =
+        (0..current.len()).filter(|&c| current[c] > 0 || expected[c] > 0.0).map(|c| (c, change(c))).collect();
+    cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
     cells.truncate(MOVERS);
     let task = signal.key.task.map(|t| &reference.spec.tasks[t]);
-    let mover = |cell: usize| Mover {
+    let null = signal.null.first().copied().unwrap_or_default();
+    let design_effect = 1.0 + (n - 1.0).max(0.0) * null.intra_window_correlation;
+    let mover = |(cell, _): (usize, f64)| Mover {
         cell: signal.measure.as_signal().cell_name(cell, task),
         reference_count: signal.totals[cell],
         current_count: current[cell],
-        reference_share: signal.totals[cell] as f64 / total,
+        reference_share: expected[cell] / total,
         current_share: current[cell] as f64 / n,
+        current_interval: share_interval(current[cell] as f64 / n, n / design_effect),
     };
     cells.into_iter().map(mover).collect()
 }

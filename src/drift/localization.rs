@@ -3,13 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::SignalStep;
+use super::detector::{SignalStep, model_evidence, weights};
 use super::reference::Reference;
+use super::segment::Segment;
 use super::signal::Scope;
 use crate::stats::multiplicity::e_bh;
 
 /// Level at which e-BH names drifting signals once the model has alarmed.
 const LEVEL: f64 = 0.1;
+/// Where e-BH names none, signals that make up so much of the evidence are named.
+const MAIN_SHARE: f64 = 0.5;
 
 /// Kinds of causes that can be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -21,6 +24,8 @@ pub enum CauseKind {
     Encoder,
     /// One head answers differently while input and encoder are quiet.
     Head,
+    /// One segment of the traffic drifts, the whole does not.
+    Segment,
     /// No part stands out.
     Undetermined,
 }
@@ -32,6 +37,8 @@ pub struct Cause {
     pub kind: CauseKind,
     /// The head's task, for [`CauseKind::Head`].
     pub task: Option<usize>,
+    /// The segment, for [`CauseKind::Segment`].
+    pub segment: Option<Segment>,
     /// Tasks whose heads drift, the cause's own included.
     pub tasks_affected: Vec<usize>,
 }
@@ -43,12 +50,19 @@ impl CauseKind {
             CauseKind::Input => "input",
             CauseKind::Encoder => "encoder",
             CauseKind::Head => "head",
+            CauseKind::Segment => "segment",
             CauseKind::Undetermined => "undetermined",
         }
     }
 }
 
 impl Cause {
+    /// The segment's name; empty if the cause is none.
+    pub fn segment_name(&self, reference: &Reference) -> String {
+        let tag = |s: Segment| Some(reference.segments.get(usize::from(s.tag))?.name(s.value));
+        self.segment.and_then(tag).unwrap_or_default()
+    }
+
     /// One sentence for people.
     pub fn summary(&self, reference: &Reference) -> String {
         let tasks = |tasks: &[usize]| {
@@ -70,6 +84,9 @@ impl Cause {
                 let also = if others.is_empty() { String::new() } else { format!("; {} moved too", tasks(&others)) };
                 format!("head {} answers differently while input and encoder are quiet{also}", tasks(&[task]))
             }
+            (CauseKind::Segment, _) => {
+                format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
+            }
             (CauseKind::Head | CauseKind::Undetermined, _) => {
                 format!("several signals moved a little and none stands out; {reaching}")
             }
@@ -79,21 +96,35 @@ impl Cause {
 
 /// Says where, from the evidence of one window's steps and the model's threshold A (natural log).
 ///
-/// R/A is an e-value over the A windows in which one false alarm is allowed, so e-BH on it names
-/// the signals that drift. The strongest head is the cause when only heads are named.
+/// R/A is an e-value over the A windows in which one false alarm is allowed, so e-BH on it, weighted as
+/// the tree is, names the signals that drift. The strongest head or segment is the cause when only
+/// heads or segments are named.
 pub fn localize(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Cause {
-    let ln_e: Vec<f64> = steps.iter().map(|step| step.ln_evidence - ln_threshold).collect();
-    let drifting = e_bh(&ln_e, LEVEL);
-    let has = |scope: Scope| drifting.iter().any(|&i| reference.signals[i].key.scope == scope);
-    let mut tasks_affected: Vec<usize> = drifting.iter().filter_map(|&i| reference.signals[i].key.task).collect();
-    let strongest = tasks_affected.first().copied();
+    let weights = weights(reference);
+    let weighted = |(step, weight): (&SignalStep, &f64)| step.ln_evidence + weight.ln();
+    let ln_share: Vec<f64> = steps.iter().zip(&weights).map(weighted).collect();
+    let m = steps.len() as f64;
+    let ln_e: Vec<f64> = ln_share.iter().map(|ln| ln + m.ln() - ln_threshold).collect();
+    let mut drifting = e_bh(&ln_e, LEVEL);
+    if drifting.is_empty() {
+        let main = model_evidence(&weights, steps) + MAIN_SHARE.ln();
+        drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
+    }
+    let key = |i: &usize| &reference.signals[*i].key;
+    let whole: Vec<usize> = drifting.iter().copied().filter(|i| key(i).segment.is_none()).collect();
+    let has = |scope: Scope| whole.iter().any(|i| key(i).scope == scope);
+    let segment = drifting.iter().find_map(|i| key(i).segment);
+    let task = whole.iter().find_map(|i| key(i).task);
+    let (kind, task, segment) = match () {
+        () if has(Scope::Input) => (CauseKind::Input, None, None),
+        () if has(Scope::Encoder) => (CauseKind::Encoder, None, None),
+        () if task.is_some() => (CauseKind::Head, task, None),
+        () if segment.is_some() => (CauseKind::Segment, None, segment),
+        () => (CauseKind::Undetermined, None, None),
+    };
+    let affected = drifting.iter().filter(|i| key(i).segment == segment || kind != CauseKind::Segment);
+    let mut tasks_affected: Vec<usize> = affected.filter_map(|i| key(i).task).collect();
     tasks_affected.sort_unstable();
     tasks_affected.dedup();
-    let (kind, task) = match strongest {
-        _ if has(Scope::Input) => (CauseKind::Input, None),
-        _ if has(Scope::Encoder) => (CauseKind::Encoder, None),
-        Some(task) => (CauseKind::Head, Some(task)),
-        None => (CauseKind::Undetermined, None),
-    };
-    Cause { kind, task, tasks_affected }
+    Cause { kind, task, segment, tasks_affected }
 }

@@ -9,6 +9,8 @@
 pub mod alert;
 /// What one head said about one record.
 pub mod answer;
+/// How a reference's own windows vary.
+mod calibrate;
 /// Positions in the input and what may move them.
 pub mod checkpoint;
 /// The course of one model through its windows: detectors, alerts and requests together.
@@ -17,6 +19,8 @@ pub mod course;
 pub mod detector;
 /// How a reference is learned from records.
 pub mod fit;
+/// The encoder's space as a reference knows it.
+pub mod geometry;
 /// What our own run of the model gave for one text.
 pub mod inference;
 /// One closed window judged.
@@ -31,14 +35,22 @@ pub mod record;
 pub mod reference;
 /// When to ask for retraining, and for which tasks.
 pub mod retraining;
+/// Phases of the day and of the week.
+pub mod season;
+/// Values of a tag, watched on their own.
+pub mod segment;
 /// What is measured: one small file a signal.
 pub mod signal;
 /// Integer tallies of one window, exact under merging.
 pub mod summary;
 /// Tasks of a multi-task model and what their heads can answer.
 pub mod task;
+/// Facts about a text that need no tokenizer.
+pub mod text;
 /// Moments and lengths of event time.
 pub mod time;
+/// What the maker of a reference should know.
+mod warnings;
 /// Event-time progress of a partition, robust against wild timestamps.
 pub mod watermark;
 /// Half-open spans of event time.

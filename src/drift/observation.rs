@@ -4,9 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::geometry::{Place, place};
 use super::inference::{Inference, InputFacts};
-use super::record::Record;
-use crate::stats::principal::Principal;
+use super::record::{AttributeValue, Record};
+use super::reference::Reference;
+use super::segment::SegmentTag;
+use super::text::TextFacts;
 
 /// Whose answers feed the head signals. Never both in one window, or records would count twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -18,53 +21,77 @@ pub enum HeadSource {
     Inference,
 }
 
-/// Where a record lies in the encoder's space.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Place {
-    /// No embedding.
-    Absent,
-    /// An embedding that holds a non-number or has another dimension than the reference's.
-    Invalid,
-    /// Whitened principal coordinates.
-    At(Vec<f32>),
-}
-
 /// One record as the signals see it.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// Facts from the tokenizer.
     pub input: Option<InputFacts>,
+    /// Facts from the text itself.
+    pub text: Option<TextFacts>,
+    /// Attributes in the order of the model's; may be empty.
+    pub attributes: Vec<Option<AttributeValue>>,
+    /// The segment's value for each of the reference's tags.
+    pub segments: Vec<u16>,
     /// Place in the encoder's space.
     pub place: Place,
     /// Answers by task index; may be empty.
     pub answers: Vec<Option<Answer>>,
 }
 
-impl Observation {
-    /// Joins a record with our inference of it. The embedding is ours where we ran the model, else
-    /// the one production logged.
-    pub fn new(
-        record: Record,
-        inference: Option<Inference>,
-        heads: HeadSource,
-        geometry: Option<&Principal>,
-    ) -> Observation {
-        let input = inference.as_ref().map(|i| i.input);
-        let (ours, inferred) = inference.map_or((Vec::new(), Vec::new()), |i| (i.embedding, i.answers));
-        let embedding = if ours.is_empty() { record.embedding.unwrap_or_default() } else { ours };
-        let answers = match heads {
-            HeadSource::Predictions => record.answers,
-            HeadSource::Inference => inferred,
-        };
-        Observation { input, place: place(&embedding, geometry), answers }
+/// A record joined with our inference of it, before a reference says how to look at it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Joined {
+    /// Facts from the tokenizer.
+    pub input: Option<InputFacts>,
+    /// Facts from the text itself.
+    pub text: Option<TextFacts>,
+    /// Attributes in the order of the model's.
+    pub attributes: Vec<Option<AttributeValue>>,
+    /// What production says about the traffic.
+    pub tags: Vec<(String, String)>,
+    /// The embedding, ours where we ran the model, else the one production logged; empty for none.
+    pub embedding: Vec<f32>,
+    /// Answers by task index.
+    pub answers: Vec<Option<Answer>>,
+}
+
+impl Joined {
+    /// Joins a record with our inference of it.
+    pub fn new(record: Record, inference: Option<Inference>, heads: HeadSource) -> Joined {
+        let text = record.text.as_ref().map(TextFacts::of);
+        let (input, ours, inferred) =
+            inference.map_or((None, Vec::new(), Vec::new()), |i| (Some(i.input), i.embedding, i.answers));
+        Joined {
+            input,
+            text,
+            attributes: record.attributes,
+            tags: record.tags,
+            embedding: if ours.is_empty() { record.embedding.unwrap_or_default() } else { ours },
+            answers: match heads {
+                HeadSource::Predictions => record.answers,
+                HeadSource::Inference => inferred,
+            },
+        }
+    }
+
+    /// As a reference looks at it.
+    pub fn observe(self, place: Place, segments: &[SegmentTag]) -> Observation {
+        Observation {
+            segments: segments.iter().map(|tag| tag.value(&self.tags)).collect(),
+            input: self.input,
+            text: self.text,
+            attributes: self.attributes,
+            place,
+            answers: self.answers,
+        }
     }
 }
 
-/// The place of an embedding, empty for none.
-pub fn place(embedding: &[f32], geometry: Option<&Principal>) -> Place {
-    match geometry {
-        _ if embedding.is_empty() => Place::Absent,
-        None => Place::Absent,
-        Some(geometry) => geometry.coordinates(embedding).map_or(Place::Invalid, Place::At),
+impl Observation {
+    /// A record with our inference of it, as a reference looks at it.
+    pub fn new(record: Record, inference: Option<Inference>, reference: &Reference) -> Observation {
+        let joined = Joined::new(record, inference, reference.heads);
+        let place = place(&joined.embedding, reference.geometry.as_ref());
+        joined.observe(place, &reference.segments)
     }
 }

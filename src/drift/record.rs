@@ -24,14 +24,23 @@ pub struct Record {
     pub embedding: Option<Vec<f32>>,
     /// Production's answers by task index; empty if the record carries none.
     pub answers: Vec<Option<Answer>>,
-    /// Tasks that the record brings a label for.
-    pub labels: Vec<usize>,
+    /// Labels that the record brings.
+    pub labels: Vec<Label>,
     /// Answers of tasks that the manifest does not know: counted, not folded.
     pub unknown_tasks: u32,
     /// What production says about the traffic: channel, locale and the like.
     pub tags: Vec<(String, String)>,
     /// Attributes in the order of the model's; empty if it has none.
     pub attributes: Vec<Option<AttributeValue>>,
+}
+
+/// A label for one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Index of the task.
+    pub task: usize,
+    /// The class, where the label is one that the manifest knows.
+    pub class: Option<u32>,
 }
 
 /// The value of one attribute of a request.

@@ -10,16 +10,18 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::geometry::Geometry;
 use super::observation::HeadSource;
+use super::season::Season;
+use super::segment::SegmentTag;
 use super::signal::{Measure, SignalKey};
 use super::task::ModelSpec;
 use super::time::Timestamp;
 use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
-use crate::stats::principal::Principal;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Below this many reference windows, variation between windows is known too poorly to promise
@@ -43,10 +45,52 @@ pub struct Reference {
     pub windows: u64,
     /// First and last event time.
     pub span: (Timestamp, Timestamp),
-    /// Principal axes of the embeddings, if there were any.
-    pub geometry: Option<Principal>,
+    /// What it stands for.
+    pub kind: ReferenceKind,
+    /// Axes of the embeddings, if there were any.
+    pub geometry: Option<Geometry>,
+    /// Tags whose values are watched on their own.
+    pub segments: Vec<SegmentTag>,
+    /// Phases that windows are compared within, if the reference is long enough to tell them apart.
+    pub season: Option<Season>,
+    /// Windows merged at each scale, the first being 1.
+    pub scales: Vec<u32>,
     /// All signals, in the order of their cells.
     pub signals: Vec<SignalReference>,
+}
+
+/// What a reference stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceKind {
+    /// Chosen once and kept.
+    Fixed,
+    /// The time that has just passed, to see what is new.
+    Trailing,
+    /// The same time one period earlier, such as last week.
+    PreviousPeriod,
+    /// Another version of the model on the same traffic.
+    OtherVersion,
+}
+
+impl ReferenceKind {
+    /// All kinds.
+    pub const ALL: [ReferenceKind; 4] = [
+        ReferenceKind::Fixed,
+        ReferenceKind::Trailing,
+        ReferenceKind::PreviousPeriod,
+        ReferenceKind::OtherVersion,
+    ];
+
+    /// The name used in the API and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReferenceKind::Fixed => "fixed",
+            ReferenceKind::Trailing => "trailing",
+            ReferenceKind::PreviousPeriod => "previous_period",
+            ReferenceKind::OtherVersion => "other_version",
+        }
+    }
 }
 
 /// One signal's part of a reference.
@@ -60,9 +104,40 @@ pub struct SignalReference {
     pub offset: usize,
     /// Its cells over the whole reference.
     pub totals: Vec<i64>,
-    /// Intra-window correlation ρ of the reference's windows.
-    pub intra_window_correlation: f64,
+    /// Its cells by phase, where phases differ.
+    pub seasonal: Option<Seasonal>,
+    /// How its windows vary at each of the reference's scales.
+    pub null: Vec<ScaleNull>,
     /// Units in the reference, divided by the design effect of its windows.
+    pub effective_n: f64,
+    /// Why the false-alarm budget cannot be promised for it, if it cannot.
+    pub broken: Option<String>,
+}
+
+/// How a signal differs between phases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seasonal {
+    /// Units that the whole reference weighs against a phase's own.
+    pub prior: f64,
+    /// Cells of each phase.
+    pub by_phase: Vec<Vec<i64>>,
+}
+
+/// How a signal's windows of one scale vary when nothing is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScaleNull {
+    /// Intra-window correlation ρ.
+    pub intra_window_correlation: f64,
+    /// How far windows wander together, as [`Allowance::wander`].
+    pub wander: f64,
+}
+
+/// What a window is compared with: cells, perhaps mixed over phases, and what they are worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// Cells, fractional where phases are mixed.
+    pub cells: Vec<f64>,
+    /// Effective number of units behind them.
     pub effective_n: f64,
 }
 
@@ -84,6 +159,19 @@ pub enum GuaranteeStatus {
     Valid,
     /// Too little is known yet.
     Provisional,
+    /// A premise was checked and does not hold.
+    Broken,
+}
+
+impl GuaranteeStatus {
+    /// The name used in the API and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            GuaranteeStatus::Valid => "valid",
+            GuaranteeStatus::Provisional => "provisional",
+            GuaranteeStatus::Broken => "broken",
+        }
+    }
 }
 
 /// Why bytes are not a reference.
@@ -109,13 +197,50 @@ impl SignalReference {
         self.offset..self.offset + self.totals.len()
     }
 
-    /// What a test against this signal has to allow for.
-    pub fn allowance(&self, margin: f64) -> Allowance {
+    /// What a window with these records by phase is compared with.
+    ///
+    /// A phase's own share is shrunk towards the whole reference by the prior; phases mix by how many
+    /// of the window's records fall into them.
+    pub fn expected(&self, phases: &[i64]) -> Expected {
+        let pooled = || self.totals.iter().map(|t| *t as f64).collect::<Vec<f64>>();
+        let records = phases.iter().sum::<i64>() as f64;
+        let Some(seasonal) = self.seasonal.as_ref().filter(|_| records > 0.0) else {
+            return Expected { cells: pooled(), effective_n: self.effective_n };
+        };
+        let n = |cells: &[i64]| self.measure.as_signal().n(cells) as f64;
+        let total = n(&self.totals).max(1.0);
+        let mut cells = vec![0.0; self.totals.len()];
+        let (mut shared, mut variance) = (0.0, 0.0);
+        for (own, count) in seasonal.by_phase.iter().zip(phases).filter(|(_, count)| **count > 0) {
+            let weight = *count as f64 / records;
+            let own_n = n(own);
+            let each = weight / (own_n + seasonal.prior);
+            own.iter().zip(&mut cells).for_each(|(own, cell)| *cell += each * *own as f64);
+            shared += each * seasonal.prior;
+            variance += each * each * own_n;
+        }
+        for (cell, total_cell) in cells.iter_mut().zip(&self.totals) {
+            *cell = *cell * total + shared * *total_cell as f64;
+        }
+        let variance = variance + shared * shared / total;
+        let design_effect = total / self.effective_n.max(1.0);
+        Expected { cells, effective_n: 1.0 / (variance * design_effect).max(f64::MIN_POSITIVE) }
+    }
+
+    /// What a test at one of the scales has to allow for.
+    pub fn allowance(&self, scale: usize, effective_n: f64, margin: f64) -> Allowance {
+        let null = self.null.get(scale).copied().unwrap_or_default();
         Allowance {
-            intra_window_correlation: self.intra_window_correlation,
-            effective_reference: self.effective_n,
+            intra_window_correlation: null.intra_window_correlation,
+            effective_reference: effective_n,
+            wander: null.wander,
             margin,
         }
+    }
+
+    /// Whether its windows wander together at some scale.
+    pub fn wanders(&self) -> bool {
+        self.null.iter().any(|null| null.wander > 0.0)
     }
 }
 
@@ -130,21 +255,57 @@ impl Reference {
         key.task.map(|task| self.spec.tasks[task].name.as_str())
     }
 
+    /// Number of phases; 0 without seasons.
+    pub fn phases(&self) -> usize {
+        self.season.map_or(0, Season::phases)
+    }
+
+    /// Name of a signal's segment.
+    pub fn segment_name(&self, key: &SignalKey) -> Option<String> {
+        let segment = key.segment?;
+        Some(self.segments.get(usize::from(segment.tag))?.name(segment.value))
+    }
+
+    /// A signal's name with its segment and task, for people.
+    pub fn signal_name(&self, key: &SignalKey) -> String {
+        let task = self.task_name(key).map_or_else(String::new, |task| format!(" of `{task}`"));
+        let segment = self.segment_name(key).map_or_else(String::new, |segment| format!(" in {segment}"));
+        format!("{}{task}{segment}", key.signal)
+    }
+
     /// How far the budget is promised on this reference.
     pub fn guarantee(&self) -> Guarantee {
+        let told = |status, reason| Guarantee { status, reason };
+        let broken: Vec<&SignalReference> = self.signals.iter().filter(|s| s.broken.is_some()).collect();
+        if let [first, rest @ ..] = broken.as_slice() {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} signals more", rest.len()) };
+            let why = first.broken.as_deref().unwrap_or_default();
+            return told(GuaranteeStatus::Broken, format!("{}: {why}{more}", self.signal_name(&first.key)));
+        }
         if self.windows < WINDOWS_FOR_GUARANTEE {
             let reason = format!("the reference holds {} windows, fewer than {WINDOWS_FOR_GUARANTEE}", self.windows);
-            return Guarantee { status: GuaranteeStatus::Provisional, reason };
+            return told(GuaranteeStatus::Provisional, reason);
         }
-        Guarantee {
-            status: GuaranteeStatus::Valid,
-            reason: format!("variation between windows was learned from {} reference windows", self.windows),
+        if self.season.is_none() {
+            let reason = "the reference is shorter than two days: a daily season would look like drift".to_owned();
+            return told(GuaranteeStatus::Provisional, reason);
         }
+        let wandering = self.signals.iter().filter(|s| s.wanders()).count();
+        let also = if wandering == 0 {
+            String::new()
+        } else {
+            format!("; {wandering} of {} signals wander and are judged beyond their wander", self.signals.len())
+        };
+        let reason = format!("variation between windows was learned from {} reference windows{also}", self.windows);
+        told(GuaranteeStatus::Valid, reason)
     }
 
     /// Sets the id from the content; call once, when everything else is in place.
     pub(super) fn seal(mut self) -> Reference {
         self.id.clear();
+        // What served the fit alone is not stored.
+        let bytes = postcard::to_stdvec(&self).expect("a reference of plain data always encodes");
+        self = postcard::from_bytes(&bytes).expect("what was just encoded decodes");
         let content = postcard::to_stdvec(&self).expect("a reference of plain data always encodes");
         self.id = Sha256::digest(&content)[..6].iter().fold("ref_".to_owned(), |mut id, byte| {
             let _ = write!(id, "{byte:02x}");

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
 use super::reference::Reference;
+use super::segment::Segment;
 use super::time::Timestamp;
 
 /// Tallies of all signals of one reference over some records.
@@ -16,6 +17,8 @@ pub struct Summary {
     pub span: Option<(Timestamp, Timestamp)>,
     /// Cells of all signals, laid out as the reference says.
     pub cells: Vec<i64>,
+    /// Records by phase of the reference's season; empty without one.
+    pub phases: Vec<i64>,
 }
 
 /// Why two summaries cannot be added.
@@ -31,15 +34,49 @@ pub struct LayoutMismatch {
 impl Summary {
     /// An empty summary in the layout of a reference.
     pub fn empty(reference: &Reference) -> Summary {
-        Summary { records: 0, span: None, cells: vec![0; reference.width()] }
+        Summary { records: 0, span: None, cells: vec![0; reference.width()], phases: vec![0; reference.phases()] }
     }
 
     /// Folds one observation in.
     pub fn fold(&mut self, reference: &Reference, time: Timestamp, observation: &Observation) {
+        self.fold_all(reference, &[(time, observation)]);
+    }
+
+    /// Folds many observations in: signal by signal, so that each one's cells stay at hand.
+    pub fn fold_all(&mut self, reference: &Reference, observations: &[(Timestamp, &Observation)]) {
+        observations.iter().for_each(|(time, _)| self.count(reference, *time));
+        let all: Vec<&Observation> = observations.iter().map(|(_, observation)| *observation).collect();
+        let mut segments: Vec<(Segment, Vec<&Observation>)> = Vec::new();
+        for signal in &reference.signals {
+            let cells = &mut self.cells[signal.cells()];
+            let Some(segment) = signal.key.segment else {
+                signal.measure.as_signal().fold_all(&all, cells);
+                continue;
+            };
+            // Signals are sorted by scope and task first, so a segment comes up many times.
+            let at = segments.iter().position(|(s, _)| *s == segment).unwrap_or_else(|| {
+                segments.push((segment, all.iter().copied().filter(|o| lies_in(o, segment)).collect()));
+                segments.len() - 1
+            });
+            signal.measure.as_signal().fold_all(&segments[at].1, cells);
+        }
+    }
+
+    /// As [`Summary::fold`] for a record of the reference itself, which lies in this fold of the fit.
+    pub fn fold_held_out(&mut self, reference: &Reference, time: Timestamp, observation: &Observation, fold: usize) {
+        self.count(reference, time);
+        for signal in &reference.signals {
+            if signal.key.segment.is_none_or(|segment| lies_in(observation, segment)) {
+                signal.measure.as_signal().fold_held_out(observation, fold, &mut self.cells[signal.cells()]);
+            }
+        }
+    }
+
+    fn count(&mut self, reference: &Reference, time: Timestamp) {
         self.records += 1;
         self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        for signal in &reference.signals {
-            signal.measure.as_signal().fold(observation, &mut self.cells[signal.cells()]);
+        if let Some(season) = reference.season {
+            self.phases[season.phase(time)] += 1;
         }
     }
 
@@ -48,7 +85,7 @@ impl Summary {
     /// # Errors
     /// [`LayoutMismatch`] if the other belongs to another reference; nothing is added then.
     pub fn merge(&mut self, other: &Summary) -> Result<(), LayoutMismatch> {
-        if self.cells.len() != other.cells.len() {
+        if self.cells.len() != other.cells.len() || self.phases.len() != other.phases.len() {
             return Err(LayoutMismatch { expected: self.cells.len(), found: other.cells.len() });
         }
         self.records += other.records;
@@ -57,6 +94,7 @@ impl Summary {
             (mine, theirs) => mine.or(theirs),
         };
         self.cells.iter_mut().zip(&other.cells).for_each(|(a, b)| *a = a.saturating_add(*b));
+        self.phases.iter_mut().zip(&other.phases).for_each(|(a, b)| *a += b);
         Ok(())
     }
 
@@ -72,4 +110,8 @@ impl Summary {
     pub fn decode(bytes: &[u8]) -> Result<Summary, postcard::Error> {
         postcard::from_bytes(bytes)
     }
+}
+
+fn lies_in(observation: &Observation, segment: Segment) -> bool {
+    observation.segments.get(usize::from(segment.tag)) == Some(&segment.value)
 }

@@ -36,6 +36,7 @@ pub mod runtime;
 pub mod tokenizer;
 
 pub use manifest::Manifest;
+pub use tokenizer::Tokenizer;
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]

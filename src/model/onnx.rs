@@ -105,7 +105,7 @@ impl OnnxModel {
         let tokens: Vec<Tokens> =
             texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
         let mut inferences: Vec<Inference> =
-            tokens.iter().map(|t| Inference { input: t.facts, embedding: Vec::new(), answers: Vec::new() }).collect();
+            tokens.iter().map(|t| Inference { input: t.facts.clone(), embedding: Vec::new(), answers: Vec::new() }).collect();
         let full: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
         let heads: Vec<_> = self.manifest.heads.iter().map(|head| head.activation).collect();
         let spec = self.spec.clone();

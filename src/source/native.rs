@@ -17,7 +17,7 @@ use serde::{Deserialize, de};
 use crate::drift::answer::{
     Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax, top_class,
 };
-use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
+use crate::drift::record::{AttributeValue, InputText, Label, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use crate::drift::time::Timestamp;
 
@@ -56,7 +56,7 @@ struct RawRecord<'a> {
     #[serde(borrow)]
     outputs: Option<Pairs<'a, RawOutput<'a>>>,
     #[serde(borrow)]
-    labels: Option<Pairs<'a, de::IgnoredAny>>,
+    labels: Option<Pairs<'a, RawLabel<'a>>>,
     #[serde(borrow)]
     tags: Option<Pairs<'a, Text<'a>>>,
     #[serde(borrow)]
@@ -106,6 +106,15 @@ struct RawOutput<'a> {
     #[serde(borrow)]
     logits: Option<Numbers<'a>>,
     value: Option<f64>,
+}
+
+/// A label beside a prediction: a class, or something only counted.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawLabel<'a> {
+    #[serde(borrow)]
+    Class(Text<'a>),
+    Other(de::IgnoredAny),
 }
 
 /// An attribute of the request.
@@ -231,14 +240,19 @@ impl NativeDecoder {
         let mut labels = Vec::new();
         if is_label || raw.task.is_some() {
             let task = raw.task.as_ref().and_then(|t| model.tasks.get(t.0.as_ref()));
-            labels
-                .push(*task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?);
+            let task = task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?;
+            labels.push(Label { task: *task, class: None });
         }
-        for (name, _) in raw.labels.map_or_else(Vec::new, |pairs| pairs.0) {
-            match model.tasks.get(name.0.as_ref()) {
-                Some(task) => labels.push(*task),
-                None => unknown_tasks += 1,
-            }
+        for (name, label) in raw.labels.map_or_else(Vec::new, |pairs| pairs.0) {
+            let Some(&task) = model.tasks.get(name.0.as_ref()) else {
+                unknown_tasks += 1;
+                continue;
+            };
+            let class = match label {
+                RawLabel::Class(class) => model.classes[task].get(class.0.as_ref()).copied(),
+                RawLabel::Other(_) => None,
+            };
+            labels.push(Label { task, class });
         }
         let tags: Vec<(String, String)> =
             raw.tags.map_or_else(Vec::new, |tags| tags.0.into_iter().take(MOST_TAGS).map(tag).collect());

@@ -13,17 +13,17 @@ pub struct Effects {
 }
 
 /// Effects of `current` against `reference`; `None` when either is empty.
-pub fn effects(current: &[i64], reference: &[i64]) -> Option<Effects> {
+pub fn effects(current: &[i64], reference: &[f64]) -> Option<Effects> {
     let n = current.iter().sum::<i64>() as f64;
-    let total = reference.iter().sum::<i64>() as f64;
+    let total = reference.iter().sum::<f64>();
     if n <= 0.0 || total <= 0.0 {
         return None;
     }
     let cells: Vec<(f64, f64)> = current
         .iter()
         .zip(reference)
-        .filter(|(c, r)| **c > 0 || **r > 0)
-        .map(|(&c, &r)| (c as f64, r as f64))
+        .filter(|(c, r)| **c > 0 || **r > 0.0)
+        .map(|(&c, &r)| (c as f64, r))
         .collect();
     let k = cells.len() as f64;
     let mut found = Effects { psi: 0.0, jensen_shannon: 0.0, hellinger: 0.0 };
@@ -50,19 +50,19 @@ mod tests {
 
     #[test]
     fn equal_counts_have_no_distance() {
-        let found = effects(&[10, 20, 30], &[10, 20, 30]).expect("both sides hold counts");
+        let found = effects(&[10, 20, 30], &[10.0, 20.0, 30.0]).expect("both sides hold counts");
         assert!(found.psi.abs() < 1e-12 && found.jensen_shannon.abs() < 1e-12 && found.hellinger < 1e-7);
     }
 
     #[test]
     fn disjoint_counts_are_as_far_as_can_be() {
-        let found = effects(&[50, 0], &[0, 50]).expect("both sides hold counts");
+        let found = effects(&[50, 0], &[0.0, 50.0]).expect("both sides hold counts");
         assert!((found.jensen_shannon - 1.0).abs() < 1e-12 && (found.hellinger - 1.0).abs() < 1e-12);
         assert!(found.psi.is_finite(), "half a count keeps the logarithm finite");
     }
 
     #[test]
     fn an_empty_side_has_no_distance() {
-        assert_eq!(effects(&[0, 0], &[1, 1]), None);
+        assert_eq!(effects(&[0, 0], &[1.0, 1.0]), None);
     }
 }

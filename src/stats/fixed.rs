@@ -16,6 +16,26 @@ pub fn from_fixed(value: i64) -> f64 {
     value as f64 / f64::from(1_u32 << FRACTION_BITS)
 }
 
+/// Adds values to sums, one each; what is not a number adds nothing.
+pub fn add(sums: &mut [i64], values: impl Iterator<Item = f32>) {
+    const SCALE: f32 = (1_u32 << FRACTION_BITS) as f32;
+    const MOST: f32 = LIMIT as f32 * SCALE;
+    for (sum, value) in sums.iter_mut().zip(values) {
+        // A float-to-integer cast gives 0 for NaN; infinities are clipped before it.
+        *sum = sum.saturating_add((value * SCALE).clamp(-MOST, MOST) as i64);
+    }
+}
+
+/// Means of current sums over `n` items less those of the reference's over `total`; `None` if either
+/// side is empty. Reference sums may be fractional.
+pub fn mean_difference(current: &[i64], n: f64, reference: &[f64], total: f64) -> Option<Vec<f64>> {
+    if n <= 0.0 || total <= 0.0 {
+        return None;
+    }
+    let scale = f64::from(1_u32 << FRACTION_BITS);
+    Some(current.iter().zip(reference).map(|(c, r)| (*c as f64 / n - r / total) / scale).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +48,16 @@ mod tests {
         }
         assert_eq!(from_fixed(to_fixed(1e300).expect("finite")), LIMIT);
         assert_eq!(to_fixed(f64::NAN), None);
+    }
+
+    #[test]
+    fn sums_and_their_means_come_back() {
+        let mut sums = [0; 3];
+        add(&mut sums, [0.5, -2.0, f32::NAN].into_iter());
+        add(&mut sums, [0.25, -1.0, f32::INFINITY].into_iter());
+        let means = mean_difference(&sums, 2.0, &[0.0; 3], 1.0).expect("both sides hold items");
+        assert_eq!(means[..2], [0.375, -1.5]);
+        assert_eq!(means[2], 0.5 * LIMIT, "clipped, and the non-number left out");
+        assert_eq!(mean_difference(&sums, 0.0, &[0.0; 3], 1.0), None);
     }
 }

@@ -226,6 +226,15 @@ pub fn matched_gamma_ln_sf(statistic: f64, mean: f64, variance: f64) -> f64 {
     gamma_ln_sf(statistic / scale, mean / scale)
 }
 
+/// Wilson's 95 % interval (1927) of a share found among `n` > 0 items.
+pub fn share_interval(share: f64, n: f64) -> [f64; 2] {
+    const Z: f64 = 1.959_963_985;
+    let z2n = Z * Z / n.max(f64::MIN_POSITIVE);
+    let middle = (share + 0.5 * z2n) / (1.0 + z2n);
+    let half = (share * (1.0 - share) * z2n + 0.25 * z2n * z2n).max(0.0).sqrt() / (1.0 + z2n);
+    [(middle - half).max(0.0), (middle + half).min(1.0)]
+}
+
 #[derive(Clone, Copy)]
 struct Moments {
     mean: f64,
@@ -447,6 +456,14 @@ mod tests {
         replayed[7] += 50;
         assert!(judged(&replayed) < -20.0, "{}", judged(&replayed));
         assert_eq!(excess_pairs(&[1], &[5.0], allowance), None);
+    }
+
+    #[test]
+    fn share_intervals_are_wilsons() {
+        // statsmodels: proportion_confint(7, 40, method="wilson").
+        let [low, high] = share_interval(7.0 / 40.0, 40.0);
+        assert!((low - 0.087_468).abs() < 1e-5 && (high - 0.319_531).abs() < 1e-5, "{low} {high}");
+        assert!(share_interval(0.0, 10.0)[0] == 0.0 && share_interval(1.0, 10.0)[1] == 1.0);
     }
 
     #[test]

@@ -27,3 +27,5 @@ pub mod principal;
 pub mod random_features;
 /// Log-scale survival functions that stay finite far into the tails.
 pub mod probability;
+/// Covariances: whitening, and traces for quadratic forms.
+pub mod whitening;

@@ -28,39 +28,12 @@ pub struct Position {
 }
 
 impl Principal {
-    /// Fits up to `k` axes to `vectors` (each of length `dimension`; non-finite ones must be left
-    /// out by the caller). `None` for fewer than two vectors or no variance at all.
-    pub fn fit<'a>(vectors: impl Iterator<Item = &'a [f32]> + Clone, dimension: usize, k: usize) -> Option<Principal> {
-        let n = vectors.clone().count();
-        if n < 2 || dimension == 0 {
-            return None;
-        }
-        let mut mean = vec![0.0_f64; dimension];
-        for vector in vectors.clone() {
-            mean.iter_mut().zip(vector).for_each(|(m, v)| *m += f64::from(*v));
-        }
-        mean.iter_mut().for_each(|m| *m /= n as f64);
-        let eigen = SymmetricEigen::new(covariance(vectors, &mean, n));
-        let total: f64 = eigen.eigenvalues.iter().sum();
-        let mut order: Vec<usize> = (0..dimension).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let largest = eigen.eigenvalues[order[0]];
-        if largest <= 0.0 || !largest.is_finite() {
-            return None;
-        }
-        order.truncate(k);
-        order.retain(|&i| eigen.eigenvalues[i] > largest * LEAST_VARIANCE_RATIO);
-        let mut axes = Vec::with_capacity(order.len() * dimension);
-        for &i in &order {
-            let scale = 1.0 / eigen.eigenvalues[i].sqrt();
-            axes.extend(eigen.eigenvectors.column(i).iter().map(|v| (v * scale) as f32));
-        }
-        Some(Principal {
-            mean: mean.into_iter().map(|m| m as f32).collect(),
-            axes,
-            explained: order.iter().map(|&i| eigen.eigenvalues[i] / total).collect(),
-            variances: order.iter().map(|&i| eigen.eigenvalues[i] as f32).collect(),
-        })
+    /// Fits up to `k` axes to vectors of one dimension; non-finite ones must be left out by the caller.
+    /// `None` for fewer than two vectors or no variance at all.
+    pub fn fit<'a>(vectors: impl Iterator<Item = &'a [f32]>, dimension: usize, k: usize) -> Option<Principal> {
+        let mut scatter = Scatter::new(dimension);
+        scatter.add_all(vectors);
+        scatter.principal(k)
     }
 
     /// Number of axes kept.
@@ -106,26 +79,97 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-fn covariance<'a>(vectors: impl Iterator<Item = &'a [f32]>, mean: &[f64], n: usize) -> DMatrix<f64> {
-    const BLOCK: usize = 256;
-    let dimension = mean.len();
-    let mut sum = DMatrix::<f64>::zeros(dimension, dimension);
-    let mut block = Vec::with_capacity(BLOCK * dimension);
-    let flush = |block: &mut Vec<f64>, sum: &mut DMatrix<f64>| {
-        if !block.is_empty() {
-            let centred = DMatrix::from_column_slice(dimension, block.len() / dimension, block);
-            sum.gemm(1.0, &centred, &centred.transpose(), 1.0);
+/// Sums from which principal axes follow; those of a part can be taken off again.
+#[derive(Clone, Debug)]
+pub struct Scatter {
+    n: f64,
+    sum: Vec<f64>,
+    products: DMatrix<f64>,
+}
+
+impl Scatter {
+    /// Sums over no vector.
+    pub fn new(dimension: usize) -> Scatter {
+        Scatter { n: 0.0, sum: vec![0.0; dimension], products: DMatrix::zeros(dimension, dimension) }
+    }
+
+    /// Adds vectors of the right length.
+    pub fn add_all<'a>(&mut self, vectors: impl Iterator<Item = &'a [f32]>) {
+        const BLOCK: usize = 256;
+        let dimension = self.sum.len();
+        let mut block = Vec::with_capacity(BLOCK * dimension);
+        for vector in vectors {
+            self.n += 1.0;
+            self.sum.iter_mut().zip(vector).for_each(|(s, v)| *s += f64::from(*v));
+            block.extend(vector.iter().map(|v| f64::from(*v)));
+            if block.len() >= BLOCK * dimension {
+                self.add_block(&mut block);
+            }
+        }
+        self.add_block(&mut block);
+    }
+
+    fn add_block(&mut self, block: &mut Vec<f64>) {
+        if let Some(columns) = block.len().checked_div(self.sum.len()).filter(|c| *c > 0) {
+            let vectors = DMatrix::from_column_slice(self.sum.len(), columns, block);
+            self.products.gemm(1.0, &vectors, &vectors.transpose(), 1.0);
             block.clear();
         }
-    };
-    for vector in vectors {
-        block.extend(vector.iter().zip(mean).map(|(v, m)| f64::from(*v) - m));
-        if block.len() >= BLOCK * dimension {
-            flush(&mut block, &mut sum);
-        }
     }
-    flush(&mut block, &mut sum);
-    sum / (n as f64 - 1.0)
+
+    /// The sums of both.
+    pub fn plus(mut self, other: &Scatter) -> Scatter {
+        self.n += other.n;
+        self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
+        self.products += &other.products;
+        self
+    }
+
+    /// The sums without a part that was added before.
+    pub fn without(&self, part: &Scatter) -> Scatter {
+        let sum = self.sum.iter().zip(&part.sum).map(|(a, b)| a - b).collect();
+        Scatter { n: self.n - part.n, sum, products: &self.products - &part.products }
+    }
+
+    /// The leading `k` axes. `None` for fewer than two vectors or no variance at all.
+    pub fn principal(&self, k: usize) -> Option<Principal> {
+        let (n, dimension) = (self.n, self.sum.len());
+        if n < 2.0 || dimension == 0 {
+            return None;
+        }
+        let mean: Vec<f64> = self.sum.iter().map(|s| s / n).collect();
+        let mut covariance = self.products.clone() / (n - 1.0);
+        for j in 0..dimension {
+            for i in 0..dimension {
+                covariance[(i, j)] -= mean[i] * mean[j] * (n / (n - 1.0));
+            }
+        }
+        let scale = (0..dimension).map(|i| self.products[(i, i)] / n).fold(0.0, f64::max);
+        let eigen = SymmetricEigen::new(covariance);
+        let total: f64 = eigen.eigenvalues.iter().map(|e| e.max(0.0)).sum();
+        let mut order: Vec<usize> = (0..dimension).collect();
+        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+        let largest = eigen.eigenvalues[order[0]];
+        if !largest.is_finite() || largest <= scale * LEAST_VARIANCE_RATIO * 1e-3 {
+            return None;
+        }
+        order.truncate(k);
+        order.retain(|&i| eigen.eigenvalues[i] > largest * LEAST_VARIANCE_RATIO);
+        let mut axes = Vec::with_capacity(order.len() * dimension);
+        for &i in &order {
+            let column = eigen.eigenvectors.column(i);
+            // An axis has no direction of its own: the first of its largest entries is made positive.
+            let lead = column.iter().copied().fold(0.0_f64, |a, b| if b.abs() > a.abs() + 1e-12 { b } else { a });
+            let scale = lead.signum() / eigen.eigenvalues[i].sqrt();
+            axes.extend(column.iter().map(|v| (v * scale) as f32));
+        }
+        Some(Principal {
+            mean: mean.into_iter().map(|m| m as f32).collect(),
+            axes,
+            explained: order.iter().map(|&i| eigen.eigenvalues[i] / total).collect(),
+            variances: order.iter().map(|&i| eigen.eigenvalues[i] as f32).collect(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +200,20 @@ mod tests {
             assert!(mean.abs() < 1e-3 && (variance - 1.0).abs() < 1e-2, "axis {j}: {mean} {variance}");
         }
         assert!(fitted.explained() > 0.999);
+    }
+
+    #[test]
+    fn a_part_can_be_taken_off_again() {
+        let cloud = cloud(600);
+        let scatter = |vectors: &[Vec<f32>]| {
+            let mut scatter = Scatter::new(4);
+            scatter.add_all(vectors.iter().map(Vec::as_slice));
+            scatter
+        };
+        let (part, rest) = (scatter(&cloud[..200]), scatter(&cloud[200..]));
+        let back = rest.clone().plus(&part).without(&part).principal(2).expect("has variance");
+        let direct = rest.principal(2).expect("has variance");
+        assert!(back.axes.iter().zip(&direct.axes).all(|(a, b)| (a - b).abs() < 1e-3), "{back:?} {direct:?}");
     }
 
     #[test]

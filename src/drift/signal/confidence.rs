@@ -8,6 +8,7 @@ use crate::drift::answer::{Answer, Confidence};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
+use crate::stats::hypothesis::{Allowance, TestResult, ordered_fit};
 
 /// Counts of records by the bin of one head's confidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,7 +50,15 @@ impl Signal for HeadConfidence {
         }
     }
 
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        ordered_fit(current, reference, self.bins.ordered(), allowance)
+    }
+
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
         self.bins.name(cell)
+    }
+
+    fn per_segment(&self) -> bool {
+        true
     }
 }

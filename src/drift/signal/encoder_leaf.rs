@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Sample, Scope, Signal, SignalKey, key};
-use crate::drift::observation::{Observation, Place};
+use crate::drift::geometry::Place;
+use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::leaf_tree::LeafTree;
 
@@ -24,10 +25,7 @@ impl Fit for EncoderLeaf {
         let points: Vec<Vec<f32>> = sample
             .observations
             .iter()
-            .filter_map(|o| match &o.place {
-                Place::At(coordinates) => Some(coordinates.clone()),
-                Place::Absent | Place::Invalid => None,
-            })
+            .filter_map(|o| Some(o.place.located()?.coordinates.clone()))
             .collect();
         DEPTHS
             .iter()
@@ -49,11 +47,15 @@ impl Signal for EncoderLeaf {
         match &observation.place {
             Place::Absent => {}
             Place::Invalid => cells[self.tree.leaves()] += 1,
-            Place::At(coordinates) => cells[self.tree.leaf(coordinates)] += 1,
+            Place::At(located) => cells[self.tree.leaf(&located.coordinates)] += 1,
         }
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
         if cell == self.tree.leaves() { "unusable embedding".to_owned() } else { format!("leaf {}", cell + 1) }
+    }
+
+    fn per_segment(&self) -> bool {
+        self.tree.leaves() == 1 << DEPTHS[0]
     }
 }

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
-use crate::drift::observation::{Observation, Place};
+use crate::drift::geometry::Place;
+use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
-use crate::stats::fixed::{from_fixed, to_fixed};
+use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
 
 const PLACED: usize = 0;
@@ -23,25 +24,15 @@ pub struct EncoderMean {
 
 impl Fit for EncoderMean {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        sample
-            .geometry
-            .map(|geometry| (key(Scope::Encoder, None, "encoder_mean"), EncoderMean { axes: geometry.axes() }))
-            .into_iter()
-            .collect()
+        let axes = sample.geometry.map(|geometry| geometry.principal.axes());
+        axes.map(|axes| (key(Scope::Encoder, None, "encoder_mean"), EncoderMean { axes })).into_iter().collect()
     }
 }
 
-impl EncoderMean {
-    /// Means of whitened coordinates; the reference's own means are subtracted, since its axes are
-    /// single-precision and leave a rounding of their own.
-    fn shift(&self, current: &[i64], reference: &[i64]) -> Option<Vec<f64>> {
-        let (n, total) = (current[PLACED], reference[PLACED]);
-        if n == 0 || total == 0 {
-            return None;
-        }
-        let mean = |cells: &[i64], n: i64, j: usize| from_fixed(cells[SUMS + j]) / n as f64;
-        Some((0..self.axes).map(|j| mean(current, n, j) - mean(reference, total, j)).collect())
-    }
+/// Means of whitened coordinates; the reference's own means are subtracted, since its axes are
+/// single-precision and leave a rounding of their own.
+fn shift(current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+    mean_difference(&current[SUMS..], current[PLACED] as f64, &reference[SUMS..], reference[PLACED])
 }
 
 impl Signal for EncoderMean {
@@ -53,11 +44,9 @@ impl Signal for EncoderMean {
         match &observation.place {
             Place::Absent => {}
             Place::Invalid => cells[INVALID] += 1,
-            Place::At(coordinates) => {
+            Place::At(located) => {
                 cells[PLACED] += 1;
-                for (cell, coordinate) in cells[SUMS..].iter_mut().zip(coordinates) {
-                    *cell = cell.saturating_add(to_fixed(f64::from(*coordinate)).unwrap_or(0));
-                }
+                add(&mut cells[SUMS..], located.coordinates.iter().copied());
             }
         }
     }
@@ -74,13 +63,18 @@ impl Signal for EncoderMean {
         cells[PLACED]
     }
 
-    fn test(&self, current: &[i64], reference: &[i64], allowance: Allowance) -> Option<TestResult> {
-        mean_shift(&self.shift(current, reference)?, current[PLACED] as f64, allowance)
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        let k = self.axes as f64;
+        mean_shift(&shift(current, reference)?, current[PLACED] as f64, k, k, allowance)
     }
 
-    fn effect(&self, current: &[i64], reference: &[i64]) -> Option<Effect> {
-        let shift = self.shift(current, reference)?;
-        Some(Effect::Mahalanobis(shift.iter().map(|s| s * s).sum::<f64>().sqrt()))
+    fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
+        Some(Effect::Mahalanobis(shift(current, reference)?.iter().map(|s| s * s).sum::<f64>().sqrt()))
+    }
+
+    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
+        let noise = (current[PLACED] as f64).sqrt();
+        shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
     }
 
     fn counts(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What is measured. A signal is one small file: what it learns from a reference sample, how it
 //! folds an observation into integer cells, and what the cells are called. Most signals count, and
-//! inherit the test of counts; a signal of sums brings its own.
+//! inherit the test of counts; ordered bins and sums bring their own.
 //!
 //! To add one: write the file, and add its line to `signals!` below.
 
@@ -8,24 +8,58 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
+use super::geometry::Geometry;
 use super::observation::Observation;
+use super::segment::{Segment, SegmentTag};
 use super::task::{ModelSpec, TaskSpec};
 use crate::stats::distance::effects;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
-use crate::stats::principal::Principal;
 
+/// Attributes of the request that the manifest names.
+pub mod attribute;
+/// Length of the input in characters.
+pub mod character_count;
 /// How sure a head is.
 pub mod confidence;
+/// How far out records lie in the encoder's space.
+pub mod encoder_distance;
 /// Which region of the encoder's space records fall into.
 pub mod encoder_leaf;
 /// Mean place in the encoder's space.
 pub mod encoder_mean;
+/// The distribution in the encoder's space, given a head's answer.
+pub mod features_given_class;
+/// What the signals that condition on a head's answer share.
+mod given_class;
+/// How many labels a multi-label head gives.
+pub mod label_count;
+/// Mean place in the encoder's space, given a head's answer.
+pub mod mean_given_class;
 /// What a head answers.
 pub mod predicted_class;
 /// What a regression head answers.
 pub mod predicted_value;
+/// Equal texts.
+pub mod repetition;
+/// Writing systems, and texts without any.
+pub mod script;
+/// Shares of the segments.
+pub mod segment_mix;
+/// Spans that a token head marks.
+pub mod span_count;
 /// Length of the input in tokens.
 pub mod token_count;
+/// Which tokens the input is made of.
+pub mod token_distribution;
+/// Labels of a token head by record.
+pub mod token_labels;
+/// Inputs longer than the model takes.
+pub mod truncation;
+/// How unsure a head is, given its answer.
+pub mod uncertainty_given_class;
+/// How unsure a head is on average, given its answer.
+pub mod uncertainty_mean;
 /// Share of unknown tokens in the input.
 pub mod unknown_rate;
 
@@ -39,6 +73,8 @@ pub enum Scope {
     Encoder,
     /// What one head answers.
     Head,
+    /// One segment of the traffic, over all of its signals.
+    Segment,
 }
 
 impl Scope {
@@ -48,6 +84,7 @@ impl Scope {
             Scope::Input => "input",
             Scope::Encoder => "encoder",
             Scope::Head => "head",
+            Scope::Segment => "segment",
         }
     }
 }
@@ -61,6 +98,8 @@ pub struct SignalKey {
     pub task: Option<usize>,
     /// Name of the signal.
     pub signal: String,
+    /// The segment it is confined to; `None` for all records.
+    pub segment: Option<Segment>,
 }
 
 /// How far current is from reference, in the measures that fit the signal.
@@ -77,6 +116,12 @@ pub enum Effect {
     },
     /// Means of whitened coordinates: their Euclidean length, in standard deviations.
     Mahalanobis(f64),
+    /// Difference of two means in standard deviations of one record, with its sign (Cohen's d).
+    StandardizedMean(f64),
+    /// Maximum mean discrepancy of two distributions, the square root of the squared one.
+    MeanDiscrepancy(f64),
+    /// Pairs of equal items, as a multiple of what the reference has.
+    PairRatio(f64),
 }
 
 impl Effect {
@@ -87,6 +132,9 @@ impl Effect {
                 BTreeMap::from([("psi", psi), ("jensen_shannon", jensen_shannon), ("hellinger", hellinger)])
             }
             Effect::Mahalanobis(distance) => BTreeMap::from([("mahalanobis", distance)]),
+            Effect::StandardizedMean(shift) => BTreeMap::from([("standardized_mean", shift)]),
+            Effect::MeanDiscrepancy(distance) => BTreeMap::from([("mean_discrepancy", distance)]),
+            Effect::PairRatio(ratio) => BTreeMap::from([("pair_ratio", ratio)]),
         }
     }
 }
@@ -100,6 +148,17 @@ pub trait Signal {
     /// lacks what the signal looks at.
     fn fold(&self, observation: &Observation, cells: &mut [i64]);
 
+    /// As [`Signal::fold`] for a record of the reference itself, which lies in this fold of the fit:
+    /// signals that compare with means they learned use those learned without the fold.
+    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+        self.fold(observation, cells);
+    }
+
+    /// Adds many observations: one dynamic call for all of them.
+    fn fold_all(&self, observations: &[&Observation], cells: &mut [i64]) {
+        observations.iter().for_each(|observation| self.fold(observation, cells));
+    }
+
     /// What a cell is called; `task` is the signal's own, for heads.
     fn cell_name(&self, cell: usize, task: Option<&TaskSpec>) -> String;
 
@@ -108,13 +167,14 @@ pub trait Signal {
         cells.iter().sum()
     }
 
-    /// Tests current cells against the reference's; `None` if there is nothing to test.
-    fn test(&self, current: &[i64], reference: &[i64], allowance: Allowance) -> Option<TestResult> {
+    /// Tests current cells against the reference's, which may be fractional; `None` if there is
+    /// nothing to test.
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
         goodness_of_fit(current, reference, allowance)
     }
 
     /// Effect size; `None` if either side is empty.
-    fn effect(&self, current: &[i64], reference: &[i64]) -> Option<Effect> {
+    fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
         effects(current, reference).map(|e| Effect::Counts {
             psi: e.psi,
             jensen_shannon: e.jensen_shannon,
@@ -122,20 +182,60 @@ pub trait Signal {
         })
     }
 
+    /// How a window deviates from the reference, in units of its sampling noise, as far as windows can
+    /// be compared with each other by it; empty for nothing to compare.
+    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
+        let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
+        if n <= 0.0 || total <= 0.0 {
+            return Vec::new();
+        }
+        let deviation = |(c, r): (&i64, &f64)| {
+            let expected = r / total * n;
+            if expected > 0.0 { (*c as f64 - expected) / expected.max(0.5).sqrt() } else { 0.0 }
+        };
+        current.iter().zip(reference).map(deviation).collect()
+    }
+
     /// Whether cells are counts, whose shares can be shown as movers.
     fn counts(&self) -> bool {
         true
     }
+
+    /// Whether the signal is also watched in each segment: those that say most for little.
+    fn per_segment(&self) -> bool {
+        false
+    }
 }
 
-/// What signals are fitted to: the reference's observations and the encoder's geometry.
+/// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
+pub const FOLDS: usize = 8;
+
+/// What signals are fitted to: a sample of the reference's observations and the encoder's geometry.
 pub struct Sample<'a> {
     /// The model.
     pub spec: &'a ModelSpec,
-    /// All observations of the reference.
+    /// Observations of the reference, all of them or a uniform sample.
     pub observations: &'a [Observation],
-    /// Principal axes, if there are embeddings.
-    pub geometry: Option<&'a Principal>,
+    /// The fold of each.
+    pub folds: &'a [usize],
+    /// Axes and projections, if there are embeddings.
+    pub geometry: Option<&'a Geometry>,
+    /// Tags whose segments are watched.
+    pub segments: &'a [SegmentTag],
+    /// The token behind an id, where a tokenizer is at hand.
+    pub token: &'a dyn Fn(u32) -> Option<String>,
+}
+
+impl Sample<'_> {
+    /// Answers of one task's head over the sample.
+    fn answers(&self, task: usize) -> impl Iterator<Item = &Answer> {
+        self.observations.iter().filter_map(move |o| o.answers.get(task)?.as_ref())
+    }
+
+    /// Whether any observation of the sample holds an answer of the task's head.
+    fn answered(&self, task: usize) -> bool {
+        self.answers(task).next().is_some()
+    }
 }
 
 /// A signal type that can be learned from a sample.
@@ -170,7 +270,7 @@ macro_rules! signals {
 }
 
 signals! {
-    /// Input length.
+    /// Input length in tokens.
     TokenCount in token_count;
     /// Unknown tokens.
     UnknownRate in unknown_rate;
@@ -184,8 +284,38 @@ signals! {
     PredictedValue in predicted_value;
     /// Confidence.
     HeadConfidence in confidence;
+    /// Input length in characters.
+    CharacterCount in character_count;
+    /// Truncated inputs.
+    Truncation in truncation;
+    /// Writing systems.
+    ScriptClass in script;
+    /// Equal texts.
+    Repetition in repetition;
+    /// Tokens.
+    TokenDistribution in token_distribution;
+    /// Attributes of the request.
+    Attribute in attribute;
+    /// Shares of the segments.
+    SegmentMix in segment_mix;
+    /// Encoder distance.
+    EncoderDistance in encoder_distance;
+    /// Encoder mean given the answer.
+    MeanGivenClass in mean_given_class;
+    /// Encoder distribution given the answer.
+    FeaturesGivenClass in features_given_class;
+    /// Uncertainty given the answer.
+    UncertaintyGivenClass in uncertainty_given_class;
+    /// Mean uncertainty given the answer.
+    UncertaintyMean in uncertainty_mean;
+    /// Labels a record.
+    LabelCount in label_count;
+    /// Token labels by record.
+    TokenLabels in token_labels;
+    /// Spans a record.
+    SpanCount in span_count;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {
-    SignalKey { scope, task, signal: signal.to_owned() }
+    SignalKey { scope, task, signal: signal.to_owned(), segment: None }
 }

@@ -21,7 +21,7 @@ impl Fit for PredictedClass {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let tasks = sample.spec.tasks.iter().enumerate();
         tasks
-            .filter(|(i, task)| task.kind.has_classes() && answered(sample, *i))
+            .filter(|(i, task)| task.kind.has_classes() && sample.answered(*i))
             .map(|(i, task)| {
                 let has_none = task.kind == TaskKind::Multilabel;
                 let signal = PredictedClass { task: i, classes: task.classes.len(), has_none };
@@ -29,11 +29,6 @@ impl Fit for PredictedClass {
             })
             .collect()
     }
-}
-
-/// Whether any observation of the sample holds an answer of the task's head.
-pub(super) fn answered(sample: &Sample, task: usize) -> bool {
-    sample.observations.iter().any(|o| o.answers.get(task).is_some_and(Option::is_some))
 }
 
 impl Signal for PredictedClass {
@@ -58,5 +53,9 @@ impl Signal for PredictedClass {
             return "none".to_owned();
         }
         task.map_or_else(|| format!("class {cell}"), |task| task.class_name(cell).to_owned())
+    }
+
+    fn per_segment(&self) -> bool {
+        true
     }
 }

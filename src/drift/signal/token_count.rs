@@ -1,4 +1,4 @@
-//! Length of the input in tokens, in equal-mass bins of the reference.
+//! Length of the input in tokens, in equal-mass bins.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,9 @@ use super::{Fit, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
+use crate::stats::hypothesis::{Allowance, TestResult, ordered_fit};
 
-/// Counts of records by token-count bin.
+/// Counts of records by number of tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenCount {
     bins: Bins,
@@ -15,13 +16,14 @@ pub struct TokenCount {
 
 impl Fit for TokenCount {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        let tokens: Vec<f64> =
-            sample.observations.iter().filter_map(|o| o.input).map(|i| f64::from(i.tokens)).collect();
-        if tokens.is_empty() {
-            return Vec::new();
-        }
-        vec![(key(Scope::Input, None, "token_count"), TokenCount { bins: Bins::fit(&tokens, &TAIL_QUANTILES) })]
+        let lengths: Vec<f64> = sample.observations.iter().filter_map(tokens).collect();
+        let bins = Bins::fit(&lengths, &TAIL_QUANTILES);
+        if lengths.is_empty() { Vec::new() } else { vec![(key(Scope::Input, None, "token_count"), TokenCount { bins })] }
     }
+}
+
+fn tokens(observation: &Observation) -> Option<f64> {
+    observation.input.as_ref().map(|input| f64::from(input.tokens))
 }
 
 impl Signal for TokenCount {
@@ -30,12 +32,20 @@ impl Signal for TokenCount {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        if let Some(input) = observation.input {
-            cells[self.bins.cell(f64::from(input.tokens))] += 1;
+        if let Some(tokens) = tokens(observation) {
+            cells[self.bins.cell(tokens)] += 1;
         }
     }
 
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        ordered_fit(current, reference, self.bins.ordered(), allowance)
+    }
+
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
-        format!("{} tokens", self.bins.name(cell))
+        self.bins.name(cell)
+    }
+
+    fn per_segment(&self) -> bool {
+        true
     }
 }

@@ -27,7 +27,7 @@ impl Signal for UnknownRate {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        if let Some(input) = observation.input {
+        if let Some(input) = &observation.input {
             let share = f64::from(input.unknown) / f64::from(input.tokens.max(1));
             cells[BOUNDS.partition_point(|bound| *bound < share)] += 1;
         }

@@ -1,0 +1,288 @@
+//! How a reference's own windows vary: by season, more than independent records would, and with
+//! their neighbours. Sources of the formulas are in `stats::calibration`.
+
+use std::collections::BTreeMap;
+
+use super::fit::add;
+use super::observation::Observation;
+use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference};
+use super::summary::Summary;
+use super::time::Timestamp;
+use super::window::Slot;
+use crate::stats::calibration::{NullStatistic, intra_window_correlation, serial_dependence, wander};
+use crate::stats::evidence::{Evidence, ln_e_value};
+use crate::stats::hypothesis::Allowance;
+
+/// Units below which a window says nothing about how windows vary.
+const LEAST_UNITS: i64 = 20;
+/// Merged windows a scale needs to be calibrated on its own; below, the scale before it stands in, which
+/// errs on the safe side: it takes the windows' effects to last.
+const LEAST_BLOCKS: usize = 8;
+/// Beyond this score windows are taken to move together.
+const SERIAL_SCORE: f64 = 3.0;
+/// Longest lag that is looked at.
+const MOST_LAG: usize = 24;
+/// Length that deviations are sketched to.
+const SKETCH: usize = 64;
+/// Chance that a sound reference is called broken, over all of its signals.
+const PREMISE_LEVEL: f64 = 0.01;
+/// Windows kept open while records of many windows are read in some disorder.
+const MOST_OPEN: usize = 32;
+
+/// Tallies of a reference's windows, by window and phase; closed ones as bytes, which are mostly zeros.
+#[derive(Default)]
+pub(super) struct Tallies {
+    open: BTreeMap<(Slot, usize), Summary>,
+    closed: BTreeMap<(Slot, usize), Vec<u8>>,
+}
+
+impl Tallies {
+    pub(super) fn new() -> Tallies {
+        Tallies::default()
+    }
+
+    pub(super) fn fold(
+        &mut self,
+        reference: &Reference,
+        slot: Slot,
+        time: Timestamp,
+        observation: &Observation,
+        fold: usize,
+    ) {
+        let phase = reference.season.map_or(0, |season| season.phase(time));
+        let tally = self.open.entry((slot, phase)).or_insert_with(|| Summary::empty(reference));
+        tally.fold_held_out(reference, time, observation, fold);
+        if self.open.len() > MOST_OPEN {
+            let (key, oldest) = self.open.pop_first().expect("more than none are open");
+            self.close(key, oldest);
+        }
+    }
+
+    fn close(&mut self, key: (Slot, usize), mut tally: Summary) {
+        if let Some(earlier) = self.closed.get(&key) {
+            add(&mut tally, &decode(earlier));
+        }
+        self.closed.insert(key, tally.encode());
+    }
+
+    /// Closes everything; windows in order, each with the tallies of its phases.
+    fn finish(mut self) -> Vec<Vec<(usize, Vec<u8>)>> {
+        while let Some((key, tally)) = self.open.pop_first() {
+            self.close(key, tally);
+        }
+        let mut windows: BTreeMap<Slot, Vec<(usize, Vec<u8>)>> = BTreeMap::new();
+        for ((slot, phase), bytes) in self.closed {
+            windows.entry(slot).or_default().push((phase, bytes));
+        }
+        windows.into_values().collect()
+    }
+}
+
+fn decode(bytes: &[u8]) -> Summary {
+    Summary::decode(bytes).expect("what was just encoded decodes")
+}
+
+/// Fills in totals, seasons and nulls, and checks the premises.
+pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
+    let windows = tallies.finish();
+    reference.windows = windows.len() as u64;
+    let mut by_phase = vec![Summary::empty(reference); reference.phases().max(1)];
+    for (phase, bytes) in windows.iter().flatten() {
+        add(&mut by_phase[*phase], &decode(bytes));
+    }
+    for signal in &mut reference.signals {
+        let cells = signal.cells();
+        for phase in &by_phase {
+            signal.totals.iter_mut().zip(&phase.cells[cells.clone()]).for_each(|(t, c)| *t += c);
+        }
+        signal.effective_n = signal.measure.as_signal().n(&signal.totals) as f64;
+    }
+    if reference.season.is_some() {
+        learn_seasons(reference, &windows, &by_phase);
+    }
+    drop(by_phase);
+    learn_nulls(reference, &windows);
+    check_premises(reference, &windows);
+}
+
+/// Phases differ where their own variation is more than windows' variation leaves over: with m windows
+/// a phase, ρ_phase = ρ_season + ρ_window / m (a random-effects analysis of variance).
+fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], by_phase: &[Summary]) {
+    let mut series = Series::new(reference, 1);
+    for_each_block(reference, windows, 1, |block| series.take(reference, block));
+    let used = by_phase.iter().filter(|phase| phase.records > 0).count().max(1);
+    let windows_a_phase = (windows.len() as f64 / used as f64).max(1.0);
+    for (i, signal) in reference.signals.iter_mut().enumerate() {
+        let cells = signal.cells();
+        let phases: Vec<NullStatistic> = by_phase
+            .iter()
+            .filter_map(|phase| null_statistic(signal, &phase.cells[cells.clone()], &signal.expected(&[]), 1.0))
+            .collect();
+        let of_phases = intra_window_correlation(&phases);
+        let of_windows = intra_window_correlation(&series.nulls[i]);
+        let share = 1.0 / windows_a_phase;
+        let season = if share < 1.0 { (of_phases - share * of_windows) / (1.0 - share) } else { 0.0 };
+        if season > 0.0 {
+            signal.seasonal = Some(Seasonal {
+                prior: (1.0 - season) / season,
+                by_phase: by_phase.iter().map(|phase| phase.cells[cells.clone()].to_vec()).collect(),
+            });
+        }
+    }
+}
+
+fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+    let mut previous: Vec<ScaleNull> = vec![ScaleNull::default(); reference.signals.len()];
+    for scale in reference.scales.clone() {
+        let mut series = Series::new(reference, scale);
+        for_each_block(reference, windows, scale, |block| series.take(reference, block));
+        for (i, signal) in reference.signals.iter_mut().enumerate() {
+            let (nulls, deviations) = (&series.nulls[i], &series.deviations[i]);
+            let null = if scale > 1 && nulls.len() < LEAST_BLOCKS {
+                previous[i]
+            } else {
+                let serial = serial_dependence(deviations, MOST_LAG).filter(|s| s.score > SERIAL_SCORE);
+                match serial {
+                    Some(serial) => ScaleNull { intra_window_correlation: 0.0, wander: wander(nulls, serial.lag_1) },
+                    None => ScaleNull { intra_window_correlation: intra_window_correlation(nulls), wander: 0.0 },
+                }
+            };
+            previous[i] = null;
+            signal.null.push(null);
+            // The longest scale says what the whole reference is worth: lasting effects do not average out.
+            if nulls.len() >= LEAST_BLOCKS {
+                let n = nulls.iter().map(|null| null.n).sum::<f64>() / nulls.len() as f64;
+                let design_effect = 1.0 + (n - 1.0).max(0.0) * intra_window_correlation(nulls);
+                signal.effective_n = signal.measure.as_signal().n(&signal.totals) as f64 / design_effect;
+            }
+        }
+    }
+}
+
+/// Runs each signal's evidence over the reference's own windows. At a sound reference R stays below
+/// T/α with a chance of 1 − α; where it does not, the signal's windows do what nothing allowed for.
+fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+    let signals = reference.signals.len() as f64;
+    let mut most = vec![f64::NEG_INFINITY; reference.signals.len()];
+    for (index, scale) in reference.scales.iter().enumerate() {
+        let mut evidence = vec![Evidence::NONE; reference.signals.len()];
+        for_each_block(reference, windows, *scale, |block| {
+            for ((signal, evidence), most) in reference.signals.iter().zip(&mut evidence).zip(&mut most) {
+                let measured = signal.measure.as_signal();
+                let current = &block.cells[signal.cells()];
+                if measured.n(current) < LEAST_UNITS {
+                    continue;
+                }
+                let expected = signal.expected(&block.phases);
+                let allowance = signal.allowance(index, expected.effective_n, 0.0);
+                if let Some(test) = measured.test(current, &expected.cells, allowance) {
+                    evidence.step(ln_e_value(test.ln_p));
+                    *most = most.max(evidence.ln() + f64::from(*scale).ln());
+                }
+            }
+        });
+    }
+    let limit = (windows.len() as f64 * signals * reference.scales.len() as f64 / PREMISE_LEVEL).ln();
+    for (signal, most) in reference.signals.iter_mut().zip(most).filter(|(_, most)| *most > limit) {
+        let ratio = (most - (windows.len() as f64).ln()).min(700.0).exp();
+        signal.broken = Some(format!(
+            "the reference's own windows give {ratio:.0} times the evidence that calm ones should"
+        ));
+    }
+}
+
+/// Nulls and deviations of each signal's blocks, in order.
+struct Series {
+    nulls: Vec<Vec<NullStatistic>>,
+    deviations: Vec<Vec<Vec<f32>>>,
+    scale: u32,
+}
+
+impl Series {
+    fn new(reference: &Reference, scale: u32) -> Series {
+        let n = reference.signals.len();
+        Series { nulls: vec![Vec::new(); n], deviations: vec![Vec::new(); n], scale }
+    }
+
+    fn take(&mut self, reference: &Reference, block: &Summary) {
+        for (i, signal) in reference.signals.iter().enumerate() {
+            let current = &block.cells[signal.cells()];
+            if signal.measure.as_signal().n(current) < LEAST_UNITS {
+                continue;
+            }
+            let expected = signal.expected(&block.phases);
+            let included = included(signal, current, &block.phases);
+            if let Some(null) = null_statistic(signal, current, &expected, 1.0 - included) {
+                self.nulls[i].push(null);
+                self.deviations[i].push(sketch(&signal.measure.as_signal().deviation(current, &expected.cells)));
+            }
+        }
+        debug_assert!(self.scale > 0);
+    }
+}
+
+/// The share of what a block is compared with that the block itself has put there.
+fn included(signal: &SignalReference, current: &[i64], phases: &[i64]) -> f64 {
+    let n = |cells: &[i64]| signal.measure.as_signal().n(cells) as f64;
+    let total = n(&signal.totals).max(1.0);
+    let (own, records) = (n(current), phases.iter().sum::<i64>() as f64);
+    let share = match signal.seasonal.as_ref().filter(|_| records > 0.0) {
+        None => own / total,
+        Some(seasonal) => seasonal
+            .by_phase
+            .iter()
+            .zip(phases)
+            .filter(|(_, count)| **count > 0)
+            .map(|(phase, count)| {
+                let weight = *count as f64 / records;
+                let held = n(phase) + seasonal.prior;
+                weight * (own * weight / held + seasonal.prior / held * own / total)
+            })
+            .sum(),
+    };
+    share.clamp(0.0, 0.5)
+}
+
+fn null_statistic(
+    signal: &SignalReference,
+    current: &[i64],
+    expected: &Expected,
+    share_left: f64,
+) -> Option<NullStatistic> {
+    let measured = signal.measure.as_signal();
+    let test = measured.test(current, &expected.cells, Allowance::EXACT)?;
+    Some(NullStatistic {
+        statistic: test.statistic / share_left,
+        null_mean: test.null_mean,
+        degrees_of_freedom: test.degrees_of_freedom,
+        n: measured.n(current) as f64,
+    })
+}
+
+/// A short vector with the same inner products on average (count sketch, Charikar et al. 2002).
+fn sketch(deviation: &[f64]) -> Vec<f32> {
+    if deviation.len() <= SKETCH {
+        return deviation.iter().map(|d| *d as f32).collect();
+    }
+    let mut short = vec![0.0_f32; SKETCH];
+    for (i, d) in deviation.iter().enumerate() {
+        let hash = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
+        short[(hash >> 32) as usize % SKETCH] += sign * *d as f32;
+    }
+    short
+}
+
+/// Gives every `scale` consecutive windows merged; a rest at the end is left out.
+fn for_each_block(
+    reference: &Reference,
+    windows: &[Vec<(usize, Vec<u8>)>],
+    scale: u32,
+    mut take: impl FnMut(&Summary),
+) {
+    for block in windows.chunks_exact(scale as usize) {
+        let mut merged = Summary::empty(reference);
+        block.iter().flatten().for_each(|(_, bytes)| add(&mut merged, &decode(bytes)));
+        take(&merged);
+    }
+}

@@ -1,0 +1,98 @@
+//! The encoder's space as a reference knows it: its principal axes, and random projections of the
+//! leading coordinates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::principal::Principal;
+use crate::stats::random_features::RandomProjection;
+
+/// Random Fourier features of each head's residuals.
+const FEATURES: usize = 256;
+const SEED: u64 = 0x6472_6966_7464;
+
+/// Axes and projections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Principal axes.
+    pub principal: Principal,
+    /// Random projections of the coordinates along them.
+    pub projection: RandomProjection,
+}
+
+/// Where a record lies in the encoder's space.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// No embedding.
+    Absent,
+    /// An embedding that holds a non-number or has another dimension than the reference's.
+    Invalid,
+    /// A position.
+    At(Located),
+}
+
+/// A position with what signals derive from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// Coordinates along the principal axes, each of variance 1 over the reference.
+    pub coordinates: Vec<f32>,
+    /// Distance from the reference's mean within the principal subspace, in standard deviations.
+    pub distance: f32,
+    /// Distance from that subspace, in the embedding's own units.
+    pub residual: f32,
+    /// Random projections of the coordinates.
+    pub projections: Vec<f32>,
+}
+
+impl Geometry {
+    /// Around fitted axes.
+    pub fn new(principal: Principal) -> Geometry {
+        let projection = RandomProjection::draw(FEATURES, principal.axes(), SEED);
+        Geometry { principal, projection }
+    }
+
+    /// The place of an embedding.
+    pub fn place(&self, embedding: &[f32]) -> Place {
+        let Some(position) = self.principal.position(embedding) else { return Place::Invalid };
+        let distance = length(&position.coordinates);
+        let projections = self.projection.project(&position.coordinates);
+        Place::At(Located {
+            coordinates: position.coordinates,
+            distance,
+            residual: position.residual,
+            projections,
+        })
+    }
+}
+
+/// The place of an embedding, empty for none.
+pub fn place(embedding: &[f32], geometry: Option<&Geometry>) -> Place {
+    match geometry {
+        Some(geometry) if !embedding.is_empty() => geometry.place(embedding),
+        _ => Place::Absent,
+    }
+}
+
+impl Place {
+    /// Takes distance and residual from other axes: those of a fit that did not see the record, since
+    /// a subspace fits its own sample too well.
+    pub fn held_out(&mut self, principal: &Principal, embedding: &[f32]) {
+        if let Place::At(located) = self
+            && let Some(position) = principal.position(embedding)
+        {
+            located.distance = length(&position.coordinates);
+            located.residual = position.residual;
+        }
+    }
+
+    /// The position, where there is one.
+    pub fn located(&self) -> Option<&Located> {
+        match self {
+            Place::At(located) => Some(located),
+            Place::Absent | Place::Invalid => None,
+        }
+    }
+}
+
+fn length(coordinates: &[f32]) -> f32 {
+    coordinates.iter().map(|c| c * c).sum::<f32>().sqrt()
+}

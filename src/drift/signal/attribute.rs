@@ -1,0 +1,109 @@
+//! Attributes of the request that the manifest names: numbers in equal-mass bins, categories by
+//! their shares, each with cells for what is new and for what is missing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::observation::Observation;
+use crate::drift::record::AttributeValue;
+use crate::drift::task::{AttributeKind, TaskSpec};
+use crate::stats::binning::{Bins, TAIL_QUANTILES};
+use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit, ordered_fit};
+
+/// Categories with a cell of their own; the rest are `other`.
+const MOST_CATEGORIES: usize = 256;
+
+/// Counts of records by the value of one attribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attribute {
+    index: usize,
+    values: Values,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Values {
+    /// Bins, the cell of non-numbers, and missing.
+    Numeric(Bins),
+    /// Sorted categories, other, and missing.
+    Categorical(Vec<String>),
+}
+
+impl Fit for Attribute {
+    fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
+        let values = |index: usize| sample.observations.iter().filter_map(move |o| o.attributes.get(index)?.as_ref());
+        let fit = |index: usize, kind: AttributeKind| match kind {
+            AttributeKind::Numeric => {
+                let numbers: Vec<f64> = values(index).map(number).collect();
+                Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES))
+            }
+            AttributeKind::Categorical => {
+                let mut counts = std::collections::BTreeMap::<String, usize>::new();
+                values(index).for_each(|v| *counts.entry(category(v)).or_default() += 1);
+                let mut frequent: Vec<(String, usize)> = counts.into_iter().collect();
+                frequent.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
+                let mut names: Vec<String> = frequent.into_iter().take(MOST_CATEGORIES).map(|(name, _)| name).collect();
+                names.sort();
+                Values::Categorical(names)
+            }
+        };
+        let specs = sample.spec.attributes.iter().enumerate();
+        specs
+            .filter(|(index, _)| values(*index).next().is_some())
+            .map(|(index, spec)| {
+                let name = format!("attribute_{}", spec.name);
+                (key(Scope::Input, None, &name), Attribute { index, values: fit(index, spec.kind) })
+            })
+            .collect()
+    }
+}
+
+fn number(value: &AttributeValue) -> f64 {
+    match value {
+        AttributeValue::Number(number) => *number,
+        AttributeValue::Category(text) => text.parse().unwrap_or(f64::NAN),
+    }
+}
+
+fn category(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::Number(number) => number.to_string(),
+        AttributeValue::Category(text) => text.clone(),
+    }
+}
+
+impl Signal for Attribute {
+    fn width(&self) -> usize {
+        match &self.values {
+            Values::Numeric(bins) => bins.cells() + 1,
+            Values::Categorical(names) => names.len() + 2,
+        }
+    }
+
+    fn fold(&self, observation: &Observation, cells: &mut [i64]) {
+        let Some(value) = observation.attributes.get(self.index) else { return };
+        let cell = match (&self.values, value) {
+            (_, None) => self.width() - 1,
+            (Values::Numeric(bins), Some(value)) => bins.cell(number(value)),
+            (Values::Categorical(names), Some(AttributeValue::Category(text))) => {
+                names.binary_search_by(|name| name.as_str().cmp(text)).unwrap_or(names.len())
+            }
+            (Values::Categorical(names), Some(value)) => names.binary_search(&category(value)).unwrap_or(names.len()),
+        };
+        cells[cell] += 1;
+    }
+
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        match &self.values {
+            Values::Numeric(bins) => ordered_fit(current, reference, bins.ordered(), allowance),
+            Values::Categorical(_) => goodness_of_fit(current, reference, allowance),
+        }
+    }
+
+    fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
+        match &self.values {
+            _ if cell + 1 == self.width() => "missing".to_owned(),
+            Values::Numeric(bins) => bins.name(cell),
+            Values::Categorical(names) => names.get(cell).cloned().unwrap_or_else(|| "other".to_owned()),
+        }
+    }
+}

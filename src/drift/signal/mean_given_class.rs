@@ -1,0 +1,110 @@
+//! Mean place in the encoder's space given a head's answer: the sum of each record's coordinates less
+//! the mean of its predicted class. Quiet when only the mix of classes moves; it finds new content.
+//!
+//! Cells: records, then one fixed-point sum a coordinate.
+
+use serde::{Deserialize, Serialize};
+
+use super::given_class::{MeansByClass, class_of, classes};
+use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::observation::Observation;
+use crate::drift::task::{TaskKind, TaskSpec};
+use crate::stats::fixed::{add, mean_difference};
+use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
+use crate::stats::whitening::Whitening;
+
+/// Sums of residuals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeanGivenClass {
+    task: usize,
+    classes: usize,
+    means: MeansByClass,
+    whitening: Whitening,
+}
+
+impl Fit for MeanGivenClass {
+    fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
+        let Some(geometry) = sample.geometry else { return Vec::new() };
+        let axes = geometry.principal.axes();
+        let fit = |task: usize| {
+            let coordinates = |i: usize| Some(sample.observations[i].place.located()?.coordinates.clone());
+            let means = MeansByClass::fit(sample, task, axes, coordinates)?;
+            let classes = classes(&sample.spec.tasks[task]);
+            let residuals: Vec<Vec<f32>> = (0..sample.observations.len())
+                .filter_map(|i| {
+                    let answer = sample.observations[i].answers.get(task)?.as_ref()?;
+                    let mean = means.mean_without(class_of(answer, classes), sample.folds[i]);
+                    Some(coordinates(i)?.iter().zip(mean).map(|(z, m)| z - m).collect())
+                })
+                .collect();
+            let whitening = Whitening::fit(&residuals)?;
+            let signal = MeanGivenClass { task, classes, means, whitening };
+            Some((key(Scope::Head, Some(task), "mean_given_class"), signal))
+        };
+        // Heads without a class of their own would all repeat the encoder's mean.
+        let conditioned = |task: &usize| {
+            !matches!(sample.spec.tasks[*task].kind, TaskKind::TokenLabels | TaskKind::Regression)
+        };
+        (0..sample.spec.tasks.len()).filter(conditioned).filter_map(fit).collect()
+    }
+}
+
+impl MeanGivenClass {
+    fn add(&self, observation: &Observation, cells: &mut [i64], mean: impl Fn(usize) -> usize, fold: Option<usize>) {
+        let Some(located) = observation.place.located() else { return };
+        let Some(answer) = observation.answers.get(self.task).and_then(Option::as_ref) else { return };
+        let class = mean(class_of(answer, self.classes));
+        let mean = fold.map_or_else(|| self.means.mean(class), |fold| self.means.mean_without(class, fold));
+        cells[0] += 1;
+        add(&mut cells[1..], located.coordinates.iter().zip(mean).map(|(z, m)| z - m));
+    }
+
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        let difference = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
+        Some(self.whitening.apply(&difference))
+    }
+}
+
+impl Signal for MeanGivenClass {
+    fn width(&self) -> usize {
+        1 + self.whitening.dimension()
+    }
+
+    fn fold(&self, observation: &Observation, cells: &mut [i64]) {
+        self.add(observation, cells, |class| class, None);
+    }
+
+    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
+        self.add(observation, cells, |class| class, Some(fold));
+    }
+
+    fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
+        if cell == 0 { "records".to_owned() } else { format!("principal coordinate {cell} given the class") }
+    }
+
+    fn n(&self, cells: &[i64]) -> i64 {
+        cells[0]
+    }
+
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        let k = self.whitening.dimension() as f64;
+        mean_shift(&self.shift(current, reference)?, current[0] as f64, k, k, allowance)
+    }
+
+    fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
+        Some(Effect::Mahalanobis(self.shift(current, reference)?.iter().map(|s| s * s).sum::<f64>().sqrt()))
+    }
+
+    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
+        let noise = (current[0] as f64).sqrt();
+        self.shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
+    }
+
+    fn counts(&self) -> bool {
+        false
+    }
+
+    fn per_segment(&self) -> bool {
+        true
+    }
+}

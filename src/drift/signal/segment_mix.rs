@@ -1,0 +1,41 @@
+//! Shares of the segments: how the traffic divides over a tag's values.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::observation::Observation;
+use crate::drift::task::TaskSpec;
+
+/// Counts of records by the value of one tag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentMix {
+    tag: usize,
+    values: Vec<String>,
+}
+
+impl Fit for SegmentMix {
+    fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
+        let tags = sample.segments.iter().enumerate();
+        tags.map(|(tag, segments)| {
+            let signal = SegmentMix { tag, values: segments.values.clone() };
+            (key(Scope::Input, None, &format!("segment_mix_{}", segments.tag)), signal)
+        })
+        .collect()
+    }
+}
+
+impl Signal for SegmentMix {
+    fn width(&self) -> usize {
+        self.values.len() + 1
+    }
+
+    fn fold(&self, observation: &Observation, cells: &mut [i64]) {
+        if let Some(value) = observation.segments.get(self.tag) {
+            cells[usize::from(*value).min(self.values.len())] += 1;
+        }
+    }
+
+    fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
+        self.values.get(cell).cloned().unwrap_or_else(|| "other".to_owned())
+    }
+}

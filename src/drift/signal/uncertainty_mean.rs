@@ -1,0 +1,105 @@
+//! How unsure a head is on average given its answer: one number, tested with its skewness. A small
+//! share of records the head knows nothing about moves it before it moves the bins.
+//!
+//! Cells: records, and the fixed-point sum of residuals in standard deviations, clipped at the extremes
+//! of the reference.
+
+use serde::{Deserialize, Serialize};
+
+use super::uncertainty_given_class::{Quantity, Residual};
+use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::observation::Observation;
+use crate::drift::task::TaskSpec;
+use crate::stats::fixed::{add, mean_difference};
+use crate::stats::hypothesis::{Allowance, TestResult, scalar_shift};
+
+/// Residuals beyond these quantiles of the reference count as these.
+const CLIP: [f64; 2] = [0.005, 0.995];
+
+/// Sum of residuals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UncertaintyMean {
+    residual: Residual,
+    clip: [f64; 2],
+    deviation: f64,
+    skewness: f64,
+}
+
+impl Fit for UncertaintyMean {
+    fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
+        let fit = |(task, quantity): (usize, Quantity)| {
+            let (residual, mut residuals) = Residual::fit(sample, task, quantity)?;
+            residuals.sort_by(f64::total_cmp);
+            let last = residuals.len().checked_sub(1)?;
+            let clip = CLIP.map(|q| residuals[(q * last as f64).round() as usize]);
+            let clipped = || residuals.iter().map(|r| r.clamp(clip[0], clip[1]));
+            let n = residuals.len() as f64;
+            let mean = clipped().sum::<f64>() / n;
+            let moment = |k: i32| clipped().map(|r| (r - mean).powi(k)).sum::<f64>() / n;
+            let deviation = moment(2).sqrt();
+            let skewness = moment(3) / deviation.powi(3);
+            let name = format!("{}_mean_given_class", quantity.name());
+            let signal = UncertaintyMean { residual, clip, deviation, skewness };
+            (deviation > 0.0).then(|| (key(Scope::Head, Some(task), &name), signal))
+        };
+        let tasks = 0..sample.spec.tasks.len();
+        tasks.flat_map(|task| Quantity::given(sample, task).into_iter().map(move |q| (task, q))).filter_map(fit).collect()
+    }
+}
+
+impl UncertaintyMean {
+    fn add(&self, residual: Option<f64>, cells: &mut [i64]) {
+        if let Some(residual) = residual.filter(|r| r.is_finite()) {
+            cells[0] += 1;
+            let standardized = residual.clamp(self.clip[0], self.clip[1]) / self.deviation;
+            add(&mut cells[1..], std::iter::once(standardized as f32));
+        }
+    }
+
+    fn shift(current: &[i64], reference: &[f64]) -> Option<f64> {
+        let shift = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
+        shift.first().copied()
+    }
+}
+
+impl Signal for UncertaintyMean {
+    fn width(&self) -> usize {
+        2
+    }
+
+    fn fold(&self, observation: &Observation, cells: &mut [i64]) {
+        self.add(self.residual.of(observation, None), cells);
+    }
+
+    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
+        self.add(self.residual.of(observation, Some(fold)), cells);
+    }
+
+    fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
+        if cell == 0 { "records".to_owned() } else { "sum of residuals".to_owned() }
+    }
+
+    fn n(&self, cells: &[i64]) -> i64 {
+        cells[0]
+    }
+
+    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
+        scalar_shift(Self::shift(current, reference)?, current[0] as f64, self.skewness, allowance)
+    }
+
+    fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
+        Self::shift(current, reference).map(Effect::StandardizedMean)
+    }
+
+    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
+        Self::shift(current, reference).map_or_else(Vec::new, |s| vec![s * (current[0] as f64).sqrt()])
+    }
+
+    fn counts(&self) -> bool {
+        false
+    }
+
+    fn per_segment(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,108 @@
+//! What the maker of a reference should know about it before it is used.
+
+use super::fit::Checks;
+use super::reference::{Reference, SignalReference, WINDOWS_FOR_GUARANTEE};
+
+/// A class seen less often than this is known too poorly to judge its share.
+const RARE_CLASS: i64 = 5;
+/// Beyond this share of repeated texts a reference looks copied together.
+const MOST_REPEATED: f64 = 0.5;
+/// Confidence may exceed accuracy by so much before it looks like training rows.
+const CONFIDENCE_GAP: f64 = 0.03;
+/// Names told one by one.
+const SHOWN: usize = 5;
+
+/// All of them, the gravest first.
+pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
+    let mut found = Vec::new();
+    embeddings(reference, checks, &mut found);
+    if reference.windows < WINDOWS_FOR_GUARANTEE {
+        found.push(format!(
+            "only {} windows of {}: the guarantee stays provisional below {WINDOWS_FOR_GUARANTEE}",
+            reference.windows, reference.window
+        ));
+    }
+    if reference.season.is_none() {
+        found.push("shorter than two days: seasons of the day cannot be told from drift".to_owned());
+    }
+    if checks.texts > 0 && checks.repeated_texts as f64 > MOST_REPEATED * checks.texts as f64 {
+        found.push(format!(
+            "{} of the first {} texts are repeats of others: is this a sample of real traffic?",
+            checks.repeated_texts, checks.texts
+        ));
+    }
+    for tag in &checks.missing_tags {
+        found.push(format!("no record has the tag `{tag}` that the manifest names as a segment"));
+    }
+    for (task, (labels, right, confidence)) in &checks.labelled {
+        let n = *labels as f64;
+        let (accuracy, confidence) = (*right as f64 / n, confidence / n);
+        let error = (accuracy * (1.0 - accuracy) / n).sqrt();
+        if confidence - accuracy > CONFIDENCE_GAP.max(3.0 * error) {
+            found.push(format!(
+                "task `{}`: confidence is {confidence:.3} on average and accuracy {accuracy:.3} on {labels} labels; \
+                 an uncalibrated head, or rows the model was trained on",
+                reference.spec.tasks[*task].name
+            ));
+        }
+    }
+    tasks(reference, &mut found);
+    let whole = || reference.signals.iter().filter(|s| s.key.segment.is_none());
+    for signal in whole().filter(|s| s.measure.as_signal().counts()) {
+        let used = signal.totals.iter().filter(|t| **t > 0).count();
+        if used < 2 && !["truncation", "script", "unknown_rate"].contains(&signal.key.signal.as_str()) {
+            found.push(format!("{} is constant in the reference", reference.signal_name(&signal.key)));
+        }
+    }
+    let broken = || reference.signals.iter().filter(|s| s.broken.is_some());
+    for signal in broken().take(SHOWN) {
+        let why = signal.broken.as_deref().unwrap_or_default();
+        found.push(format!("{}: no guarantee: {why}", reference.signal_name(&signal.key)));
+    }
+    if broken().count() > SHOWN {
+        found.push(format!("{} signals more are without a guarantee", broken().count() - SHOWN));
+    }
+    found
+}
+
+fn embeddings(reference: &Reference, checks: &Checks, found: &mut Vec<String>) {
+    let dimension = reference.spec.embedding_dimension.unwrap_or(0);
+    // Records of another dimension are in the cell of unusable embeddings.
+    let in_cells = reference.signals.iter().find(|s| s.key.signal == "encoder_mean").map(|s| s.totals[1]);
+    let unusable = in_cells.map_or(checks.unusable_embeddings, |n| n.unsigned_abs());
+    if unusable > 0 {
+        found.push(format!(
+            "{unusable} of {} embeddings are unusable (another dimension than {dimension}, or not a number)",
+            checks.embeddings
+        ));
+    }
+    if checks.embeddings_do_not_vary && dimension > 0 {
+        found.push(format!(
+            "the embeddings do not vary, or none has {dimension} numbers: encoder signals are left out"
+        ));
+    }
+}
+
+fn tasks(reference: &Reference, found: &mut Vec<String>) {
+    for (i, task) in reference.spec.tasks.iter().enumerate() {
+        let own = || reference.signals.iter().filter(move |s| s.key.task == Some(i) && s.key.segment.is_none());
+        if own().next().is_none() {
+            found.push(format!("no record answers task `{}`: it will not be watched", task.name));
+        }
+        for signal in own().filter(|s| s.key.signal == "predicted_class") {
+            classes(signal, &task.name, &task.classes, found);
+        }
+    }
+}
+
+fn classes(signal: &SignalReference, task: &str, classes: &[String], found: &mut Vec<String>) {
+    let counts = || classes.iter().zip(&signal.totals);
+    for (what, of) in [("never seen", 0..1), ("seen fewer than 5 times", 1..RARE_CLASS)] {
+        let rare: Vec<&str> = counts().filter(|(_, t)| of.contains(t)).map(|(c, _)| c.as_str()).collect();
+        if !rare.is_empty() {
+            let more = if rare.len() > SHOWN { format!(" and {} more", rare.len() - SHOWN) } else { String::new() };
+            let shown = rare[..rare.len().min(SHOWN)].join("`, `");
+            found.push(format!("task `{task}`: {what}: `{shown}`{more}"));
+        }
+    }
+}
