@@ -37,7 +37,9 @@ fn spec() -> ModelSpec {
             task("tags", TaskKind::TokenLabels, 4),
             task("urgency", TaskKind::Regression, 0),
         ],
-        embedding_dimension: Some(6), attributes: Vec::new(), segments: None,
+        embedding_dimension: Some(6),
+        attributes: Vec::new(),
+        segments: None,
     }
 }
 

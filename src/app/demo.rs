@@ -179,8 +179,14 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
     }
     std::fs::write(&records, lines)?;
     let windows = WindowArgs { window: Some(WINDOW.to_owned()), window_records: None };
-    let args =
-        Fit { model: model_args(manifest), input: vec![records], output: reference.to_owned(), windows, heads: None, kind: ReferenceKind::Fixed };
+    let args = Fit {
+        model: model_args(manifest),
+        input: vec![records],
+        output: reference.to_owned(),
+        windows,
+        heads: None,
+        kind: ReferenceKind::Fixed,
+    };
     fit::main(&args)
 }
 

@@ -128,7 +128,8 @@ pub fn advance(
         (same, Verdict::InsufficientData) => (same, None),
         (Phase::Inactive, Verdict::Ok) => (Phase::Inactive, None),
         (Phase::Inactive, Verdict::Warning) => {
-            let alert = fresh(Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected: Vec::new() });
+            let alert =
+                fresh(Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected: Vec::new() });
             (
                 Phase::Pending(alert.clone()),
                 Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)),

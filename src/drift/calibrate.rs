@@ -185,9 +185,8 @@ fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) 
     let limit = (windows.len() as f64 * signals * reference.scales.len() as f64 / PREMISE_LEVEL).ln();
     for (signal, most) in reference.signals.iter_mut().zip(most).filter(|(_, most)| *most > limit) {
         let ratio = (most - (windows.len() as f64).ln()).min(700.0).exp();
-        signal.broken = Some(format!(
-            "the reference's own windows give {ratio:.0} times the evidence that calm ones should"
-        ));
+        signal.broken =
+            Some(format!("the reference's own windows give {ratio:.0} times the evidence that calm ones should"));
     }
 }
 

@@ -71,9 +71,8 @@ impl Detectors {
     pub fn fits(&self, reference: &Reference) -> bool {
         self.signals.len() == reference.signals.len()
             && self.signals.iter().zip(&reference.signals).all(|(scales, signal)| {
-                let fits = |s: &ScaleDetector| {
-                    s.carried.len() == signal.totals.len() && s.phases.len() == reference.phases()
-                };
+                let fits =
+                    |s: &ScaleDetector| s.carried.len() == signal.totals.len() && s.phases.len() == reference.phases();
                 scales.len() == reference.scales.len() && scales.iter().all(fits)
             })
     }

@@ -286,7 +286,8 @@ impl Survey {
     fn take(&mut self, record: FitRecord) {
         let ordinal = self.records as u64;
         self.records += 1;
-        self.span = Some(self.span.map_or((record.time, record.time), |(a, b)| (a.min(record.time), b.max(record.time))));
+        self.span =
+            Some(self.span.map_or((record.time, record.time), |(a, b)| (a.min(record.time), b.max(record.time))));
         self.tags.add(&record.joined.tags);
         self.checks.take(&record);
         if !record.joined.embedding.is_empty() {

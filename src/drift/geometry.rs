@@ -55,12 +55,7 @@ impl Geometry {
         let Some(position) = self.principal.position(embedding) else { return Place::Invalid };
         let distance = length(&position.coordinates);
         let projections = self.projection.project(&position.coordinates);
-        Place::At(Located {
-            coordinates: position.coordinates,
-            distance,
-            residual: position.residual,
-            projections,
-        })
+        Place::At(Located { coordinates: position.coordinates, distance, residual: position.residual, projections })
     }
 }
 

@@ -75,12 +75,8 @@ pub enum ReferenceKind {
 
 impl ReferenceKind {
     /// All kinds.
-    pub const ALL: [ReferenceKind; 4] = [
-        ReferenceKind::Fixed,
-        ReferenceKind::Trailing,
-        ReferenceKind::PreviousPeriod,
-        ReferenceKind::OtherVersion,
-    ];
+    pub const ALL: [ReferenceKind; 4] =
+        [ReferenceKind::Fixed, ReferenceKind::Trailing, ReferenceKind::PreviousPeriod, ReferenceKind::OtherVersion];
 
     /// The name used in the API and the store.
     pub fn name(self) -> &'static str {

@@ -134,7 +134,8 @@ impl TextFacts {
         }
         scripts[Script::Latin as usize] += ascii;
         let letters: u32 = scripts.iter().sum();
-        let (most, count) = Script::ALL.iter().zip(scripts).max_by_key(|(_, n)| *n).map_or((Script::Empty, 0), |(s, n)| (*s, n));
+        let (most, count) =
+            Script::ALL.iter().zip(scripts).max_by_key(|(_, n)| *n).map_or((Script::Empty, 0), |(s, n)| (*s, n));
         let script = match () {
             () if blank => Script::Empty,
             () if letters == 0 => Script::NoLetters,

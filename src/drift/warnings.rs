@@ -77,9 +77,8 @@ fn embeddings(reference: &Reference, checks: &Checks, found: &mut Vec<String>) {
         ));
     }
     if checks.embeddings_do_not_vary && dimension > 0 {
-        found.push(format!(
-            "the embeddings do not vary, or none has {dimension} numbers: encoder signals are left out"
-        ));
+        found
+            .push(format!("the embeddings do not vary, or none has {dimension} numbers: encoder signals are left out"));
     }
 }
 

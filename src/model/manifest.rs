@@ -213,11 +213,7 @@ impl Manifest {
                 name: raw.model.name,
                 version: raw.model.version,
                 embedding_dimension: raw.embedding.as_ref().map(|e| e.dimension),
-                attributes: raw
-                    .attributes
-                    .into_iter()
-                    .map(|a| AttributeSpec { name: a.name, kind: a.kind })
-                    .collect(),
+                attributes: raw.attributes.into_iter().map(|a| AttributeSpec { name: a.name, kind: a.kind }).collect(),
                 segments: raw.segments,
                 tasks: raw
                     .tasks

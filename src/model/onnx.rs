@@ -104,8 +104,10 @@ impl OnnxModel {
     pub fn infer(&mut self, texts: &[(InputText, Depth)], max_batch: usize) -> Result<Vec<Inference>, ModelError> {
         let tokens: Vec<Tokens> =
             texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
-        let mut inferences: Vec<Inference> =
-            tokens.iter().map(|t| Inference { input: t.facts.clone(), embedding: Vec::new(), answers: Vec::new() }).collect();
+        let mut inferences: Vec<Inference> = tokens
+            .iter()
+            .map(|t| Inference { input: t.facts.clone(), embedding: Vec::new(), answers: Vec::new() })
+            .collect();
         let full: Vec<usize> = (0..texts.len()).filter(|i| texts[*i].1 == Depth::Full).collect();
         let heads: Vec<_> = self.manifest.heads.iter().map(|head| head.activation).collect();
         let spec = self.spec.clone();

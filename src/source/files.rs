@@ -110,7 +110,14 @@ mod tests {
             threshold: 0.5,
             temperature: 1.0,
         };
-        let spec = ModelSpec { name: "m".into(), version: "1".into(), tasks: vec![task], embedding_dimension: None, attributes: Vec::new(), segments: None };
+        let spec = ModelSpec {
+            name: "m".into(),
+            version: "1".into(),
+            tasks: vec![task],
+            embedding_dimension: None,
+            attributes: Vec::new(),
+            segments: None,
+        };
         let decoder = NativeDecoder::new(vec![Arc::new(spec)], 200);
         let good = r#"{"model":{"name":"m"},"timestamp":"2026-01-01T00:00:00Z","outputs":{"t":{"value":1}}}"#;
         let text = format!("{good}\n\n{}\n{good}", "x".repeat(500));

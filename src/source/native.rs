@@ -15,7 +15,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use crate::drift::answer::{
-    Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax, top_class,
+    Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax,
+    top_class,
 };
 use crate::drift::record::{AttributeValue, InputText, Label, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
@@ -356,7 +357,8 @@ fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Re
         TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
         TaskKind::Binary | TaskKind::Multiclass => {
             let named = raw.label.as_ref().map(index);
-            let logits = raw.logits.map(|l| full(l, task.classes.len()).ok_or_else(|| wrong("`logits`"))).transpose()?;
+            let logits =
+                raw.logits.map(|l| full(l, task.classes.len()).ok_or_else(|| wrong("`logits`"))).transpose()?;
             let scores = match (raw.scores, &logits) {
                 (Some(Numbers::Named(pairs)), _) => return Ok(named_class(&pairs, named, other, index)),
                 (Some(numbers), _) => Some(full(numbers, task.classes.len()).ok_or_else(|| wrong("`scores`"))?),
@@ -439,12 +441,7 @@ fn multilabel(task: &TaskSpec, raw: RawOutput, index: &impl Fn(&Text) -> u32) ->
     Some(Answer::Labels { labels, confidence, uncertainty })
 }
 
-fn scored(
-    task: &TaskSpec,
-    scores: &[f32],
-    labels: &mut Option<Vec<u32>>,
-    uncertainty: &mut Uncertainty,
-) -> Confidence {
+fn scored(task: &TaskSpec, scores: &[f32], labels: &mut Option<Vec<u32>>, uncertainty: &mut Uncertainty) -> Confidence {
     *uncertainty = Uncertainty::of_labels(scores.iter().copied());
     let passed = scores.iter().enumerate().filter(|(_, p)| **p >= task.threshold).map(|(i, _)| i as u32);
     *labels = Some(passed.collect());

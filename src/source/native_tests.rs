@@ -18,7 +18,9 @@ fn spec() -> Arc<ModelSpec> {
             task("ner", TaskKind::TokenLabels, &["O", "B-OBJ"]),
             task("urgency", TaskKind::Regression, &[]),
         ],
-        embedding_dimension: Some(4), attributes: Vec::new(), segments: None,
+        embedding_dimension: Some(4),
+        attributes: Vec::new(),
+        segments: None,
     })
 }
 

@@ -88,11 +88,8 @@ pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
         return 0.0;
     }
     let spread = usable.iter().map(|w| (squared(w) - mean).powi(2)).sum::<f64>() / (t - 1.0);
-    let noise = usable
-        .iter()
-        .map(|w| (2.0 * w.degrees_of_freedom + 4.0 * w.n * mean.max(0.0)) / (w.n * w.n))
-        .sum::<f64>()
-        / t;
+    let noise =
+        usable.iter().map(|w| (2.0 * w.degrees_of_freedom + 4.0 * w.n * mean.max(0.0)) / (w.n * w.n)).sum::<f64>() / t;
     let most = usable.iter().map(|w| w.degrees_of_freedom).sum::<f64>() / t;
     let freedom = (2.0 * mean * mean / (spread - noise).max(1e-300)).clamp(1.0, most.max(1.0));
     let correlation = lag_1.clamp(0.0, 0.95);

@@ -19,12 +19,8 @@ pub fn effects(current: &[i64], reference: &[f64]) -> Option<Effects> {
     if n <= 0.0 || total <= 0.0 {
         return None;
     }
-    let cells: Vec<(f64, f64)> = current
-        .iter()
-        .zip(reference)
-        .filter(|(c, r)| **c > 0 || **r > 0.0)
-        .map(|(&c, &r)| (c as f64, r))
-        .collect();
+    let cells: Vec<(f64, f64)> =
+        current.iter().zip(reference).filter(|(c, r)| **c > 0 || **r > 0.0).map(|(&c, &r)| (c as f64, r)).collect();
     let k = cells.len() as f64;
     let mut found = Effects { psi: 0.0, jensen_shannon: 0.0, hellinger: 0.0 };
     let mut affinity = 0.0;

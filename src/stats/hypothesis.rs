@@ -367,7 +367,9 @@ mod tests {
         let (current, reference) = ([505_000, 495_000], [1e9, 1e9]);
         let without = goodness_of_fit(&current, &reference, Allowance::EXACT).expect("judged").ln_p;
         assert!(without < -40.0, "{without}");
-        for allowance in [Allowance { margin: 0.05, ..Allowance::EXACT }, Allowance { wander: 0.0025, ..Allowance::EXACT }] {
+        for allowance in
+            [Allowance { margin: 0.05, ..Allowance::EXACT }, Allowance { wander: 0.0025, ..Allowance::EXACT }]
+        {
             let with = goodness_of_fit(&current, &reference, allowance).expect("judged").ln_p;
             assert!(with > -0.1, "{with}");
             let mean = scalar_shift(0.01, 1e6, 0.0, allowance).expect("judged").ln_p;

@@ -23,9 +23,9 @@ pub mod leaf_tree;
 pub mod multiplicity;
 /// Principal axes of a cloud of vectors.
 pub mod principal;
-/// Random Fourier features of points.
-pub mod random_features;
 /// Log-scale survival functions that stay finite far into the tails.
 pub mod probability;
+/// Random Fourier features of points.
+pub mod random_features;
 /// Covariances: whitening, and traces for quadratic forms.
 pub mod whitening;

@@ -54,7 +54,8 @@ pub fn cosine(x: f32) -> f32 {
     // cos(2πr) = −sin(2π(|r| − ¼)), and the sine's series converges fast on a quarter turn.
     let y = (part.abs() - 0.25) * TAU;
     let y2 = y * y;
-    -y * (1.0 + y2 * (-1.0 / 6.0 + y2 * (1.0 / 120.0 + y2 * (-1.0 / 5_040.0 + y2 * (1.0 / 362_880.0 - y2 / 39_916_800.0)))))
+    -y * (1.0
+        + y2 * (-1.0 / 6.0 + y2 * (1.0 / 120.0 + y2 * (-1.0 / 5_040.0 + y2 * (1.0 / 362_880.0 - y2 / 39_916_800.0)))))
 }
 
 #[cfg(test)]

@@ -22,11 +22,8 @@ pub struct EncoderLeaf {
 
 impl Fit for EncoderLeaf {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        let points: Vec<Vec<f32>> = sample
-            .observations
-            .iter()
-            .filter_map(|o| Some(o.place.located()?.coordinates.clone()))
-            .collect();
+        let points: Vec<Vec<f32>> =
+            sample.observations.iter().filter_map(|o| Some(o.place.located()?.coordinates.clone())).collect();
         DEPTHS
             .iter()
             .filter(|depth| points.len() >= LEAST_PER_LEAF << **depth)

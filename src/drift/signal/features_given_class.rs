@@ -63,9 +63,8 @@ impl Fit for FeaturesGivenClass {
             (signal.trace, signal.trace_of_square) = traces(&features)?;
             Some((key(Scope::Head, Some(task), "features_given_class"), signal))
         };
-        let conditioned = |task: &usize| {
-            !matches!(sample.spec.tasks[*task].kind, TaskKind::TokenLabels | TaskKind::Regression)
-        };
+        let conditioned =
+            |task: &usize| !matches!(sample.spec.tasks[*task].kind, TaskKind::TokenLabels | TaskKind::Regression);
         (0..sample.spec.tasks.len()).filter(conditioned).filter_map(fit).collect()
     }
 }

@@ -142,6 +142,7 @@ impl Sums {
     fn means(&self, prior: f64) -> Vec<f32> {
         let pooled = self.pooled();
         let rows = self.sums.chunks_exact(self.dimension).zip(&self.counts);
-        rows.flat_map(|(row, c)| row.iter().zip(&pooled).map(move |(s, m)| ((s + prior * m) / (c + prior)) as f32)).collect()
+        rows.flat_map(|(row, c)| row.iter().zip(&pooled).map(move |(s, m)| ((s + prior * m) / (c + prior)) as f32))
+            .collect()
     }
 }

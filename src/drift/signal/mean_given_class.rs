@@ -42,9 +42,8 @@ impl Fit for MeanGivenClass {
             Some((key(Scope::Head, Some(task), "mean_given_class"), signal))
         };
         // Heads without a class of their own would all repeat the encoder's mean.
-        let conditioned = |task: &usize| {
-            !matches!(sample.spec.tasks[*task].kind, TaskKind::TokenLabels | TaskKind::Regression)
-        };
+        let conditioned =
+            |task: &usize| !matches!(sample.spec.tasks[*task].kind, TaskKind::TokenLabels | TaskKind::Regression);
         (0..sample.spec.tasks.len()).filter(conditioned).filter_map(fit).collect()
     }
 }

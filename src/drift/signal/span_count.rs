@@ -27,9 +27,8 @@ impl Fit for SpanCount {
             .filter(|(i, task)| task.kind == TaskKind::TokenLabels && sample.answered(*i))
             .flat_map(|(i, task)| {
                 let outside = outside(sample, i, task.classes.len());
-                [("span_count", false), ("span_length", true)].map(|(name, lengths)| {
-                    (key(Scope::Head, Some(i), name), SpanCount { task: i, outside, lengths })
-                })
+                [("span_count", false), ("span_length", true)]
+                    .map(|(name, lengths)| (key(Scope::Head, Some(i), name), SpanCount { task: i, outside, lengths }))
             })
             .collect()
     }

@@ -18,7 +18,11 @@ impl Fit for TokenCount {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let lengths: Vec<f64> = sample.observations.iter().filter_map(tokens).collect();
         let bins = Bins::fit(&lengths, &TAIL_QUANTILES);
-        if lengths.is_empty() { Vec::new() } else { vec![(key(Scope::Input, None, "token_count"), TokenCount { bins })] }
+        if lengths.is_empty() {
+            Vec::new()
+        } else {
+            vec![(key(Scope::Input, None, "token_count"), TokenCount { bins })]
+        }
     }
 }
 

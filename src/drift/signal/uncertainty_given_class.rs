@@ -104,7 +104,10 @@ impl Fit for UncertaintyGivenClass {
             Some((key(Scope::Head, Some(task), &name), UncertaintyGivenClass { residual, bins }))
         };
         let tasks = 0..sample.spec.tasks.len();
-        tasks.flat_map(|task| Quantity::given(sample, task).into_iter().map(move |q| (task, q))).filter_map(fit).collect()
+        tasks
+            .flat_map(|task| Quantity::given(sample, task).into_iter().map(move |q| (task, q)))
+            .filter_map(fit)
+            .collect()
     }
 }
 

@@ -43,7 +43,10 @@ impl Fit for UncertaintyMean {
             (deviation > 0.0).then(|| (key(Scope::Head, Some(task), &name), signal))
         };
         let tasks = 0..sample.spec.tasks.len();
-        tasks.flat_map(|task| Quantity::given(sample, task).into_iter().map(move |q| (task, q))).filter_map(fit).collect()
+        tasks
+            .flat_map(|task| Quantity::given(sample, task).into_iter().map(move |q| (task, q)))
+            .filter_map(fit)
+            .collect()
     }
 }
 
