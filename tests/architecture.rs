@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 /// Lines of a file, tests aside. Beyond this it holds more than one idea.
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
-const LISTS: [(&str, usize); 7] = [
-    ("store/mod.rs", 560),
+const LISTS: [(&str, usize); 6] = [
+    ("store/mod.rs", 600),
     ("store/judging.rs", 420),
     ("api/views.rs", 470),
     ("config/raw.rs", 420),
     ("cli.rs", 420),
-    ("source/native.rs", 480),
     ("config/validate.rs", 420),
 ];
 

@@ -3,17 +3,21 @@
 
 use std::sync::OnceLock;
 
-use driftd::drift::answer::{Answer, Confidence};
+use driftd::drift::answer::{Answer, Confidence, Uncertainty};
 use driftd::drift::course::{Course, Judged, Watch};
 use driftd::drift::detector::Sensitivity;
-use driftd::drift::fit::{FitRecord, fit};
+use driftd::drift::fit::{FitRecord, Plan, fit};
+use driftd::drift::geometry::place;
 use driftd::drift::inference::InputFacts;
 use driftd::drift::judgement::{ClosedWindow, Verdict};
-use driftd::drift::observation::{HeadSource, Observation, place};
-use driftd::drift::reference::Reference;
+use driftd::drift::observation::{HeadSource, Joined, Observation};
+use driftd::drift::record::{AttributeValue, InputText};
+use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::signal::SignalKey;
 use driftd::drift::summary::Summary;
-use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
+use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
+use driftd::drift::text::TextFacts;
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
 use proptest::prelude::*;
@@ -38,7 +42,10 @@ fn spec() -> ModelSpec {
             task("urgency", TaskKind::Regression, 0),
         ],
         embedding_dimension: Some(6),
-        attributes: Vec::new(),
+        attributes: vec![
+            AttributeSpec { name: "amount".into(), kind: AttributeKind::Numeric },
+            AttributeSpec { name: "plan".into(), kind: AttributeKind::Categorical },
+        ],
         segments: None,
     }
 }
@@ -50,39 +57,63 @@ fn record(rng: &mut StdRng, second: i64, shift: bool) -> FitRecord {
     let labels = (0..3).filter(|_| rng.random_bool(0.3)).collect();
     let tokens = (0..rng.random_range(1..6)).map(|_| rng.random_range(0..4)).collect();
     let wild = rng.random_range(0..200);
-    FitRecord {
-        time: Timestamp::from_micros(second * 1_000_000),
-        input: Some(InputFacts { tokens: rng.random_range(1..40), unknown: u32::from(rng.random_bool(0.05)) }),
+    let uncertainty = Uncertainty {
+        margin: Some(p),
+        entropy: Some(1.0 - p * rng.random::<f32>()),
+        energy: Some(if wild == 4 { f32::NAN } else { -3.0 * p }),
+    };
+    let length = rng.random_range(1..40);
+    let text = InputText { text: "word ".repeat(length as usize), pair: None };
+    let channel = if rng.random_bool(0.3) { "mail" } else { "chat" };
+    let joined = Joined {
+        input: Some(InputFacts {
+            tokens: length,
+            unknown: u32::from(rng.random_bool(0.05)),
+            truncated: length > 35,
+            ids: (0..length).map(|_| (rng.random::<f64>().powi(3) * 4_000.0) as u32).collect(),
+        }),
+        text: Some(TextFacts::of(&text)),
+        attributes: vec![
+            Some(AttributeValue::Number(if wild == 5 { f64::INFINITY } else { rng.random() })),
+            Some(AttributeValue::Category(format!("plan{}", rng.random_range(0..3)))),
+        ],
+        tags: vec![("channel".to_owned(), channel.to_owned())],
         embedding: match wild {
             0 => vec![f32::NAN; 6],
             1 => vec![1.0; 2],
             _ => (0..6).map(|i| (i as f32 + 1.0) * (rng.random::<f32>() - 0.5)).collect(),
         },
         answers: vec![
-            Some(Answer::Class { class, confidence: Confidence::Known(0.5 + p / 2.0) }),
+            Some(Answer::Class { class, confidence: Confidence::Known(0.5 + p / 2.0), uncertainty }),
             Some(Answer::Labels {
                 labels,
                 confidence: if wild == 2 { Confidence::Invalid } else { Confidence::Known(p) },
+                uncertainty,
             }),
-            Some(Answer::Tokens { labels: tokens, confidence: Confidence::Known(p) }),
+            Some(Answer::Tokens { labels: tokens, confidence: Confidence::Known(p), uncertainty }),
             Some(Answer::Value(if wild == 3 { f64::NAN } else { f64::from(p) * 3.0 })),
         ],
-    }
+    };
+    FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
+}
+
+fn plan(spec: &ModelSpec, window: WindowRule) -> Plan<'_> {
+    Plan { spec, heads: HeadSource::Predictions, window, kind: ReferenceKind::Fixed, token: &|_| None }
 }
 
 fn reference() -> &'static Reference {
     static FITTED: OnceLock<Reference> = OnceLock::new();
     FITTED.get_or_init(|| {
         let mut rng = StdRng::seed_from_u64(1);
-        let records = (0..6_000).map(|second| record(&mut rng, second, false)).collect();
-        let fitted = fit(&spec(), HeadSource::Predictions, WindowRule::Time(Span::from_secs(50)), records);
+        let mut records: Vec<FitRecord> = (0..6_000).map(|second| record(&mut rng, second, false)).collect();
+        let fitted = fit(&plan(&spec(), WindowRule::Time(Span::from_secs(50))), &mut records);
         fitted.expect("enough to learn from").reference
     })
 }
 
 fn observe(record: FitRecord) -> (Timestamp, Observation) {
-    let place = place(&record.embedding, reference().geometry.as_ref());
-    (record.time, Observation { input: record.input, place, answers: record.answers })
+    let place = place(&record.joined.embedding, reference().geometry.as_ref());
+    (record.time, record.joined.observe(place, &reference().segments))
 }
 
 fn fold(observations: &[(Timestamp, Observation)]) -> Summary {
@@ -166,6 +197,10 @@ fn a_drift_is_found_located_and_asked_about() {
     assert_eq!(requests, 1, "once for one cause");
 }
 
+fn is_intent(key: &SignalKey) -> bool {
+    key.task == Some(0) && key.segment.is_none() && key.signal == "predicted_class"
+}
+
 #[test]
 fn small_windows_are_carried_not_dropped() {
     let mut course = Course::new(reference());
@@ -180,7 +215,7 @@ fn small_windows_are_carried_not_dropped() {
     let mut course = Course::new(reference());
     let report =
         windows(6, 3, 12, 100).iter().map(|w| course.advance(reference(), &WATCH, w)).last().expect("three").report;
-    let intent = report.statistics.iter().find(|s| s.key.task == Some(0)).expect("has one");
+    let intent = report.statistics.iter().find(|s| is_intent(&s.key)).expect("has one");
     assert_eq!(intent.n, 36, "three windows' records are judged together");
     assert!(intent.tested.is_some());
 }
@@ -216,18 +251,16 @@ fn references_survive_their_file_and_refuse_damage() {
 fn poor_references_are_refused_or_warned_about() {
     let mut rng = StdRng::seed_from_u64(2);
     let window = WindowRule::Records(50);
-    let few = (0..10).map(|s| record(&mut rng, s, false)).collect();
-    assert!(fit(&spec(), HeadSource::Predictions, window, few).is_err(), "ten records");
-    let nothing = (0..200).map(|s| FitRecord {
-        time: Timestamp::from_micros(s),
-        input: None,
-        embedding: vec![],
-        answers: vec![],
-    });
-    assert!(fit(&spec(), HeadSource::Predictions, window, nothing.collect()).is_err(), "nothing to measure");
-    let same = record(&mut rng, 0, false);
-    let fitted =
-        fit(&spec(), HeadSource::Predictions, window, vec![FitRecord { embedding: vec![1.0; 6], ..same }; 300]);
+    let mut few = (0..10).map(|s| record(&mut rng, s, false)).collect::<Vec<_>>();
+    assert!(fit(&plan(&spec(), window), &mut few).is_err(), "ten records");
+    let nothing =
+        Joined { input: None, text: None, attributes: vec![], tags: vec![], embedding: vec![], answers: vec![] };
+    let empty = |s| FitRecord { time: Timestamp::from_micros(s), joined: nothing.clone(), labels: vec![] };
+    let mut empty: Vec<FitRecord> = (0..200).map(empty).collect();
+    assert!(fit(&plan(&spec(), window), &mut empty).is_err(), "nothing to measure");
+    let mut same = record(&mut rng, 0, false);
+    same.joined.embedding = vec![1.0; 6];
+    let fitted = fit(&plan(&spec(), window), &mut vec![same; 300]);
     let warnings = fitted.expect("constant data still make a reference").warnings.join("\n");
     assert!(
         warnings.contains("do not vary") && warnings.contains("constant") && warnings.contains("windows"),

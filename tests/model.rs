@@ -52,7 +52,7 @@ fn every_kind_of_head_answers_and_knows_its_business() {
     let refund = &inferences[0];
     assert_eq!((refund.embedding.len(), refund.answers.len()), (96, 5));
     let task = |name: &str| spec.task(name).expect("a task of the example");
-    let Some(Answer::Class { class, confidence: Confidence::Known(p) }) = &refund.answers[task("intent")] else {
+    let Some(Answer::Class { class, confidence: Confidence::Known(p), .. }) = &refund.answers[task("intent")] else {
         panic!()
     };
     assert_eq!(spec.tasks[task("intent")].class_name(*class as usize), "refund");

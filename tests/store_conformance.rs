@@ -53,6 +53,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
     let statistic = |signal: &str, statistic| StatisticRow {
         scope: "head".into(),
         task: "intent".into(),
+        segment: "channel=mail".into(),
         signal: signal.into(),
         n: 7,
         statistic,
@@ -62,6 +63,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         ln_evidence: Some(0.1 + 0.2),
         effect: "{}".into(),
         movers: "[]".into(),
+        guarantee: "valid".into(),
     };
     let alert = AlertRow {
         alert_id: "al_1".into(),
@@ -70,6 +72,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         state: "firing".into(),
         cause: "head".into(),
         cause_task: Some("intent".into()),
+        cause_segment: Some("channel=mail".into()),
         tasks_affected: "[\"intent\"]".into(),
         summary: "it's ünusual; drop table alert; --".into(),
         opened: at(60),

@@ -36,13 +36,15 @@ pub struct ModelView {
     pub guarantee: Value,
 }
 
-/// A part of a model: input, encoder or a head.
+/// A part of a model: input, encoder, a head or a segment.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PartView {
-    /// `input`, `encoder` or `head`.
+    /// `input`, `encoder`, `head` or `segment`.
     pub scope: String,
     /// The head's task.
     pub task: Option<String>,
+    /// The segment, as `tag=value`.
+    pub segment: Option<String>,
     /// Evidence of the part.
     pub evidence: Option<f64>,
 }
@@ -137,6 +139,8 @@ pub struct StatisticView {
     pub scope: String,
     /// The head's task.
     pub task: Option<String>,
+    /// The segment of the records, as `tag=value`; null for all records.
+    pub segment: Option<String>,
     /// Signal.
     pub signal: String,
     /// Statistic, null while there are too few records.
@@ -159,6 +163,8 @@ pub struct StatisticView {
     pub movers: Value,
     /// Whether there were enough records.
     pub sufficient: bool,
+    /// `valid`, `provisional` or `broken`: whether the budget is promised for this signal.
+    pub guarantee: String,
 }
 
 /// An alert.
@@ -194,10 +200,12 @@ pub struct AlertView {
 /// Where it drifted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CauseView {
-    /// `input`, `encoder`, `head` or `undetermined`.
+    /// `input`, `encoder`, `head`, `segment` or `undetermined`.
     pub kind: String,
     /// The head's task.
     pub task: Option<String>,
+    /// The segment, as `tag=value`.
+    pub segment: Option<String>,
     /// Tasks whose heads drift.
     pub tasks_affected: Value,
     /// One sentence.
@@ -305,6 +313,7 @@ pub fn parts(report: &ReportRow) -> Vec<PartView> {
     let part = |value: &Value| PartView {
         scope: value["scope"].as_str().unwrap_or_default().to_owned(),
         task: value["task"].as_str().map(str::to_owned),
+        segment: value["segment"].as_str().map(str::to_owned),
         evidence: evidence(value["ln_evidence"].as_f64()),
     };
     stored(&report.parts).as_array().into_iter().flatten().map(part).collect()
@@ -367,6 +376,7 @@ impl From<TimedStatistic> for StatisticView {
             window_end: end,
             scope: row.scope,
             task: (!row.task.is_empty()).then_some(row.task),
+            segment: (!row.segment.is_empty()).then_some(row.segment),
             signal: row.signal,
             sufficient: row.statistic.is_some(),
             statistic: row.statistic,
@@ -378,6 +388,7 @@ impl From<TimedStatistic> for StatisticView {
             n: row.n,
             effect: stored(&row.effect),
             movers: stored(&row.movers),
+            guarantee: row.guarantee,
         }
     }
 }
@@ -393,6 +404,7 @@ impl AlertView {
             cause: CauseView {
                 kind: row.cause,
                 task: row.cause_task,
+                segment: row.cause_segment,
                 tasks_affected: stored(&row.tasks_affected),
                 summary: row.summary,
             },

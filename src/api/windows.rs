@@ -20,6 +20,8 @@ pub struct Filter {
     scope: Option<String>,
     /// Task.
     task: Option<String>,
+    /// Segment as `tag=value`; empty for statistics of all records.
+    segment: Option<String>,
     /// Signal.
     signal: Option<String>,
 }
@@ -67,7 +69,8 @@ pub async fn statistics_over_time(
 ) -> Result<Json<List<StatisticView>>, Problem> {
     let page = paging.page()?;
     find(&state, &name).await?;
-    let filter = StatisticFilter { scope: filter.scope, task: filter.task, signal: filter.signal };
+    let Filter { scope, task, segment, signal } = filter;
+    let filter = StatisticFilter { scope, task, segment, signal };
     let rows = state.store.statistics(&name, &filter, page).await?;
     Ok(Json(paged(rows, page, |row| row.start, StatisticView::from)))
 }

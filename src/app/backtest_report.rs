@@ -37,6 +37,7 @@ struct AlertTold {
     resolved_at: Option<Timestamp>,
     kind: &'static str,
     task: Option<String>,
+    segment: Option<String>,
     tasks_affected: Vec<String>,
     summary: String,
 }
@@ -58,6 +59,7 @@ fn alerts(told: &Told) -> Vec<AlertTold> {
                         resolved_at: None,
                         kind: "",
                         task: None,
+                        segment: None,
                         tasks_affected: Vec::new(),
                         summary: String::new(),
                     });
@@ -65,6 +67,7 @@ fn alerts(told: &Told) -> Vec<AlertTold> {
                 if let Some(alert) = found.last_mut() {
                     alert.kind = cause.kind.name();
                     alert.task = cause.task.as_ref().map(name);
+                    alert.segment = cause.segment.and_then(|s| told.reference.name_of_segment(s));
                     alert.tasks_affected = cause.tasks_affected.iter().map(name).collect();
                     alert.summary = cause.summary(told.reference);
                 }
@@ -85,6 +88,7 @@ fn statistic(told: &Told, statistic: &Statistic) -> Value {
     let tested = statistic.tested.as_ref();
     json!({
         "scope": statistic.key.scope, "task": told.reference.task_name(&statistic.key), "signal": statistic.key.signal,
+        "segment": told.reference.segment_name(&statistic.key), "guarantee": statistic.guarantee,
         "statistic": tested.map(|(t, _)| t.statistic),
         "degrees_of_freedom": tested.map(|(t, _)| t.degrees_of_freedom),
         "p_value": tested.map(|(t, _)| t.ln_p.exp()),
@@ -130,7 +134,10 @@ pub fn json(told: &Told) -> String {
         .map(|a| {
             json!({
                 "opened_window": a.opened_window, "opened_at": a.opened_at,
-                "cause": {"kind": a.kind, "task": a.task, "tasks_affected": a.tasks_affected, "summary": a.summary},
+                "cause": {
+                    "kind": a.kind, "task": a.task, "segment": a.segment, "tasks_affected": a.tasks_affected,
+                    "summary": a.summary,
+                },
                 "resolved_window": a.resolved_window, "resolved_at": a.resolved_at,
             })
         })

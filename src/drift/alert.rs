@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn head(task: usize) -> Cause {
-        Cause { kind: CauseKind::Head, task: Some(task), tasks_affected: vec![task] }
+        Cause { kind: CauseKind::Head, task: Some(task), segment: None, tasks_affected: vec![task] }
     }
 
     fn story(verdicts: &[Verdict]) -> Vec<(Slot, AlertState, AlertState)> {

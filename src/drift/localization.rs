@@ -59,8 +59,7 @@ impl CauseKind {
 impl Cause {
     /// The segment's name; empty if the cause is none.
     pub fn segment_name(&self, reference: &Reference) -> String {
-        let tag = |s: Segment| Some(reference.segments.get(usize::from(s.tag))?.name(s.value));
-        self.segment.and_then(tag).unwrap_or_default()
+        self.segment.and_then(|segment| reference.name_of_segment(segment)).unwrap_or_default()
     }
 
     /// One sentence for people.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::geometry::Geometry;
 use super::observation::HeadSource;
 use super::season::Season;
-use super::segment::SegmentTag;
+use super::segment::{Segment, SegmentTag};
 use super::signal::{Measure, SignalKey};
 use super::task::ModelSpec;
 use super::time::Timestamp;
@@ -258,7 +258,11 @@ impl Reference {
 
     /// Name of a signal's segment.
     pub fn segment_name(&self, key: &SignalKey) -> Option<String> {
-        let segment = key.segment?;
+        self.name_of_segment(key.segment?)
+    }
+
+    /// Name of a segment.
+    pub fn name_of_segment(&self, segment: Segment) -> Option<String> {
         Some(self.segments.get(usize::from(segment.tag))?.name(segment.value))
     }
 

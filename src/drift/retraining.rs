@@ -95,7 +95,7 @@ mod tests {
     use crate::drift::localization::Cause;
 
     fn fired(kind: CauseKind, task: Option<usize>, affected: &[usize], at: i64) -> Transition {
-        let cause = Cause { kind, task, tasks_affected: affected.to_vec() };
+        let cause = Cause { kind, task, segment: None, tasks_affected: affected.to_vec() };
         let at = Timestamp::from_micros(at);
         Transition {
             alert: Alert { opened_slot: 1, opened_at: at, cause, ln_evidence: 9.0 },

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn two_cycles_are_needed() {
-        let days = |n: u64| Span::from_secs(n * 86_400);
+        let days = |n: i64| Span::from_secs(n * 86_400);
         assert_eq!(Season::of(days(1)), None);
         assert_eq!(Season::of(days(2)), Some(Season::Day));
         assert_eq!(Season::of(days(14)), Some(Season::Week));

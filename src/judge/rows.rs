@@ -183,7 +183,8 @@ fn parts_json(reference: &Reference, report: &Report) -> String {
         .iter()
         .map(|(part, ln)| {
             let task = part.task.map(|t| &reference.spec.tasks[t].name);
-            json!({"scope": part.scope, "task": task, "ln_evidence": finite(*ln)})
+            let segment = part.segment.and_then(|s| reference.name_of_segment(s));
+            json!({"scope": part.scope, "task": task, "segment": segment, "ln_evidence": finite(*ln)})
         })
         .collect();
     json(&parts)
@@ -194,6 +195,7 @@ fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
     StatisticRow {
         scope: statistic.key.scope.name().to_owned(),
         task: reference.task_name(&statistic.key).unwrap_or_default().to_owned(),
+        segment: reference.segment_name(&statistic.key).unwrap_or_default(),
         signal: statistic.key.signal.clone(),
         n: statistic.n,
         statistic: tested.map(|(t, _)| t.statistic),
@@ -203,6 +205,7 @@ fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
         ln_evidence: finite(statistic.ln_evidence),
         effect: json(&statistic.effect.map(Effect::measures).unwrap_or_default()),
         movers: json(&statistic.movers),
+        guarantee: statistic.guarantee.name().to_owned(),
     }
 }
 
@@ -229,6 +232,7 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         state: transition.to.name().to_owned(),
         cause: cause.kind.name().to_owned(),
         cause_task: cause.task.map(|t| reference.spec.tasks[t].name.clone()),
+        cause_segment: cause.segment.and_then(|s| reference.name_of_segment(s)),
         tasks_affected: json(&names(reference, &cause.tasks_affected)),
         summary,
         opened: alert.opened_at,
@@ -274,9 +278,9 @@ fn evidence(reference: &Reference, report: &Report) -> Vec<serde_json::Value> {
     let entry = |s: &&Statistic| {
         let tested = s.tested.as_ref();
         json!({
-            "scope": s.key.scope, "task": reference.task_name(&s.key), "signal": s.key.signal, "n": s.n,
+            "scope": s.key.scope, "task": reference.task_name(&s.key), "segment": reference.segment_name(&s.key), "signal": s.key.signal, "n": s.n,
             "statistic": tested.map(|(t, _)| t.statistic), "p_value": tested.map(|(t, _)| t.ln_p.exp()),
-            "ln_evidence": finite(s.ln_evidence), "movers": s.movers, "reference_id": reference.id,
+            "ln_evidence": finite(s.ln_evidence), "movers": s.movers, "guarantee": s.guarantee, "reference_id": reference.id,
         })
     };
     strongest.iter().take(EVIDENCE_SHOWN).map(entry).collect()
@@ -297,7 +301,10 @@ fn alert_messages(judge: &Judge, alert: &AlertRow, transition: &TransitionRow, r
         "model": {"name": alert.model, "version": judge.reference.spec.version},
         "state": transition.to,
         "summary": alert.summary,
-        "cause": {"kind": alert.cause, "task": alert.cause_task, "tasks_affected": parsed(&alert.tasks_affected)},
+        "cause": {
+            "kind": alert.cause, "task": alert.cause_task, "segment": alert.cause_segment,
+            "tasks_affected": parsed(&alert.tasks_affected),
+        },
         "opened_at": alert.opened,
         "window": {"start": report.start, "end": report.end, "records": report.records},
         "evidence_ratio": alert.ln_evidence.map(|e| (e - alert.ln_threshold).min(300.0).exp()),

@@ -20,6 +20,8 @@ pub mod files;
 pub mod kafka;
 /// Bytes to records.
 pub mod native;
+mod native_answer;
+mod native_json;
 /// Records to Kafka, and a broker inside the process.
 pub mod producer;
 

@@ -1,4 +1,11 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use half::f16;
+
 use super::*;
+use crate::drift::answer::{Answer, Confidence, Uncertainty};
+use crate::drift::record::Label;
+use crate::drift::task::{TaskKind, TaskSpec};
 
 fn spec() -> Arc<ModelSpec> {
     let task = |name: &str, kind, classes: &[&str]| TaskSpec {
@@ -49,8 +56,14 @@ fn a_whole_prediction_is_read() {
     assert_eq!(record.time.to_string(), "2026-11-22T10:15:30.5Z");
     assert_eq!(record.text.expect("has a text").text, "Where is my \"refund\"?");
     assert_eq!(record.embedding.expect("has one"), [0.1, 0.2, -0.3, 0.4]);
-    assert_eq!(record.answers[0], Some(Answer::Class { class: 0, confidence: Confidence::Known(0.93) }));
-    assert_eq!(record.answers[2], Some(Answer::Labels { labels: vec![0], confidence: Confidence::Known(0.81) }));
+    let Some(Answer::Class { class: 0, confidence: Confidence::Known(0.93), uncertainty }) = record.answers[0] else {
+        panic!("{:?}", record.answers[0])
+    };
+    assert!((uncertainty.margin.expect("has scores") - 0.89).abs() < 1e-6);
+    let entropy = [0.93_f32, 0.02, 0.01, 0.04].iter().map(|p| -p * p.ln()).sum::<f32>();
+    assert!((uncertainty.entropy.expect("has scores") - entropy).abs() < 1e-5);
+    assert!(matches!(&record.answers[2],
+        Some(Answer::Labels { labels, confidence: Confidence::Known(0.81), .. }) if labels == &[0]));
     assert!(matches!(&record.answers[3], Some(Answer::Tokens { labels, .. }) if labels == &[0, 1]));
     assert_eq!(record.answers[4], Some(Answer::Value(0.37)));
 }
@@ -77,7 +90,7 @@ fn numbers_come_named_listed_or_packed() {
         format!("\"{f16s}\""),
     ] {
         let answers = with_outputs(&format!(r#"{{"sentiment":{{"scores":{scores}}}}}"#)).expect("valid");
-        let Some(Answer::Class { class: 1, confidence: Confidence::Known(p) }) = answers[1] else {
+        let Some(Answer::Class { class: 1, confidence: Confidence::Known(p), .. }) = answers[1] else {
             panic!("{answers:?}")
         };
         assert!((p - 0.7).abs() < 1e-3);
@@ -89,7 +102,7 @@ fn a_subset_of_tasks_and_unknown_classes_are_fine() {
     let answers = with_outputs(r#"{"intent":{"label":"quantum"}}"#).expect("valid");
     assert_eq!(
         answers[0],
-        Some(Answer::Class { class: 4, confidence: Confidence::Absent }),
+        Some(Answer::Class { class: 4, confidence: Confidence::Absent, uncertainty: Uncertainty::default() }),
         "`other` is one past the last"
     );
     assert_eq!(answers[1..], [None, None, None, None]);
@@ -101,7 +114,8 @@ fn what_cannot_be_a_probability_is_invalid_not_refused() {
     for scores in ["[0.9,0.9,0.9]", "[2,-1,0]", r#"{"neutral":1.7}"#, &format!("\"{nan}\"")] {
         let answers =
             with_outputs(&format!(r#"{{"sentiment":{{"label":"neutral","scores":{scores}}}}}"#)).expect("valid");
-        assert_eq!(answers[1], Some(Answer::Class { class: 1, confidence: Confidence::Invalid }), "{scores}");
+        let Some(Answer::Class { class: 1, confidence, .. }) = answers[1] else { panic!("{answers:?}") };
+        assert_eq!(confidence, Confidence::Invalid, "{scores}");
     }
 }
 
@@ -110,7 +124,7 @@ fn labels_and_inputs_stand_alone() {
     let label = decode(
         r#"{"schema":"label/v1","prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00Z"}"#,
     );
-    assert_eq!(label.expect("valid").labels, [0]);
+    assert_eq!(label.expect("valid").labels, [Label { task: 0, class: Some(0) }]);
     let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#)
         .expect("an empty text is a text");
     assert_eq!(input.time, Timestamp::from_micros(7), "Kafka's time stands in");

@@ -258,12 +258,12 @@ async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) 
 async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &StatisticRow) -> Result<(), StoreError> {
     sqlx::query(
         "-- write_statistic
-        insert into statistic (model, reference_id, start_us, end_us, scope, task, signal, n, statistic,
-            degrees_of_freedom, ln_p, ln_e, ln_evidence, effect, movers)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-        on conflict (model, scope, task, signal, start_us, reference_id) do update set n = excluded.n,
+        insert into statistic (model, reference_id, start_us, end_us, scope, task, segment, signal, n, statistic,
+            degrees_of_freedom, ln_p, ln_e, ln_evidence, effect, movers, guarantee)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        on conflict (model, scope, task, segment, signal, start_us, reference_id) do update set n = excluded.n,
             statistic = excluded.statistic, degrees_of_freedom = excluded.degrees_of_freedom, ln_p = excluded.ln_p,
-            effect = excluded.effect, movers = excluded.movers",
+            effect = excluded.effect, movers = excluded.movers, guarantee = excluded.guarantee",
     )
     .bind(&report.model)
     .bind(&report.reference_id)
@@ -271,6 +271,7 @@ async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &Statist
     .bind(report.end.micros())
     .bind(&row.scope)
     .bind(&row.task)
+    .bind(&row.segment)
     .bind(&row.signal)
     .bind(row.n)
     .bind(row.statistic)
@@ -280,6 +281,7 @@ async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &Statist
     .bind(row.ln_evidence)
     .bind(&row.effect)
     .bind(&row.movers)
+    .bind(&row.guarantee)
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -288,11 +290,11 @@ async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &Statist
 async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
         "-- write_alert
-        insert into alert (alert_id, model, reference_id, state, cause, cause_task, tasks_affected, summary, opened_us,
-            opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, updated_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        insert into alert (alert_id, model, reference_id, state, cause, cause_task, cause_segment, tasks_affected,
+            summary, opened_us, opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, updated_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (alert_id) do update set state = excluded.state, cause = excluded.cause,
-            cause_task = excluded.cause_task, tasks_affected = excluded.tasks_affected, summary = excluded.summary,
+            cause_task = excluded.cause_task, cause_segment = excluded.cause_segment, tasks_affected = excluded.tasks_affected, summary = excluded.summary,
             resolved_us = excluded.resolved_us, ln_evidence = excluded.ln_evidence, updated_us = excluded.updated_us",
     )
     .bind(&alert.alert_id)
@@ -301,6 +303,7 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     .bind(&alert.state)
     .bind(&alert.cause)
     .bind(alert.cause_task.clone())
+    .bind(alert.cause_segment.clone())
     .bind(&alert.tasks_affected)
     .bind(&alert.summary)
     .bind(alert.opened.micros())

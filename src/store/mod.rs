@@ -182,6 +182,8 @@ pub struct StatisticRow {
     pub scope: String,
     /// Task's name, empty for none.
     pub task: String,
+    /// Segment's name, empty for all records.
+    pub segment: String,
     /// Signal's name.
     pub signal: String,
     /// Units.
@@ -200,6 +202,8 @@ pub struct StatisticRow {
     pub effect: String,
     /// Movers as JSON.
     pub movers: String,
+    /// Name of how far the budget is promised for this signal.
+    pub guarantee: String,
 }
 
 /// An alert row.
@@ -217,6 +221,8 @@ pub struct AlertRow {
     pub cause: String,
     /// Cause's task.
     pub cause_task: Option<String>,
+    /// Cause's segment.
+    pub cause_segment: Option<String>,
     /// Tasks affected as a JSON array.
     pub tasks_affected: String,
     /// One sentence.
@@ -467,6 +473,8 @@ pub struct StatisticFilter {
     pub scope: Option<String>,
     /// Task's name.
     pub task: Option<String>,
+    /// Segment's name, empty for all records.
+    pub segment: Option<String>,
     /// Signal's name.
     pub signal: Option<String>,
 }

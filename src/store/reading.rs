@@ -91,7 +91,7 @@ impl ReadStore for SqlStore {
     async fn window_statistics(&self, model: &str, start: Timestamp) -> Result<Vec<TimedStatistic>, StoreError> {
         let rows = sqlx::query(
             "-- window_statistics
-            select * from statistic where model = $1 and start_us = $2 order by scope, task, signal",
+            select * from statistic where model = $1 and start_us = $2 order by scope, task, segment, signal",
         )
         .bind(model)
         .bind(start.micros())
@@ -110,7 +110,8 @@ impl ReadStore for SqlStore {
             "-- statistics
             select * from statistic
             where model = $1 and start_us < $2 and ($4 = '*' or scope = $4) and ($5 = '*' or task = $5) and ($6 = '*' or signal = $6)
-            order by start_us desc, scope, task, signal limit $3",
+              and ($7 = '*' or segment = $7)
+            order by start_us desc, scope, task, segment, signal limit $3",
         )
         .bind(model)
         .bind(page.before_us)
@@ -118,6 +119,7 @@ impl ReadStore for SqlStore {
         .bind(any(filter.scope.as_ref()))
         .bind(any(filter.task.as_ref()))
         .bind(any(filter.signal.as_ref()))
+        .bind(any(filter.segment.as_ref()))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().map(statistic).collect::<Result<_, _>>()?)
@@ -141,6 +143,7 @@ impl ReadStore for SqlStore {
                 state: row.text("state")?,
                 cause: row.text("cause")?,
                 cause_task: row.maybe_text("cause_task")?,
+                cause_segment: row.maybe_text("cause_segment")?,
                 tasks_affected: row.text("tasks_affected")?,
                 summary: row.text("summary")?,
                 opened: row.time("opened_us")?,
@@ -244,6 +247,7 @@ fn statistic(row: &AnyRow) -> Result<TimedStatistic, sqlx::Error> {
         row: StatisticRow {
             scope: row.text("scope")?,
             task: row.text("task")?,
+            segment: row.text("segment")?,
             signal: row.text("signal")?,
             n: row.int("n")?,
             statistic: row.maybe_float("statistic")?,
@@ -253,6 +257,7 @@ fn statistic(row: &AnyRow) -> Result<TimedStatistic, sqlx::Error> {
             ln_evidence: row.maybe_float("ln_evidence")?,
             effect: row.text("effect")?,
             movers: row.text("movers")?,
+            guarantee: row.text("guarantee")?,
         },
     })
 }

@@ -45,7 +45,7 @@ pub(super) fn class_of(answer: &Answer, classes: usize) -> usize {
 }
 
 impl MeansByClass {
-    /// Means of what `value` gives for the observations that one task's head answered. A class's mean
+    /// Means of the finite ones of what `value` gives for the observations that one task's head answered. A class's mean
     /// is shrunk towards the pooled one by as many records as its spread within classes outweighs that
     /// between them (empirical Bayes). `None` if there is no value.
     pub(super) fn fit(
@@ -59,7 +59,7 @@ impl MeansByClass {
         let mut squares = 0.0;
         for (i, observation) in sample.observations.iter().enumerate() {
             let Some(answer) = observation.answers.get(task).and_then(Option::as_ref) else { continue };
-            let Some(value) = value(i) else { continue };
+            let Some(value) = value(i).filter(|v| v.iter().all(|v| v.is_finite())) else { continue };
             squares += value.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
             sums[sample.folds[i]].add(class_of(answer, classes), &value);
         }

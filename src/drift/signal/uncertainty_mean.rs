@@ -29,6 +29,7 @@ impl Fit for UncertaintyMean {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let fit = |(task, quantity): (usize, Quantity)| {
             let (residual, mut residuals) = Residual::fit(sample, task, quantity)?;
+            residuals.retain(|r| r.is_finite());
             residuals.sort_by(f64::total_cmp);
             let last = residuals.len().checked_sub(1)?;
             let clip = CLIP.map(|q| residuals[(q * last as f64).round() as usize]);

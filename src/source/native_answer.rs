@@ -1,0 +1,118 @@
+//! Outputs of native records to answers.
+
+use std::collections::HashMap;
+
+use super::native_json::{Numbers, RawOutput, Text};
+use crate::drift::answer::{
+    Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax,
+    top_class,
+};
+use crate::drift::record::{RejectReason, Rejected};
+use crate::drift::task::{TaskKind, TaskSpec};
+
+/// What one output says of its task.
+///
+/// # Errors
+/// [`RejectReason::WrongKind`] where it cannot be an answer of the task's kind.
+pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Result<Answer, Rejected> {
+    let wrong = |what: &str| Rejected::new(RejectReason::WrongKind, format!("task `{}`: {what}", task.name));
+    if let Some(kind) = &raw.kind
+        && kind.0 != task.kind.to_string()
+    {
+        return Err(wrong("the output's kind is not the manifest's"));
+    }
+    let other = task.classes.len() as u32;
+    let index = |name: &Text| classes.get(name.0.as_ref()).copied().unwrap_or(other);
+    match task.kind {
+        TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
+        TaskKind::Binary | TaskKind::Multiclass => {
+            let named = raw.label.as_ref().map(index);
+            let logits = raw.logits.map(|l| l.full(task.classes.len()).ok_or_else(|| wrong("`logits`"))).transpose()?;
+            let scores = match (raw.scores, &logits) {
+                (Some(Numbers::Named(pairs)), _) => return Ok(named_class(&pairs, named, other, index)),
+                (Some(numbers), _) => Some(numbers.full(task.classes.len()).ok_or_else(|| wrong("`scores`"))?),
+                (None, Some(logits)) => Some(softmax(logits, task.temperature)),
+                (None, None) => None,
+            };
+            match (scores, named) {
+                (Some(scores), named) => {
+                    let (top, confidence) = top_class(&scores);
+                    let class = named.unwrap_or(top);
+                    let confidence = match (confidence, scores.get(class as usize)) {
+                        (Confidence::Known(_), Some(p)) => probability(*p),
+                        (confidence, _) => confidence,
+                    };
+                    let uncertainty = Uncertainty::of_classes(&scores);
+                    let uncertainty = logits.map_or(uncertainty, |l| uncertainty.with_energy(&l));
+                    Ok(Answer::Class { class, confidence, uncertainty })
+                }
+                (None, Some(class)) => {
+                    let uncertainty = Uncertainty::default();
+                    Ok(Answer::Class { class, confidence: Confidence::Absent, uncertainty })
+                }
+                (None, None) => Err(wrong("it has neither `label` nor `scores` nor `logits`")),
+            }
+        }
+        TaskKind::Multilabel => multilabel(task, raw, &index).ok_or_else(|| wrong("`labels` or `scores`")),
+        TaskKind::TokenLabels => {
+            let labels = raw.labels.ok_or_else(|| wrong("it has no `labels`"))?.iter().map(index).collect::<Vec<_>>();
+            let confidence = match raw.scores.map(|s| s.full(labels.len())) {
+                None => Confidence::Absent,
+                Some(Some(scores)) => mean_confidence(scores.into_iter().map(probability)),
+                Some(None) => return Err(wrong("`scores` are not one a token")),
+            };
+            Ok(Answer::Tokens { labels, confidence, uncertainty: Uncertainty::default() })
+        }
+    }
+}
+
+/// A class with named, perhaps partial, scores.
+fn named_class(pairs: &[(Text, f32)], named: Option<u32>, other: u32, index: impl Fn(&Text) -> u32) -> Answer {
+    let best = pairs.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let class = named.or_else(|| best.map(|(name, _)| index(name))).unwrap_or(other);
+    let sum: f32 = pairs.iter().map(|(_, p)| p).sum();
+    let complete = pairs.len() as u32 >= other;
+    let fits = sum <= 1.0 + SUM_TOLERANCE && (!complete || sum >= 1.0 - SUM_TOLERANCE);
+    let own = pairs.iter().find(|(name, _)| index(name) == class).map(|(_, p)| *p);
+    let confidence = match own {
+        _ if !fits => Confidence::Invalid,
+        Some(p) => probability(p),
+        None => Confidence::Absent,
+    };
+    let uncertainty = match confidence {
+        Confidence::Known(_) if complete => Uncertainty::of_classes(&pairs.iter().map(|(_, p)| *p).collect::<Vec<_>>()),
+        _ => Uncertainty::default(),
+    };
+    Answer::Class { class, confidence, uncertainty }
+}
+
+fn multilabel(task: &TaskSpec, raw: RawOutput, index: &impl Fn(&Text) -> u32) -> Option<Answer> {
+    let mut from_scores = None;
+    let mut uncertainty = Uncertainty::default();
+    let confidence = match (raw.scores, raw.logits) {
+        (Some(Numbers::Named(pairs)), _) => {
+            let passed = pairs.iter().filter(|(_, p)| *p >= task.threshold).map(|(name, _)| index(name));
+            from_scores = Some(passed.collect());
+            least_certain(pairs.iter().map(|(_, p)| *p))
+        }
+        (Some(numbers), _) => scored(task, &numbers.full(task.classes.len())?, &mut from_scores, &mut uncertainty),
+        (None, Some(logits)) => {
+            let p = sigmoid(&logits.full(task.classes.len())?, task.temperature);
+            scored(task, &p, &mut from_scores, &mut uncertainty)
+        }
+        (None, None) => Confidence::Absent,
+    };
+    let mut labels: Vec<u32> = match raw.labels {
+        Some(labels) => labels.iter().map(index).collect(),
+        None => from_scores?,
+    };
+    labels.sort_unstable();
+    Some(Answer::Labels { labels, confidence, uncertainty })
+}
+
+fn scored(task: &TaskSpec, scores: &[f32], labels: &mut Option<Vec<u32>>, uncertainty: &mut Uncertainty) -> Confidence {
+    *uncertainty = Uncertainty::of_labels(scores.iter().copied());
+    let passed = scores.iter().enumerate().filter(|(_, p)| **p >= task.threshold).map(|(i, _)| i as u32);
+    *labels = Some(passed.collect());
+    least_certain(scores.iter().copied())
+}
