@@ -56,6 +56,6 @@ PYTHON
   cause=$(python3 -c '
 import json, sys
 alerts = json.load(open(sys.argv[1]))["alerts"]
-print("; ".join((a["cause"]["task"] or a["cause"]["kind"]) + " → " + ", ".join(a["cause"]["tasks_affected"]) for a in alerts) or "–")' "$work/out.250.json")
+print("; ".join((a["cause"]["task"] or a["cause"]["segment"] or a["cause"]["kind"]) + " → " + ", ".join(a["cause"]["tasks_affected"]) for a in alerts) or "–")' "$work/out.250.json")
   echo "| $stream | $should |$cells $cause |"
 done

@@ -267,3 +267,40 @@ fn poor_references_are_refused_or_warned_about() {
         "{warnings}"
     );
 }
+
+#[test]
+#[ignore]
+fn zz_debug() {
+    let r = reference();
+    let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64, 0_u32, 0.0_f64); r.signals.len()];
+    for seed in 0..6 {
+        let mut course = Course::new(reference());
+        for window in windows(1_000 + seed, 400, 60, i64::MAX) {
+            let report = course.advance(reference(), &Watch { threshold: 100.0, ..WATCH }, &window).report;
+            for (s, sum) in report.statistics.iter().zip(&mut sums) {
+                if let Some((t, ln_e)) = &s.tested {
+                    sum.0 += ln_e.exp();
+                    sum.1 = sum.1.max(-t.ln_p);
+                    sum.2 += f64::from(t.ln_p < 0.01_f64.ln());
+                    sum.3 += 1;
+                    sum.4 = sum.4.max(s.ln_evidence);
+                }
+            }
+        }
+    }
+    for (signal, sum) in r.signals.iter().zip(&sums) {
+        let n = f64::from(sum.3.max(1));
+        println!(
+            "{:50} mean e {:8.3} max-lnp {:7.1} p<.01 {:6.4} n {:5} maxR {:8.2} rho {:?} eff {:.0} {:?}",
+            r.signal_name(&signal.key),
+            sum.0 / n,
+            sum.1,
+            sum.2 / n,
+            sum.3,
+            sum.4,
+            signal.null.iter().map(|n| (n.intra_window_correlation, n.wander)).collect::<Vec<_>>(),
+            signal.effective_n,
+            signal.broken
+        );
+    }
+}

@@ -9,7 +9,9 @@ use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
-use crate::stats::calibration::{NullStatistic, intra_window_correlation, serial_dependence, wander};
+use crate::stats::calibration::{
+    NullStatistic, dispersion, intra_window_correlation, intra_window_correlation_bound, serial_dependence, wander,
+};
 use crate::stats::evidence::{Evidence, ln_e_value};
 use crate::stats::hypothesis::Allowance;
 
@@ -143,8 +145,15 @@ fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
             } else {
                 let serial = serial_dependence(deviations, MOST_LAG).filter(|s| s.score > SERIAL_SCORE);
                 match serial {
-                    Some(serial) => ScaleNull { intra_window_correlation: 0.0, wander: wander(nulls, serial.lag_1) },
-                    None => ScaleNull { intra_window_correlation: intra_window_correlation(nulls), wander: 0.0 },
+                    Some(serial) => ScaleNull { wander: wander(nulls, serial.lag_1), ..ScaleNull::default() },
+                    None => {
+                        let bound = intra_window_correlation_bound(nulls);
+                        // Merging windows cannot make their records more alike.
+                        let known = scale > 1 && previous[i].wander == 0.0;
+                        let bound = if known { bound.min(previous[i].intra_window_correlation) } else { bound };
+                        let dispersion = dispersion(nulls, intra_window_correlation(nulls));
+                        ScaleNull { intra_window_correlation: bound, wander: 0.0, dispersion }
+                    }
                 }
             };
             previous[i] = null;
@@ -253,6 +262,7 @@ fn null_statistic(
     Some(NullStatistic {
         statistic: test.statistic / share_left,
         null_mean: test.null_mean,
+        null_variance: test.null_variance,
         degrees_of_freedom: test.degrees_of_freedom,
         n: measured.n(current) as f64,
     })

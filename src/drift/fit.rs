@@ -136,16 +136,17 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         .zip(&folds)
         .map(|((.., record), fold)| space.observe(record.joined, *fold, &segments))
         .collect();
-    let measures = fit_all(&Sample {
+    let sample = Sample {
         spec: plan.spec,
         observations: &observations,
         folds: &folds,
         geometry: space.geometry.as_ref(),
         segments: &segments,
         token: plan.token,
-    });
+    };
+    let signals = layout(fit_all(&sample), &sample);
     drop(observations);
-    if measures.is_empty() {
+    if signals.is_empty() {
         return Err(FitError::NothingToMeasure { model: plan.spec.name.clone() });
     }
     let mut reference = Reference {
@@ -160,7 +161,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         geometry: space.geometry.clone(),
         season: Season::of(span.1.since(span.0)),
         scales: scales(plan.window, span.1.since(span.0)),
-        signals: layout(measures, &segments),
+        signals,
         segments,
     };
     let mut tallies = Tallies::new();
@@ -190,14 +191,15 @@ fn scales(window: WindowRule, span: Span) -> Vec<u32> {
 }
 
 /// Signals in the order of their cells: those of all records, and copies for each segment.
-fn layout(measures: Vec<(SignalKey, Measure)>, segments: &[SegmentTag]) -> Vec<SignalReference> {
+fn layout(measures: Vec<(SignalKey, Measure)>, sample: &Sample) -> Vec<SignalReference> {
     let mut all = Vec::new();
     for (key, measure) in measures {
         if measure.as_signal().per_segment() {
-            for (tag, known) in segments.iter().enumerate() {
+            for (tag, known) in sample.segments.iter().enumerate() {
                 for value in 0..=known.values.len() {
                     let segment = Segment { tag: tag as u16, value: value as u16 };
-                    all.push((SignalKey { segment: Some(segment), ..key.clone() }, measure.clone()));
+                    let own = measure.as_signal().in_segment(sample, segment).unwrap_or_else(|| measure.clone());
+                    all.push((SignalKey { segment: Some(segment), ..key.clone() }, own));
                 }
             }
         }

@@ -126,6 +126,8 @@ pub struct ScaleNull {
     pub intra_window_correlation: f64,
     /// How far windows wander together, as [`Allowance::wander`].
     pub wander: f64,
+    /// How much more the statistic varies than its law, as [`Allowance::dispersion`]; 0 for no more.
+    pub dispersion: f64,
 }
 
 /// What a window is compared with: cells, perhaps mixed over phases, and what they are worth.
@@ -230,6 +232,7 @@ impl SignalReference {
             intra_window_correlation: null.intra_window_correlation,
             effective_reference: effective_n,
             wander: null.wander,
+            dispersion: null.dispersion.max(1.0),
             margin,
         }
     }

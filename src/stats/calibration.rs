@@ -10,6 +10,8 @@ pub struct NullStatistic {
     pub statistic: f64,
     /// What it would be on average if records were independent.
     pub null_mean: f64,
+    /// And its variance there.
+    pub null_variance: f64,
     /// Its degrees of freedom.
     pub degrees_of_freedom: f64,
     /// Records (or tokens) in the window.
@@ -29,6 +31,46 @@ pub fn intra_window_correlation(windows: &[NullStatistic]) -> f64 {
     let weight: f64 = usable().map(|w| w.degrees_of_freedom).sum();
     let sum: f64 = usable().map(|w| w.degrees_of_freedom * (w.statistic / w.null_mean - 1.0) / (w.n - 1.0)).sum();
     (sum / weight).clamp(0.0, 1.0)
+}
+
+/// An upper bound (90 %) on [`intra_window_correlation`], from how much the windows' own estimates
+/// scatter: with few windows the estimate alone is too low half of the time.
+pub fn intra_window_correlation_bound(windows: &[NullStatistic]) -> f64 {
+    const Z: f64 = 1.282;
+    let usable = || windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0 && w.null_mean > 0.0);
+    let t = usable().count() as f64;
+    if t < 2.0 {
+        return 0.0;
+    }
+    let of = |w: &NullStatistic| (w.statistic / w.null_mean - 1.0) / (w.n - 1.0);
+    let weight: f64 = usable().map(|w| w.degrees_of_freedom).sum();
+    let mean = usable().map(|w| w.degrees_of_freedom * of(w)).sum::<f64>() / weight;
+    let squares: f64 = usable().map(|w| (w.degrees_of_freedom * (of(w) - mean)).powi(2)).sum();
+    let error = (squares * t / (t - 1.0)).sqrt() / weight;
+    (mean + Z * error).clamp(0.0, 1.0)
+}
+
+/// How much more windows' statistics vary than their law with this correlation says, as a ratio of
+/// variances; 1 unless it is more by two standard errors.
+pub fn dispersion(windows: &[NullStatistic], intra_window_correlation: f64) -> f64 {
+    const LEAST: usize = 8;
+    const ERRORS: f64 = 2.0;
+    let usable = || windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0 && w.null_mean > 0.0);
+    let t = usable().count();
+    if t < LEAST {
+        return 1.0;
+    }
+    let relative = |w: &NullStatistic| {
+        let design_effect = 1.0 + (w.n - 1.0) * intra_window_correlation;
+        w.statistic / (w.null_mean * design_effect) - 1.0
+    };
+    let mean = usable().map(relative).sum::<f64>() / t as f64;
+    let found = usable().map(|w| (relative(w) - mean).powi(2)).sum::<f64>() / (t - 1) as f64;
+    let told = usable().map(|w| w.null_variance / (w.null_mean * w.null_mean)).sum::<f64>() / t as f64;
+    // A scaled χ² with variance v has an excess kurtosis of 6v.
+    let error = ((2.0 + 6.0 * told) / t as f64).sqrt();
+    let ratio = found / told.max(f64::MIN_POSITIVE);
+    if ratio > 1.0 + ERRORS * error { ratio } else { 1.0 }
 }
 
 /// Signs that windows move together with their neighbours.
@@ -112,6 +154,7 @@ mod tests {
         let window = |n: f64| NullStatistic {
             statistic: 7.0 * (1.0 + (n - 1.0) * 0.02),
             null_mean: 7.0,
+            null_variance: 2.0 * 7.0,
             degrees_of_freedom: 7.0,
             n,
         };
@@ -121,7 +164,13 @@ mod tests {
 
     #[test]
     fn independent_or_too_few_windows_give_zero() {
-        let calm = NullStatistic { statistic: 5.0, null_mean: 7.0, degrees_of_freedom: 7.0, n: 100.0 };
+        let calm = NullStatistic {
+            statistic: 5.0,
+            null_mean: 7.0,
+            null_variance: 2.0 * 7.0,
+            degrees_of_freedom: 7.0,
+            n: 100.0,
+        };
         assert_eq!(intra_window_correlation(&[calm, calm, calm]), 0.0);
         assert_eq!(intra_window_correlation(&[NullStatistic { statistic: 90.0, ..calm }]), 0.0);
         assert_eq!((wander(&[calm, calm, calm], 0.5), wander(&[calm], 0.5)), (0.0, 0.0));
@@ -160,6 +209,7 @@ mod tests {
         let mut statistic = |effect: f64| NullStatistic {
             statistic: n * (effect + normal(&mut rng) / f64::from(400_u16).sqrt()).powi(2),
             null_mean: 1.0,
+            null_variance: 2.0 * 1.0,
             degrees_of_freedom: 1.0,
             n,
         };

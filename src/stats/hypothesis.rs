@@ -12,6 +12,7 @@ use std::f64::consts::LN_2;
 
 use super::deviance::{corrected_deviance, deviance, moments};
 use super::probability::{chi_square_quantile, gamma_ln_sf, normal_ln_sf, normal_score};
+use super::quadratic::QuadraticLaw;
 
 /// Normal score of the one-sided bound on the reference's sampling error: 99 %.
 const REFERENCE_BOUND_Z: f64 = 2.326_347_874;
@@ -32,14 +33,22 @@ pub struct Allowance {
     /// How far the distribution wanders for many windows together when nothing is wrong: a bound
     /// on Σ(p − r)²/r, or on the squared standardized mean.
     pub wander: f64,
+    /// How much more the statistic varies than its law says, as a ratio of variances ≥ 1: where windows
+    /// differ in few directions only, a design effect alone leaves the tail too light.
+    pub dispersion: f64,
     /// Practical margin as Cohen's w: the square root of the χ² divergence Σ(p − r)²/r.
     pub margin: f64,
 }
 
 impl Allowance {
     /// For independent windows and a reference without error.
-    pub const EXACT: Allowance =
-        Allowance { intra_window_correlation: 0.0, effective_reference: f64::INFINITY, wander: 0.0, margin: 0.0 };
+    pub const EXACT: Allowance = Allowance {
+        intra_window_correlation: 0.0,
+        effective_reference: f64::INFINITY,
+        wander: 0.0,
+        dispersion: 1.0,
+        margin: 0.0,
+    };
 
     fn design_effect(&self, n: f64) -> f64 {
         1.0 + (n - 1.0).max(0.0) * self.intra_window_correlation.max(0.0)
@@ -61,6 +70,8 @@ pub struct TestResult {
     pub degrees_of_freedom: f64,
     /// What the statistic is on average where records are independent and the reference exact.
     pub null_mean: f64,
+    /// And its variance there.
+    pub null_variance: f64,
     /// Natural log of the corrected p-value, ≤ 0.
     pub ln_p: f64,
 }
@@ -88,10 +99,10 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
     let thin = cells.iter().any(|cell| cell.expected < THIN);
     let (decisive, central) = if k <= FEW_CELLS && thin {
         let corrected = cells.iter().map(|cell| corrected_deviance(cell.observed, cell.expected)).sum();
-        (corrected, Moments { mean: k - 1.0, variance: 2.0 * (k - 1.0) })
+        (corrected, Central { mean: k - 1.0, variance: 2.0 * (k - 1.0), third: None })
     } else {
         // The total is fixed: one degree of freedom less than independent Poisson cells have.
-        let mut central = Moments { mean: -1.0, variance: -2.0 };
+        let mut central = Central { mean: -1.0, variance: -2.0, third: None };
         for own in cells.iter().map(|cell| moments(cell.expected)) {
             central.mean += own.mean;
             central.variance += own.variance;
@@ -99,7 +110,13 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
         (statistic, central)
     };
     let ln_p = judge(decisive, k - 1.0, n, central, allowance);
-    Some(TestResult { statistic, degrees_of_freedom: k - 1.0, null_mean: central.mean, ln_p })
+    Some(TestResult {
+        statistic,
+        degrees_of_freedom: k - 1.0,
+        null_mean: central.mean,
+        null_variance: central.variance,
+        ln_p,
+    })
 }
 
 /// Test of counts over *ordered* cells: the better of [`goodness_of_fit`] and of a shift of the mean
@@ -166,33 +183,38 @@ pub fn excess_pairs(current: &[i64], reference: &[f64], allowance: Allowance) ->
     let rate = square + REFERENCE_BOUND_Z * error;
     let design_effect = allowance.design_effect(n);
     let mean = pairs * rate * design_effect * (1.0 + allowance.wander.max(allowance.margin * allowance.margin));
-    let variance = (design_effect * design_effect * variance_of(n, pairs)).max(mean);
+    let variance = (allowance.dispersion.max(1.0) * design_effect * design_effect * variance_of(n, pairs)).max(mean);
     let found = current.iter().map(|c| 0.5 * (c * (c - 1)) as f64).sum::<f64>();
     let ln_p = matched_gamma_ln_sf((found - 0.5).max(0.0), mean, variance);
-    Some(TestResult { statistic: found, degrees_of_freedom: 1.0, null_mean: pairs * square, ln_p })
+    Some(TestResult {
+        statistic: found,
+        degrees_of_freedom: 1.0,
+        null_mean: pairs * square,
+        null_variance: variance_of(n, pairs).max(pairs * square),
+        ln_p,
+    })
 }
 
 /// Test of a window's mean vector by the quadratic form n·|d|², where `difference` is the window's
-/// mean less the reference's.
+/// mean less the reference's and `law` that of the form under the null.
 ///
-/// `trace` and `trace_of_square` are those of the covariance C of one record: under the null the form
-/// has mean tr C and variance 2 tr C² (Box 1954). For whitened coordinates both are k, and the form is
-/// Hotelling's T² with a known covariance. `None` for n = 0 or no variance.
-pub fn mean_shift(
-    difference: &[f64],
-    n: f64,
-    trace: f64,
-    trace_of_square: f64,
-    allowance: Allowance,
-) -> Option<TestResult> {
-    if n <= 0.0 || difference.is_empty() || trace <= 0.0 || trace_of_square <= 0.0 {
+/// The form is scaled so that its degrees of freedom are those of Box (1954), (tr C)²/tr C²; for whitened
+/// coordinates it is Hotelling's T² with a known covariance. `None` for n = 0.
+pub fn mean_shift(difference: &[f64], n: f64, law: &QuadraticLaw, allowance: Allowance) -> Option<TestResult> {
+    if n <= 0.0 || difference.is_empty() {
         return None;
     }
-    let degrees_of_freedom = trace * trace / trace_of_square;
-    let statistic = n * difference.iter().map(|m| m * m).sum::<f64>() * trace / trace_of_square;
-    let central = Moments { mean: degrees_of_freedom, variance: 2.0 * degrees_of_freedom };
+    let degrees_of_freedom = law.degrees_of_freedom();
+    let scale = degrees_of_freedom / law.mean();
+    let statistic = n * difference.iter().map(|m| m * m).sum::<f64>() * scale;
+    let own = law.cumulants(n);
+    let central = Central {
+        mean: own.mean * scale,
+        variance: own.variance * scale * scale,
+        third: Some(own.third * scale * scale * scale),
+    };
     let ln_p = judge(statistic, degrees_of_freedom, n, central, allowance);
-    Some(TestResult { statistic, degrees_of_freedom, null_mean: degrees_of_freedom, ln_p })
+    Some(TestResult { statistic, degrees_of_freedom, null_mean: central.mean, null_variance: central.variance, ln_p })
 }
 
 /// Two-sided test of the mean of one bounded quantity: `shift` is the window's mean less the
@@ -205,9 +227,11 @@ pub fn scalar_shift(shift: f64, n: f64, skewness: f64, allowance: Allowance) -> 
         return None;
     }
     let z = n.sqrt() * shift;
-    let beyond = (z.abs() - (n * allowance.radius(1.0)).sqrt()) / allowance.design_effect(n).sqrt();
+    let spread = (allowance.design_effect(n) * allowance.dispersion.max(1.0).sqrt()).sqrt();
+    let beyond = (z.abs() - (n * allowance.radius(1.0)).sqrt()) / spread;
     let ln_p = (LN_2 + pearson3_ln_sf(beyond, skewness * shift.signum() / n.sqrt())).min(0.0);
-    Some(TestResult { statistic: z * z, degrees_of_freedom: 1.0, null_mean: 1.0, ln_p })
+    let null_variance = 2.0;
+    Some(TestResult { statistic: z * z, degrees_of_freedom: 1.0, null_mean: 1.0, null_variance, ln_p })
 }
 
 /// `ln P(T > t)` for a standardized Pearson type III law of the given skewness: a shifted gamma. For a
@@ -235,18 +259,30 @@ pub fn share_interval(share: f64, n: f64) -> [f64; 2] {
     [(middle - half).max(0.0), (middle + half).min(1.0)]
 }
 
+/// Mean, variance and third central moment of a statistic without any allowance.
 #[derive(Clone, Copy)]
-struct Moments {
+struct Central {
     mean: f64,
     variance: f64,
+    /// `None` for that of the scaled χ² with the same mean and variance.
+    third: Option<f64>,
 }
 
-fn judge(statistic: f64, degrees_of_freedom: f64, n: f64, central: Moments, allowance: Allowance) -> f64 {
+/// ln p of a statistic whose null is allowed to be wider than its law: the tail of Pearson's type III law
+/// with the moments that follow, which is a gamma where only two are known.
+fn judge(statistic: f64, degrees_of_freedom: f64, n: f64, central: Central, allowance: Allowance) -> f64 {
     let design_effect = allowance.design_effect(n);
+    let dispersion = allowance.dispersion.max(1.0);
     let noncentrality = n * allowance.radius(degrees_of_freedom);
     let mean = design_effect * central.mean + noncentrality;
-    let variance = design_effect * design_effect * central.variance + 4.0 * design_effect * noncentrality;
-    matched_gamma_ln_sf(statistic, mean, variance)
+    let variance = dispersion * design_effect * design_effect * central.variance + 4.0 * design_effect * noncentrality;
+    let of_gamma = 2.0 * variance * variance / mean;
+    let third = central.third.map_or(of_gamma, |third| {
+        let own = (dispersion * design_effect).powi(2) * design_effect * third;
+        of_gamma.max(own + 24.0 * design_effect * design_effect * noncentrality)
+    });
+    let deviation = variance.sqrt();
+    pearson3_ln_sf((statistic - mean) / deviation, third / variance / deviation)
 }
 
 #[derive(Clone, Copy)]
@@ -350,8 +386,8 @@ mod tests {
         assert_eq!(goodness_of_fit(&[0, 0], &[5.0, 5.0], Allowance::EXACT), None);
         assert_eq!(goodness_of_fit(&[5, 5], &[0.0, 0.0], Allowance::EXACT), None);
         assert_eq!(goodness_of_fit(&[5, 0], &[5.0, 0.0], Allowance::EXACT), None);
-        assert_eq!(mean_shift(&[0.1], 0.0, 1.0, 1.0, Allowance::EXACT), None);
-        assert_eq!(mean_shift(&[0.1], 9.0, 0.0, 0.0, Allowance::EXACT), None);
+        assert_eq!(mean_shift(&[0.1], 0.0, &QuadraticLaw::white(1), Allowance::EXACT), None);
+        assert_eq!(mean_shift(&[], 9.0, &QuadraticLaw::white(1), Allowance::EXACT), None);
         assert_eq!(scalar_shift(0.1, 0.0, 0.0, Allowance::EXACT), None);
         assert_eq!(scalar_shift(f64::NAN, 9.0, 0.0, Allowance::EXACT), None);
     }

@@ -25,7 +25,9 @@ pub mod multiplicity;
 pub mod principal;
 /// Log-scale survival functions that stay finite far into the tails.
 pub mod probability;
+/// The law of the squared length of a mean, for few records and heavy tails too.
+pub mod quadratic;
 /// Random Fourier features of points.
 pub mod random_features;
-/// Covariances: whitening, and traces for quadratic forms.
+/// A linear map that makes a sample white.
 pub mod whitening;

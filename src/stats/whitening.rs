@@ -1,5 +1,4 @@
-//! Covariances of a sample: a linear map that makes it white, and the traces that the law of a
-//! quadratic form needs.
+//! A linear map that makes a sample white.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -32,6 +31,12 @@ impl Whitening {
         Some(Whitening { dimension, inverse: inverse.transpose().as_slice().to_vec() })
     }
 
+    /// The identity.
+    pub fn none(dimension: usize) -> Whitening {
+        let one = |i: usize| if i % (dimension + 1) == 0 { 1.0 } else { 0.0 };
+        Whitening { dimension, inverse: (0..dimension * dimension).map(one).collect() }
+    }
+
     /// Length of the vectors.
     pub fn dimension(&self) -> usize {
         self.dimension
@@ -42,18 +47,6 @@ impl Whitening {
         let rows = self.inverse.chunks_exact(self.dimension).enumerate();
         rows.map(|(i, row)| row[..=i].iter().zip(vector).map(|(a, x)| a * x).sum()).collect()
     }
-}
-
-/// tr C and tr C² of a sample's covariance; `None` for fewer than two vectors.
-///
-/// tr C² takes off what the sample's own noise adds to it, (tr C)²/n, so that a small sample does not
-/// overstate the effective dimension's inverse.
-pub fn traces(sample: &[Vec<f32>]) -> Option<(f64, f64)> {
-    let covariance = covariance(sample)?;
-    let trace = covariance.trace();
-    let square = covariance.norm_squared();
-    let unbiased = square - trace * trace / sample.len() as f64;
-    Some((trace, unbiased.max(trace * trace / covariance.nrows() as f64)))
 }
 
 fn covariance(sample: &[Vec<f32>]) -> Option<DMatrix<f64>> {
@@ -108,13 +101,5 @@ mod tests {
         assert!((found[(0, 0)] - 1.0).abs() < 0.01 && (found[(1, 1)] - 1.0).abs() < 0.01, "{found}");
         assert!(found[(0, 1)].abs() < 0.01 && found[(2, 2)] < 1e-6, "{found}");
         assert_eq!(Whitening::fit(&[vec![1.0], vec![1.0]]), None);
-    }
-
-    #[test]
-    fn traces_are_those_of_the_covariance() {
-        // C = [[4, 2, 0], [2, 2, 0], [0, 0, 0]]: trace 6, trace of square 28.
-        let (trace, square) = traces(&sample()).expect("has variance");
-        assert!((trace - 6.0).abs() < 0.2 && (square - 28.0).abs() < 1.5, "{trace} {square}");
-        assert_eq!(traces(&[vec![1.0]]), None);
     }
 }

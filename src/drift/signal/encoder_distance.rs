@@ -11,6 +11,9 @@ use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
 use crate::stats::hypothesis::{Allowance, TestResult, ordered_fit};
 
+/// Where the axes leave less of the variance than this, what they leave is rounding.
+const LEAST_UNEXPLAINED: f64 = 1e-4;
+
 /// Counts of records by one of the two distances; unusable embeddings are in the last cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncoderDistance {
@@ -36,6 +39,10 @@ impl Which {
 impl Fit for EncoderDistance {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let fit = |(which, name): (Which, &str)| {
+            let explained = sample.geometry?.principal.explained();
+            if which == Which::From && explained > 1.0 - LEAST_UNEXPLAINED {
+                return None;
+            }
             let located = sample.observations.iter().filter_map(|o| o.place.located());
             let distances: Vec<f64> = located.map(|l| which.of(l)).collect();
             let bins = Bins::fit(&distances, &TAIL_QUANTILES);

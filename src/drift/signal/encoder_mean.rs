@@ -11,6 +11,7 @@ use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
+use crate::stats::quadratic::QuadraticLaw;
 
 const PLACED: usize = 0;
 const INVALID: usize = 1;
@@ -20,12 +21,16 @@ const SUMS: usize = 2;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncoderMean {
     axes: usize,
+    law: QuadraticLaw,
 }
 
 impl Fit for EncoderMean {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        let axes = sample.geometry.map(|geometry| geometry.principal.axes());
-        axes.map(|axes| (key(Scope::Encoder, None, "encoder_mean"), EncoderMean { axes })).into_iter().collect()
+        let Some(geometry) = sample.geometry else { return Vec::new() };
+        let coordinates = |o: &Observation| Some(o.place.located()?.coordinates.clone());
+        let placed: Vec<Vec<f32>> = sample.observations.iter().filter_map(coordinates).collect();
+        let Some(law) = QuadraticLaw::fit(&placed) else { return Vec::new() };
+        vec![(key(Scope::Encoder, None, "encoder_mean"), EncoderMean { axes: geometry.principal.axes(), law })]
     }
 }
 
@@ -64,8 +69,7 @@ impl Signal for EncoderMean {
     }
 
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        let k = self.axes as f64;
-        mean_shift(&shift(current, reference)?, current[PLACED] as f64, k, k, allowance)
+        mean_shift(&shift(current, reference)?, current[PLACED] as f64, &self.law, allowance)
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {

@@ -12,8 +12,8 @@ use crate::drift::observation::Observation;
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
+use crate::stats::quadratic::QuadraticLaw;
 use crate::stats::random_features::cosine;
-use crate::stats::whitening::traces;
 
 /// Sums of features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,9 +25,7 @@ pub struct FeaturesGivenClass {
     phases: Vec<f32>,
     /// One over the kernel's bandwidth, in units of the principal coordinates.
     scale: f32,
-    /// tr C and tr C² of the features' covariance.
-    trace: f64,
-    trace_of_square: f64,
+    law: QuadraticLaw,
 }
 
 impl Fit for FeaturesGivenClass {
@@ -45,8 +43,7 @@ impl Fit for FeaturesGivenClass {
                 means: of_coordinates.map(projection.features(), |mean| projection.project(mean)),
                 phases: projection.phases().to_vec(),
                 scale: 1.0,
-                trace: 0.0,
-                trace_of_square: 0.0,
+                law: QuadraticLaw::white(1),
             };
             let residual = |i: usize| -> Option<Vec<f32>> {
                 let answer = sample.observations[i].answers.get(task)?.as_ref()?;
@@ -60,7 +57,7 @@ impl Fit for FeaturesGivenClass {
             let chosen = sample.observations.iter().zip(sample.folds).step_by(every);
             let features: Vec<Vec<f32>> =
                 chosen.filter_map(|(o, fold)| Some(signal.features(o, Some(*fold))?.collect())).collect();
-            (signal.trace, signal.trace_of_square) = traces(&features)?;
+            signal.law = QuadraticLaw::fit(&features)?;
             Some((key(Scope::Head, Some(task), "features_given_class"), signal))
         };
         let conditioned =
@@ -127,7 +124,7 @@ impl Signal for FeaturesGivenClass {
 
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
         let shift = self.shift(current, reference)?;
-        mean_shift(&shift, current[0] as f64, self.trace, self.trace_of_square, allowance)
+        mean_shift(&shift, current[0] as f64, &self.law, allowance)
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
@@ -137,7 +134,7 @@ impl Signal for FeaturesGivenClass {
     }
 
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        let noise = (current[0] as f64 * self.phases.len() as f64 / self.trace).sqrt();
+        let noise = (current[0] as f64 * self.phases.len() as f64 / self.law.mean()).sqrt();
         self.shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
     }
 

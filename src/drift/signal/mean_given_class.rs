@@ -6,11 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::given_class::{MeansByClass, class_of, classes};
-use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Effect, Fit, Measure, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
+use crate::drift::segment::Segment;
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
+use crate::stats::quadratic::QuadraticLaw;
 use crate::stats::whitening::Whitening;
 
 /// Sums of residuals.
@@ -20,6 +22,7 @@ pub struct MeanGivenClass {
     classes: usize,
     means: MeansByClass,
     whitening: Whitening,
+    law: QuadraticLaw,
 }
 
 impl Fit for MeanGivenClass {
@@ -29,16 +32,16 @@ impl Fit for MeanGivenClass {
         let fit = |task: usize| {
             let coordinates = |i: usize| Some(sample.observations[i].place.located()?.coordinates.clone());
             let means = MeansByClass::fit(sample, task, axes, coordinates)?;
-            let classes = classes(&sample.spec.tasks[task]);
-            let residuals: Vec<Vec<f32>> = (0..sample.observations.len())
-                .filter_map(|i| {
-                    let answer = sample.observations[i].answers.get(task)?.as_ref()?;
-                    let mean = means.mean_without(class_of(answer, classes), sample.folds[i]);
-                    Some(coordinates(i)?.iter().zip(mean).map(|(z, m)| z - m).collect())
-                })
-                .collect();
-            let whitening = Whitening::fit(&residuals)?;
-            let signal = MeanGivenClass { task, classes, means, whitening };
+            let mut signal = MeanGivenClass {
+                task,
+                classes: classes(&sample.spec.tasks[task]),
+                means,
+                whitening: Whitening::none(axes),
+                law: QuadraticLaw::white(axes),
+            };
+            let residuals = signal.residuals(sample, None);
+            signal.whitening = Whitening::fit(&residuals)?;
+            signal.law = signal.law_of(&residuals)?;
             Some((key(Scope::Head, Some(task), "mean_given_class"), signal))
         };
         // Heads without a class of their own would all repeat the encoder's mean.
@@ -49,13 +52,31 @@ impl Fit for MeanGivenClass {
 }
 
 impl MeanGivenClass {
-    fn add(&self, observation: &Observation, cells: &mut [i64], mean: impl Fn(usize) -> usize, fold: Option<usize>) {
-        let Some(located) = observation.place.located() else { return };
-        let Some(answer) = observation.answers.get(self.task).and_then(Option::as_ref) else { return };
-        let class = mean(class_of(answer, self.classes));
+    fn residual<'a>(&'a self, observation: &'a Observation, fold: Option<usize>) -> Option<impl Iterator<Item = f32>> {
+        let located = observation.place.located()?;
+        let class = class_of(observation.answers.get(self.task)?.as_ref()?, self.classes);
         let mean = fold.map_or_else(|| self.means.mean(class), |fold| self.means.mean_without(class, fold));
-        cells[0] += 1;
-        add(&mut cells[1..], located.coordinates.iter().zip(mean).map(|(z, m)| z - m));
+        Some(located.coordinates.iter().zip(mean).map(|(z, m)| z - m))
+    }
+
+    fn add(&self, observation: &Observation, cells: &mut [i64], fold: Option<usize>) {
+        if let Some(residual) = self.residual(observation, fold) {
+            cells[0] += 1;
+            add(&mut cells[1..], residual);
+        }
+    }
+
+    /// Residuals of a segment's observations, or of all.
+    fn residuals(&self, sample: &Sample, segment: Option<Segment>) -> Vec<Vec<f32>> {
+        sample.within(segment).filter_map(|(o, fold)| Some(self.residual(o, Some(fold))?.collect())).collect()
+    }
+
+    fn law_of(&self, residuals: &[Vec<f32>]) -> Option<QuadraticLaw> {
+        let white = |row: &Vec<f32>| {
+            let wide: Vec<f64> = row.iter().map(|v| f64::from(*v)).collect();
+            self.whitening.apply(&wide).into_iter().map(|v| v as f32).collect()
+        };
+        QuadraticLaw::fit(&residuals.iter().map(white).collect::<Vec<Vec<f32>>>())
     }
 
     fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
@@ -70,11 +91,11 @@ impl Signal for MeanGivenClass {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        self.add(observation, cells, |class| class, None);
+        self.add(observation, cells, None);
     }
 
     fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
-        self.add(observation, cells, |class| class, Some(fold));
+        self.add(observation, cells, Some(fold));
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
@@ -86,8 +107,7 @@ impl Signal for MeanGivenClass {
     }
 
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        let k = self.whitening.dimension() as f64;
-        mean_shift(&self.shift(current, reference)?, current[0] as f64, k, k, allowance)
+        mean_shift(&self.shift(current, reference)?, current[0] as f64, &self.law, allowance)
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
@@ -105,5 +125,10 @@ impl Signal for MeanGivenClass {
 
     fn per_segment(&self) -> bool {
         true
+    }
+
+    fn in_segment(&self, sample: &Sample, segment: Segment) -> Option<Measure> {
+        let law = self.law_of(&self.residuals(sample, Some(segment)))?;
+        Some(Measure::MeanGivenClass(MeanGivenClass { law, ..self.clone() }))
     }
 }

@@ -205,6 +205,12 @@ pub trait Signal {
     fn per_segment(&self) -> bool {
         false
     }
+
+    /// The signal with what it learned of variation learned anew within a segment; `None` if that is the
+    /// same everywhere, as for counts, or the segment holds too little to learn from.
+    fn in_segment(&self, _sample: &Sample, _segment: Segment) -> Option<Measure> {
+        None
+    }
 }
 
 /// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
@@ -227,6 +233,12 @@ pub struct Sample<'a> {
 }
 
 impl Sample<'_> {
+    /// Observations of a segment, or all, each with its fold.
+    fn within(&self, segment: Option<Segment>) -> impl Iterator<Item = (&Observation, usize)> {
+        let of = move |o: &Observation| segment.is_none_or(|s| o.segments.get(usize::from(s.tag)) == Some(&s.value));
+        self.observations.iter().zip(self.folds.iter().copied()).filter(move |(o, _)| of(o))
+    }
+
     /// Answers of one task's head over the sample.
     fn answers(&self, task: usize) -> impl Iterator<Item = &Answer> {
         self.observations.iter().filter_map(move |o| o.answers.get(task)?.as_ref())

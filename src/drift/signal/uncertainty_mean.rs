@@ -7,8 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::uncertainty_given_class::{Quantity, Residual};
-use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Effect, Fit, Measure, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
+use crate::drift::segment::Segment;
 use crate::drift::task::TaskSpec;
 use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, scalar_shift};
@@ -33,15 +34,9 @@ impl Fit for UncertaintyMean {
             residuals.sort_by(f64::total_cmp);
             let last = residuals.len().checked_sub(1)?;
             let clip = CLIP.map(|q| residuals[(q * last as f64).round() as usize]);
-            let clipped = || residuals.iter().map(|r| r.clamp(clip[0], clip[1]));
-            let n = residuals.len() as f64;
-            let mean = clipped().sum::<f64>() / n;
-            let moment = |k: i32| clipped().map(|r| (r - mean).powi(k)).sum::<f64>() / n;
-            let deviation = moment(2).sqrt();
-            let skewness = moment(3) / deviation.powi(3);
+            let (deviation, skewness) = shape(residuals.iter().map(|r| r.clamp(clip[0], clip[1])))?;
             let name = format!("{}_mean_given_class", quantity.name());
-            let signal = UncertaintyMean { residual, clip, deviation, skewness };
-            (deviation > 0.0).then(|| (key(Scope::Head, Some(task), &name), signal))
+            Some((key(Scope::Head, Some(task), &name), UncertaintyMean { residual, clip, deviation, skewness }))
         };
         let tasks = 0..sample.spec.tasks.len();
         tasks
@@ -49,6 +44,15 @@ impl Fit for UncertaintyMean {
             .filter_map(fit)
             .collect()
     }
+}
+
+/// Standard deviation and skewness; `None` without variance.
+fn shape(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+    let n = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let moment = |k: i32| values.clone().map(|v| (v - mean).powi(k)).sum::<f64>() / n;
+    let deviation = moment(2).sqrt();
+    (deviation > 0.0).then(|| (deviation, moment(3) / deviation.powi(3)))
 }
 
 impl UncertaintyMean {
@@ -105,5 +109,12 @@ impl Signal for UncertaintyMean {
 
     fn per_segment(&self) -> bool {
         true
+    }
+
+    fn in_segment(&self, sample: &Sample, segment: Segment) -> Option<Measure> {
+        let of = |(o, fold): (&Observation, usize)| self.residual.of(o, Some(fold)).filter(|r| r.is_finite());
+        let residuals: Vec<f64> = sample.within(Some(segment)).filter_map(of).collect();
+        let (deviation, skewness) = shape(residuals.iter().map(|r| r.clamp(self.clip[0], self.clip[1])))?;
+        Some(Measure::UncertaintyMean(UncertaintyMean { deviation, skewness, ..self.clone() }))
     }
 }
