@@ -48,7 +48,8 @@ export const signalHistory = (
   limit: number,
   signal: AbortSignal,
 ): Promise<DatedStatistic[]> => {
-  const query: Record<string, string> = { scope: place.scope, signal: signalName, limit: String(limit) };
+  const segment = place.segment ?? "";
+  const query: Record<string, string> = { scope: place.scope, signal: signalName, segment, limit: String(limit) };
   if (place.task !== null) query["task"] = place.task;
   return page(`/models/${part(name)}/statistics`, query, signal);
 };

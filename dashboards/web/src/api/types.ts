@@ -1,12 +1,17 @@
 /** What the API answers. Times are RFC 3339 in UTC. */
 
 export type State = "ok" | "warning" | "drift" | "insufficient_data";
-export type ScopeName = "input" | "encoder" | "head" | "link";
+export type ScopeName = "input" | "encoder" | "head" | "link" | "segment";
 
-/** A part of the model: the input, the encoder, or a task's head (or its link to the encoder). */
+/**
+ * A part of the model: the input, the encoder, a task's head (or its link to the encoder), or a segment
+ * of the traffic. A statistic within a segment has the scope of its signal and the segment's name.
+ */
 export interface Place {
   scope: ScopeName;
   task: string | null;
+  /** `channel=mail`; absent or null for all records. */
+  segment?: string | null;
 }
 
 export interface Guarantee {
@@ -67,7 +72,8 @@ export interface Window {
   scopes: ScopeEvidence[];
 }
 
-export type Effect = { psi: number; jensen_shannon: number; hellinger: number } | { mahalanobis: number };
+/** Effect sizes by the measure's name; which ones depends on the signal. */
+export type Effect = Record<string, number>;
 
 export interface Mover {
   cell: string;
@@ -75,6 +81,8 @@ export interface Mover {
   current_share: number;
   reference_count: number;
   current_count: number;
+  /** 95 % confidence interval of the current share. */
+  current_interval?: [number, number];
 }
 
 /** One signal in one window. What needs a test is null while there are too few records for one. */
@@ -90,6 +98,8 @@ export interface Statistic extends Place {
   effect: Effect | null;
   movers: Mover[];
   sufficient: boolean;
+  /** Whether the false-alarm budget is promised for this signal. */
+  guarantee?: Guarantee["status"];
 }
 
 export interface DatedStatistic extends Statistic {
@@ -100,8 +110,9 @@ export interface DatedStatistic extends Statistic {
 export type AlertState = "inactive" | "pending" | "firing" | "resolved";
 
 export interface Cause {
-  kind: "input" | "encoder" | "head" | "link" | "undetermined";
+  kind: "input" | "encoder" | "head" | "link" | "segment" | "undetermined";
   task: string | null;
+  segment?: string | null;
   tasks_affected: string[];
   summary: string;
 }

@@ -2,22 +2,44 @@
 
 import type { Alert, DatedStatistic, Place, ScopeName, ScopeEvidence, Statistic, TaskSpec, Window } from "../api/types";
 
-const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "link"];
+const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "link", "segment"];
 
-/** One name for a place, usable as a key and in an address: `input`, `head.intent`. */
-export const placeKey = (place: Place): string => (place.task === null ? place.scope : `${place.scope}.${place.task}`);
+const segmentOf = (place: Place): string | null => place.segment ?? null;
 
-/** A place in words: `input`, `encoder`, `head intent`. */
-export const placeName = (place: Place): string => (place.task === null ? place.scope : `${place.scope} ${place.task}`);
+/** One name for a place, usable as a key and in an address: `input`, `head.intent`, `segment.channel=mail`. */
+export const placeKey = (place: Place): string => {
+  const segment = segmentOf(place);
+  if (place.scope === "segment") return `segment.${segment}`;
+  const own = place.task === null ? place.scope : `${place.scope}.${place.task}`;
+  return segment === null ? own : `segment.${segment}.${own}`;
+};
+
+/** A place in words: `input`, `encoder`, `head intent`, `segment channel=mail`. */
+export const placeName = (place: Place): string => {
+  if (place.scope === "segment") return `segment ${segmentOf(place)}`;
+  return within(place, place.task === null ? place.scope : `${place.scope} ${place.task}`);
+};
 
 /** A place as a row is labelled: tasks by their name alone. */
-export const placeLabel = (place: Place): string =>
-  place.task === null ? place.scope : place.scope === "head" ? place.task : `${place.task} · ${place.scope}`;
+export const placeLabel = (place: Place): string => {
+  if (place.scope === "segment") return segmentOf(place) ?? "segment";
+  const own = place.task === null ? place.scope : place.scope === "head" ? place.task : `${place.task} · ${place.scope}`;
+  return within(place, own);
+};
+
+const within = (place: Place, name: string): string => {
+  const segment = segmentOf(place);
+  return segment === null ? name : `${name} in ${segment}`;
+};
 
 export const signalKey = (statistic: Place & { signal: string }): string =>
   `${placeKey(statistic)}.${statistic.signal}`;
 
-export const samePlace = (a: Place, b: Place): boolean => a.scope === b.scope && a.task === b.task;
+/** A segment as a whole is the same place as each of its statistics. */
+export const samePlace = (a: Place, b: Place): boolean => {
+  if (segmentOf(a) !== segmentOf(b)) return false;
+  return a.scope === "segment" || b.scope === "segment" || (a.scope === b.scope && a.task === b.task);
+};
 
 export interface Heat {
   places: Place[];
@@ -39,7 +61,8 @@ export const evidenceAt = (window: Window, place: Place): number | null =>
 
 function heatPlaces(windows: Window[], tasks: TaskSpec[]): Place[] {
   const seen = new Map<string, Place>();
-  const add = (place: Place): void => void seen.set(placeKey(place), { scope: place.scope, task: place.task });
+  const add = (place: Place): void =>
+    void seen.set(placeKey(place), { scope: place.scope, task: place.task, segment: segmentOf(place) });
   add({ scope: "input", task: null });
   add({ scope: "encoder", task: null });
   for (const task of tasks) add({ scope: "head", task: task.name });
@@ -47,7 +70,9 @@ function heatPlaces(windows: Window[], tasks: TaskSpec[]): Place[] {
   for (const window of windows) for (const scope of window.scopes) if (!seen.has(placeKey(scope))) add(scope);
   const taskOrder = new Map(tasks.map((task, index) => [task.name, index]));
   const rank = (place: Place): [number, number] => [
-    place.task === null ? SCOPE_ORDER.indexOf(place.scope) : 2 + (taskOrder.get(place.task) ?? tasks.length),
+    place.scope === "segment" ? 3 + tasks.length
+      : place.task === null ? SCOPE_ORDER.indexOf(place.scope)
+      : 2 + (taskOrder.get(place.task) ?? tasks.length),
     SCOPE_ORDER.indexOf(place.scope),
   ];
   return [...seen.values()].sort((a, b) => {
@@ -84,13 +109,25 @@ export function byEvidence(statistics: Statistic[]): Statistic[] {
 }
 
 /** The one number of an effect, with its measure. */
-export function effectSize(statistic: Statistic): { measure: string; value: number } | null {
+export function effectSize(statistic: Statistic): { measure: string; unit: string; value: number } | null {
   const effect = statistic.effect;
   if (effect === null) return null;
-  return "mahalanobis" in effect
-    ? { measure: "Mahalanobis", value: effect.mahalanobis }
-    : { measure: "PSI", value: effect.psi };
+  const found = Object.entries(effect).find(([name]) => name === "psi") ?? Object.entries(effect)[0];
+  if (found === undefined) return null;
+  const { title, unit } = EFFECTS[found[0]] ?? { title: found[0], unit: "" };
+  return { measure: title, unit, value: found[1] };
 }
+
+/** Measures of effect: what they are called, and the unit beside their number. */
+export const EFFECTS: Record<string, { title: string; unit: string }> = {
+  psi: { title: "PSI", unit: "PSI" },
+  jensen_shannon: { title: "Jensen–Shannon", unit: "JS" },
+  hellinger: { title: "Hellinger", unit: "H" },
+  mahalanobis: { title: "Mahalanobis", unit: "σ" },
+  standardized_mean: { title: "Standardized mean", unit: "σ" },
+  mean_discrepancy: { title: "Mean discrepancy (MMD)", unit: "MMD" },
+  pair_ratio: { title: "Equal pairs, against the reference", unit: "×" },
+};
 
 /** When the alert fired; null if it never did. */
 export const firedAt = (alert: Alert): string | null =>
@@ -127,7 +164,8 @@ export function firingAt(alerts: Alert[], time: string): Alert | null {
 export function partInAlert(alert: Alert | null, place: Place): "cause" | "reached" | null {
   if (alert === null) return null;
   const { kind, task, tasks_affected: affected } = alert.cause;
-  if (kind === place.scope && (task ?? null) === place.task) return "cause";
+  const segment = alert.cause.segment ?? null;
+  if (kind === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
   if (place.scope === "head" && place.task !== null && affected.includes(place.task)) return "reached";
   return null;
 }

@@ -45,6 +45,8 @@ export function happened(alert: Alert): string {
       return `Head ${task ?? "unknown"} drifted${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
     case "link":
       return `The link from the encoder to ${task ?? "a head"} changed${reaching}`;
+    case "segment":
+      return `Segment ${alert.cause.segment ?? "unknown"} drifted${reaching}`;
     case "undetermined":
       return "Several signals moved and none stands out";
   }
@@ -52,7 +54,9 @@ export function happened(alert: Alert): string {
 
 /** A cause in two words, for lists. */
 export const causeName = (alert: Alert): string =>
-  alert.cause.kind === "undetermined" ? "undetermined" : placeName({ scope: alert.cause.kind, task: alert.cause.task });
+  alert.cause.kind === "undetermined"
+    ? "undetermined"
+    : placeName({ scope: alert.cause.kind, task: alert.cause.task, segment: alert.cause.segment ?? null });
 
 /** The headline of the fleet. */
 export function fleetVerdict(models: ModelRow[]): string {

@@ -7,7 +7,7 @@ import { ChartFrame } from "../../charts/frame";
 import { LineChart } from "../../charts/line";
 import type { DatedStatistic, Mover, Statistic, Window } from "../../api/types";
 import { count, interval, percent, points, quantity, words } from "../../data/format";
-import { effectSize, forward, placeName, signalKey } from "../../data/shape";
+import { EFFECTS, effectSize, forward, placeName, signalKey } from "../../data/shape";
 import { Empty } from "../../parts/panel";
 
 const MOST = 500;
@@ -26,6 +26,11 @@ export function SignalDetail(props: {
       <h3 class="signal-name">
         {words(statistic.signal)} <span class="muted">of {placeName(statistic)}</span>
       </h3>
+      {statistic.guarantee === "broken" && (
+        <p class="muted">
+          The false-alarm budget is not promised for this signal: the reference's own windows break its premises.
+        </p>
+      )}
       <Effects statistic={statistic} />
       {statistic.movers.length === 0 ? (
         <Empty>This signal has no cells to compare: it is a mean, and its effect is the distance it moved.</Empty>
@@ -55,14 +60,10 @@ export function SignalDetail(props: {
 function Effects({ statistic }: { statistic: Statistic }) {
   const effect = statistic.effect;
   if (effect === null) return null;
-  const measures: [string, number][] =
-    "mahalanobis" in effect
-      ? [["Mahalanobis", effect.mahalanobis]]
-      : [
-          ["PSI", effect.psi],
-          ["Jensen–Shannon", effect.jensen_shannon],
-          ["Hellinger", effect.hellinger],
-        ];
+  const order = Object.keys(EFFECTS);
+  const measures: [string, number][] = Object.entries(effect)
+    .sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+    .map(([name, value]) => [EFFECTS[name]?.title ?? name, value]);
   return (
     <dl class="effects">
       {measures.map(([measure, value]) => (
@@ -77,7 +78,9 @@ function Effects({ statistic }: { statistic: Statistic }) {
 
 function MoverRow({ mover, largest }: { mover: Mover; largest: number }) {
   const change = mover.current_share - mover.reference_share;
-  const title = `reference ${count(mover.reference_count)}, current ${count(mover.current_count)}`;
+  const spread = mover.current_interval?.map((share) => percent(share)).join(" to ");
+  const counts = `reference ${count(mover.reference_count)}, current ${count(mover.current_count)}`;
+  const title = spread === undefined ? counts : `${counts}; 95 % confidence interval ${spread}`;
   return (
     <li class="mover" title={title}>
       <span class="mover-cell">{mover.cell}</span>

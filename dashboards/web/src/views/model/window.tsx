@@ -182,7 +182,7 @@ function Row(props: {
       <td class="number">{count(s.n)}</td>
       <td class="number" title={effect?.measure}>
         {effect === null ? <span class="muted">–</span> : quantity(effect.value)}
-        {effect !== null && <span class="unit">{effect.measure === "PSI" ? "PSI" : "σ"}</span>}
+        {effect !== null && <span class="unit">{effect.unit}</span>}
       </td>
     </tr>
   );
