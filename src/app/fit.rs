@@ -10,7 +10,7 @@ use super::{progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
 use crate::drift::observation::{HeadSource, Joined};
-use crate::drift::reference::{Reference, SignalReference};
+use crate::drift::reference::{Reference, SignalReference, Variation};
 use crate::drift::season::Season;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
@@ -60,6 +60,12 @@ pub fn window_rule(args: &WindowArgs) -> anyhow::Result<Option<WindowRule>> {
         (None, Some(count)) => Ok(Some(WindowRule::Records(count))),
         (None, None) => Ok(None),
     }
+}
+
+/// What records of one window have in common, at the base scale: the larger of fit and location.
+fn correlation(signal: &SignalReference) -> f64 {
+    let first = |v: &Variation| v.at_scale.first().map_or(0.0, |null| null.intra_window_correlation);
+    first(&signal.variation).max(first(&signal.location))
 }
 
 fn table(fitted: &Fitted) -> String {
@@ -116,8 +122,8 @@ fn table(fitted: &Fitted) -> String {
             signal.key.signal,
             signal.totals.len(),
             units,
-            signal.null.first().map_or(0.0, |null| null.intra_window_correlation),
-            signal.effective_n,
+            correlation(signal),
+            units as f64 / signal.variation.design_effect.max(1.0),
             if signal.seasonal.is_some() { "yes" } else { "–" },
             wanders,
         );

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::detector::Trial;
 use super::fit::add;
 use super::observation::Observation;
-use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference};
+use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
 use crate::stats::calibration::{
     NullStatistic, dispersion, intra_window_correlation, intra_window_correlation_bound, serial_dependence, wander,
 };
-use crate::stats::evidence::{Evidence, ln_e_value};
 use crate::stats::hypothesis::Allowance;
+use crate::stats::location::Location;
 
 /// Units below which a window says nothing about how windows vary.
 const LEAST_UNITS: i64 = 20;
@@ -97,7 +98,6 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
         for phase in &by_phase {
             signal.totals.iter_mut().zip(&phase.cells[cells.clone()]).for_each(|(t, c)| *t += c);
         }
-        signal.effective_n = signal.measure.as_signal().n(&signal.totals) as f64;
     }
     if reference.season.is_some() {
         learn_seasons(reference, &windows, &by_phase);
@@ -110,7 +110,7 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
 /// Phases differ where their own variation is more than windows' variation leaves over: with m windows
 /// a phase, ρ_phase = ρ_season + ρ_window / m (a random-effects analysis of variance).
 fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], by_phase: &[Summary]) {
-    let mut series = Series::new(reference, 1);
+    let mut series = Series::new(reference);
     for_each_block(reference, windows, 1, |block| series.take(reference, block));
     let used = by_phase.iter().filter(|phase| phase.records > 0).count().max(1);
     let windows_a_phase = (windows.len() as f64 / used as f64).max(1.0);
@@ -118,10 +118,11 @@ fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], b
         let cells = signal.cells();
         let phases: Vec<NullStatistic> = by_phase
             .iter()
-            .filter_map(|phase| null_statistic(signal, &phase.cells[cells.clone()], &signal.expected(&[]), 1.0))
+            .filter_map(|phase| main_null(signal, &phase.cells[cells.clone()], &signal.expected(&[]), 1.0))
             .collect();
         let of_phases = intra_window_correlation(&phases);
-        let of_windows = intra_window_correlation(&series.nulls[i]);
+        let track = if signal.measure.as_signal().tests().0 { &series.fits[i] } else { &series.locations[i] };
+        let of_windows = intra_window_correlation(&track.nulls);
         let share = 1.0 / windows_a_phase;
         let season = if share < 1.0 { (of_phases - share * of_windows) / (1.0 - share) } else { 0.0 };
         if season > 0.0 {
@@ -134,36 +135,12 @@ fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], b
 }
 
 fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
-    let mut previous: Vec<ScaleNull> = vec![ScaleNull::default(); reference.signals.len()];
     for scale in reference.scales.clone() {
-        let mut series = Series::new(reference, scale);
+        let mut series = Series::new(reference);
         for_each_block(reference, windows, scale, |block| series.take(reference, block));
-        for (i, signal) in reference.signals.iter_mut().enumerate() {
-            let (nulls, deviations) = (&series.nulls[i], &series.deviations[i]);
-            let null = if scale > 1 && nulls.len() < LEAST_BLOCKS {
-                previous[i]
-            } else {
-                let serial = serial_dependence(deviations, MOST_LAG).filter(|s| s.score > SERIAL_SCORE);
-                match serial {
-                    Some(serial) => ScaleNull { wander: wander(nulls, serial.lag_1), ..ScaleNull::default() },
-                    None => {
-                        let bound = intra_window_correlation_bound(nulls);
-                        // Merging windows cannot make their records more alike.
-                        let known = scale > 1 && previous[i].wander == 0.0;
-                        let bound = if known { bound.min(previous[i].intra_window_correlation) } else { bound };
-                        let dispersion = dispersion(nulls, intra_window_correlation(nulls));
-                        ScaleNull { intra_window_correlation: bound, wander: 0.0, dispersion }
-                    }
-                }
-            };
-            previous[i] = null;
-            signal.null.push(null);
-            // The longest scale says what the whole reference is worth: lasting effects do not average out.
-            if nulls.len() >= LEAST_BLOCKS {
-                let n = nulls.iter().map(|null| null.n).sum::<f64>() / nulls.len() as f64;
-                let design_effect = 1.0 + (n - 1.0).max(0.0) * intra_window_correlation(nulls);
-                signal.effective_n = signal.measure.as_signal().n(&signal.totals) as f64 / design_effect;
-            }
+        for ((signal, fit), location) in reference.signals.iter_mut().zip(&series.fits).zip(&series.locations) {
+            fit.learn(scale, &mut signal.variation);
+            location.learn(scale, &mut signal.location);
         }
     }
 }
@@ -174,22 +151,18 @@ fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) 
     let signals = reference.signals.len() as f64;
     let mut most = vec![f64::NEG_INFINITY; reference.signals.len()];
     for (index, scale) in reference.scales.iter().enumerate() {
-        let mut evidence = vec![Evidence::NONE; reference.signals.len()];
+        let mut trials: Vec<Trial> = reference.signals.iter().map(|_| Trial::new(index)).collect();
         for_each_block(reference, windows, *scale, |block| {
-            for ((signal, evidence), most) in reference.signals.iter().zip(&mut evidence).zip(&mut most) {
-                let measured = signal.measure.as_signal();
+            for (signal, trial) in reference.signals.iter().zip(&mut trials) {
                 let current = &block.cells[signal.cells()];
-                if measured.n(current) < LEAST_UNITS {
-                    continue;
-                }
-                let expected = signal.expected(&block.phases);
-                let allowance = signal.allowance(index, expected.effective_n, 0.0);
-                if let Some(test) = measured.test(current, &expected.cells, allowance) {
-                    evidence.step(ln_e_value(test.ln_p));
-                    *most = most.max(evidence.ln() + f64::from(*scale).ln());
+                if signal.measure.as_signal().n(current) >= LEAST_UNITS {
+                    trial.step(signal, current, &signal.expected(&block.phases));
                 }
             }
         });
+        for (most, trial) in most.iter_mut().zip(&trials) {
+            *most = most.max(trial.most + f64::from(*scale).ln());
+        }
     }
     let limit = (windows.len() as f64 * signals * reference.scales.len() as f64 / PREMISE_LEVEL).ln();
     for (signal, most) in reference.signals.iter_mut().zip(most).filter(|(_, most)| *most > limit) {
@@ -199,33 +172,76 @@ fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) 
     }
 }
 
-/// Nulls and deviations of each signal's blocks, in order.
+/// What one statistic of a signal did over the blocks, in order.
+#[derive(Clone, Default)]
+struct Track {
+    nulls: Vec<NullStatistic>,
+    deviations: Vec<Vec<f32>>,
+}
+
+impl Track {
+    /// Adds what is learned at the next scale.
+    fn learn(&self, scale: u32, variation: &mut Variation) {
+        let previous = variation.at_scale.last().copied();
+        let null = match previous {
+            Some(previous) if self.nulls.len() < LEAST_BLOCKS => previous,
+            _ => self.scale_null(scale, previous),
+        };
+        variation.at_scale.push(null);
+        // The longest scale says what the whole reference is worth: lasting effects do not average out.
+        if self.nulls.len() >= LEAST_BLOCKS {
+            let n = self.nulls.iter().map(|null| null.n).sum::<f64>() / self.nulls.len() as f64;
+            variation.design_effect = 1.0 + (n - 1.0).max(0.0) * intra_window_correlation(&self.nulls);
+        }
+    }
+
+    fn scale_null(&self, scale: u32, previous: Option<ScaleNull>) -> ScaleNull {
+        let serial = serial_dependence(&self.deviations, MOST_LAG).filter(|s| s.score > SERIAL_SCORE);
+        if let Some(serial) = serial {
+            return ScaleNull { wander: wander(&self.nulls, serial.lag_1), ..ScaleNull::default() };
+        }
+        let bound = intra_window_correlation_bound(&self.nulls);
+        // Merging windows cannot make their records more alike.
+        let known = previous.filter(|p| scale > 1 && p.wander == 0.0);
+        ScaleNull {
+            intra_window_correlation: known.map_or(bound, |p| bound.min(p.intra_window_correlation)),
+            wander: 0.0,
+            dispersion: dispersion(&self.nulls, intra_window_correlation(&self.nulls)),
+        }
+    }
+}
+
+/// Tracks of each signal's fit and location over the blocks of one scale.
 struct Series {
-    nulls: Vec<Vec<NullStatistic>>,
-    deviations: Vec<Vec<Vec<f32>>>,
-    scale: u32,
+    fits: Vec<Track>,
+    locations: Vec<Track>,
 }
 
 impl Series {
-    fn new(reference: &Reference, scale: u32) -> Series {
-        let n = reference.signals.len();
-        Series { nulls: vec![Vec::new(); n], deviations: vec![Vec::new(); n], scale }
+    fn new(reference: &Reference) -> Series {
+        let tracks = || vec![Track::default(); reference.signals.len()];
+        Series { fits: tracks(), locations: tracks() }
     }
 
     fn take(&mut self, reference: &Reference, block: &Summary) {
         for (i, signal) in reference.signals.iter().enumerate() {
+            let measured = signal.measure.as_signal();
             let current = &block.cells[signal.cells()];
-            if signal.measure.as_signal().n(current) < LEAST_UNITS {
+            let n = measured.n(current);
+            if n < LEAST_UNITS {
                 continue;
             }
             let expected = signal.expected(&block.phases);
-            let included = included(signal, current, &block.phases);
-            if let Some(null) = null_statistic(signal, current, &expected, 1.0 - included) {
-                self.nulls[i].push(null);
-                self.deviations[i].push(sketch(&signal.measure.as_signal().deviation(current, &expected.cells)));
+            let share_left = 1.0 - included(signal, current, &block.phases);
+            if let Some(null) = null_statistic(signal, current, &expected, share_left) {
+                self.fits[i].nulls.push(null);
+                self.fits[i].deviations.push(sketch(&measured.deviation(current, &expected.cells)));
+            }
+            if let Some(location) = measured.location(current, &expected.cells) {
+                self.locations[i].nulls.push(location_null(location, n as f64, share_left));
+                self.locations[i].deviations.push(vec![location.score(n as f64) as f32]);
             }
         }
-        debug_assert!(self.scale > 0);
     }
 }
 
@@ -266,6 +282,22 @@ fn null_statistic(
         degrees_of_freedom: test.degrees_of_freedom,
         n: measured.n(current) as f64,
     })
+}
+
+fn location_null(location: Location, n: f64, share_left: f64) -> NullStatistic {
+    let score = location.score(n);
+    let statistic = score * score / share_left;
+    NullStatistic { statistic, null_mean: 1.0, null_variance: 2.0, degrees_of_freedom: 1.0, n }
+}
+
+/// Of the fit, or of the location of a signal that is tested for that alone.
+fn main_null(signal: &SignalReference, current: &[i64], expected: &Expected, share_left: f64) -> Option<NullStatistic> {
+    let measured = signal.measure.as_signal();
+    if measured.tests().0 {
+        return null_statistic(signal, current, expected, share_left);
+    }
+    let n = measured.n(current) as f64;
+    measured.location(current, &expected.cells).map(|location| location_null(location, n, share_left))
 }
 
 /// A short vector with the same inner products on average (count sketch, Charikar et al. 2002).

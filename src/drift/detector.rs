@@ -1,22 +1,28 @@
-//! Evidence per signal and window scale, and the weighted tree that makes one number of it.
+//! Evidence of one signal over time: detectors for its fit at several window scales, and for each
+//! direction its middle may move in.
 //!
-//! A signal is judged on base windows and on merged ones, since a small lasting shift needs the
-//! larger n. A scale's clock ticks when it has gathered its windows *and* enough units; until then
-//! the cells are carried, never judged and never thrown away, so a task or a segment with little
-//! traffic has a slow clock and no gaps. A detector on merges of s windows takes 1/s as many steps, so
-//! s·R still has an expectation of at most t after t base windows.
+//! Both are judged on base windows and on merged ones, since a small lasting change needs the larger n; a
+//! shift that keeps its direction adds up from window to window as well, long before one shows it alone. A
+//! scale's clock ticks when it has gathered its windows *and* enough units; until then the cells are
+//! carried, never judged and never thrown away, so a task or a segment with little traffic has a slow
+//! clock and no gaps.
 //!
-//! Weights: model → input, encoder, heads, segments with equal shares → tasks or segments with equal
-//! shares → signals → scales.
+//! A detector on merges of s windows takes 1/s as many steps, so s·R still has an expectation of at most t
+//! after t base windows; the weighted mean over scales and directions is one e-detector again.
 
 use serde::{Deserialize, Serialize};
 
-use super::reference::{Expected, Reference};
-use super::segment::Segment;
-use super::signal::{Scope, SignalKey};
+use super::reference::{Expected, Reference, SignalReference};
 use super::summary::Summary;
 use crate::stats::evidence::{Evidence, ln_e_value, ln_weighted_sum};
 use crate::stats::hypothesis::TestResult;
+use crate::stats::location::{Location, two_sided};
+
+/// Share of the base scale in a signal's evidence; merged scales divide the rest.
+const BASE_SHARE: f64 = 0.5;
+/// Shares of a scale's evidence where there are both: the fit, and each direction.
+const FIT_SHARE: f64 = 0.5;
+const SIDE_SHARE: f64 = 0.25;
 
 /// What the detectors need to know besides the data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +44,8 @@ struct ScaleDetector {
     windows: u32,
     carried: Vec<i64>,
     phases: Vec<i64>,
-    evidence: Evidence,
+    fit: Evidence,
+    sides: [Evidence; 2],
 }
 
 /// What one window did to one signal.
@@ -50,21 +57,16 @@ pub struct SignalStep {
     pub cells: Vec<i64>,
     /// What they were compared with.
     pub expected: Expected,
-    /// ln of the signal's evidence over all scales.
+    /// ln of the signal's evidence over all scales and directions.
     pub ln_evidence: f64,
 }
 
 impl Detectors {
     /// Detectors without evidence.
     pub fn new(reference: &Reference) -> Detectors {
-        let empty = |width: usize| ScaleDetector {
-            windows: 0,
-            carried: vec![0; width],
-            phases: vec![0; reference.phases()],
-            evidence: Evidence::NONE,
-        };
-        let of_signal = |width: usize| reference.scales.iter().map(|_| empty(width)).collect();
-        Detectors { signals: reference.signals.iter().map(|s| of_signal(s.totals.len())).collect() }
+        let empty = |signal: &SignalReference| ScaleDetector::new(signal.totals.len(), reference.phases());
+        let of_signal = |signal: &SignalReference| vec![empty(signal); reference.scales.len()];
+        Detectors { signals: reference.signals.iter().map(of_signal).collect() }
     }
 
     /// Whether these detectors belong to the layout of a reference.
@@ -79,103 +81,165 @@ impl Detectors {
 
     /// Steps every signal with the tallies of one closed window.
     pub fn step(&mut self, reference: &Reference, window: &Summary, sensitivity: Sensitivity) -> Vec<SignalStep> {
-        let mut steps = Vec::with_capacity(reference.signals.len());
-        let share = 1.0 / reference.scales.len() as f64;
-        for (scales, signal) in self.signals.iter_mut().zip(&reference.signals) {
-            let current = &window.cells[signal.cells()];
-            let measured = signal.measure.as_signal();
-            let mut base = None;
-            for (index, (scale, detector)) in reference.scales.iter().zip(scales.iter_mut()).enumerate() {
-                detector.windows += 1;
-                detector.carried.iter_mut().zip(current).for_each(|(carried, cell)| *carried += cell);
-                detector.phases.iter_mut().zip(&window.phases).for_each(|(carried, count)| *carried += count);
-                let ticks = detector.windows >= *scale && measured.n(&detector.carried) >= sensitivity.min_records;
-                if !ticks && index > 0 {
-                    continue;
-                }
-                let expected = signal.expected(&detector.phases);
-                let allowance = signal.allowance(index, expected.effective_n, sensitivity.margin);
-                let test = if ticks { measured.test(&detector.carried, &expected.cells, allowance) } else { None };
-                let tested = test.map(|test| (test, ln_e_value(test.ln_p)));
-                if let Some((_, ln_e)) = tested {
-                    detector.evidence.step(ln_e);
-                }
-                if index == 0 {
-                    base = Some((tested, detector.carried.clone(), expected));
-                }
-                if ticks {
-                    detector.windows = 0;
-                    detector.carried.fill(0);
-                    detector.phases.fill(0);
-                }
-            }
-            let (tested, cells, expected) = base.expect("every reference has the base scale");
-            let weighted = reference.scales.iter().zip(scales.iter());
-            let ln_evidence = ln_weighted_sum(weighted.map(|(s, d)| (f64::from(*s) * share, d.evidence.ln())));
-            steps.push(SignalStep { tested, cells, expected, ln_evidence });
-        }
-        steps
+        let pairs = self.signals.iter_mut().zip(&reference.signals);
+        pairs.map(|(detectors, signal)| step(detectors, signal, &reference.scales, window, sensitivity)).collect()
     }
 
     /// Takes all evidence back to zero, after an alarm; carried cells stay.
     pub fn restart(&mut self) {
-        self.signals.iter_mut().flatten().for_each(|detector| detector.evidence = Evidence::NONE);
-    }
-}
-
-/// A node of the tree that people look at: the input, the encoder, one head, or one segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Part {
-    /// Part of the model, or [`Scope::Segment`].
-    pub scope: Scope,
-    /// The head's task.
-    pub task: Option<usize>,
-    /// The segment.
-    pub segment: Option<Segment>,
-}
-
-impl Part {
-    /// The part that a signal belongs to.
-    pub fn of(key: &SignalKey) -> Part {
-        match key.segment {
-            Some(segment) => Part { scope: Scope::Segment, task: None, segment: Some(segment) },
-            None => Part { scope: key.scope, task: key.task, segment: None },
+        for detector in self.signals.iter_mut().flatten() {
+            (detector.fit, detector.sides) = (Evidence::NONE, [Evidence::NONE; 2]);
         }
     }
 }
 
-/// The parts that a reference has signals for, in the order of the tree.
-pub fn parts(reference: &Reference) -> Vec<Part> {
-    let mut parts: Vec<Part> = reference.signals.iter().map(|s| Part::of(&s.key)).collect();
-    parts.sort_unstable();
-    parts.dedup();
-    parts
+fn step(
+    detectors: &mut [ScaleDetector],
+    signal: &SignalReference,
+    scales: &[u32],
+    window: &Summary,
+    sensitivity: Sensitivity,
+) -> SignalStep {
+    let measured = signal.measure.as_signal();
+    let mut base = None;
+    for (index, (scale, detector)) in scales.iter().zip(detectors.iter_mut()).enumerate() {
+        detector.carry(&window.cells[signal.cells()], &window.phases);
+        let ticks = detector.windows >= *scale && measured.n(&detector.carried) >= sensitivity.min_records;
+        if !ticks && index > 0 {
+            continue;
+        }
+        let expected = signal.expected(&detector.phases);
+        let look = ticks.then(|| Look::new(signal, index, &detector.carried, &expected, sensitivity.margin));
+        if let Some(look) = &look {
+            look.step(&mut detector.fit, &mut detector.sides);
+        }
+        if index == 0 {
+            let tested = look.and_then(|look| look.told());
+            base = Some((tested, detector.carried.clone(), expected));
+        }
+        if ticks {
+            detector.clear();
+        }
+    }
+    let (tested, cells, expected) = base.expect("every reference has the base scale");
+    let weighted = scales.iter().zip(detectors.iter()).enumerate().map(|(index, (scale, detector))| {
+        let evidence = together(measured.tests(), detector.fit, detector.sides);
+        (f64::from(*scale) * scale_share(index, scales.len()), evidence)
+    });
+    SignalStep { tested, cells, expected, ln_evidence: ln_weighted_sum(weighted) }
 }
 
-/// Each signal's weight within the model; they sum to 1.
-pub fn weights(reference: &Reference) -> Vec<f64> {
-    let parts = parts(reference);
-    let scopes = parts.iter().map(|p| p.scope).collect::<std::collections::BTreeSet<_>>().len() as f64;
-    let weight = |key: &SignalKey| {
-        let part = Part::of(key);
-        let siblings = parts.iter().filter(|p| p.scope == part.scope).count() as f64;
-        let signals = reference.signals.iter().filter(|s| Part::of(&s.key) == part).count() as f64;
-        1.0 / (scopes * siblings * signals)
-    };
-    reference.signals.iter().map(|s| weight(&s.key)).collect()
+fn scale_share(index: usize, scales: usize) -> f64 {
+    match (index, scales) {
+        (_, 1) => 1.0,
+        (0, _) => BASE_SHARE,
+        _ => (1.0 - BASE_SHARE) / (scales - 1) as f64,
+    }
 }
 
-/// ln evidence of each part: the mean over its signals.
-pub fn part_evidence(reference: &Reference, steps: &[SignalStep]) -> Vec<(Part, f64)> {
-    let evidence = |part: Part| {
-        let own = || reference.signals.iter().zip(steps).filter(move |(s, _)| Part::of(&s.key) == part);
-        let weight = 1.0 / own().count() as f64;
-        (part, ln_weighted_sum(own().map(|(_, step)| (weight, step.ln_evidence))))
-    };
-    parts(reference).into_iter().map(evidence).collect()
+/// ln of a scale's evidence, for a signal that has a fit, sides, or both.
+fn together(tests: (bool, bool), fit: Evidence, [up, down]: [Evidence; 2]) -> f64 {
+    match tests {
+        (true, true) => {
+            let parts = [(FIT_SHARE, fit.ln()), (SIDE_SHARE, up.ln()), (SIDE_SHARE, down.ln())];
+            ln_weighted_sum(parts.into_iter())
+        }
+        (false, true) => ln_weighted_sum([(0.5, up.ln()), (0.5, down.ln())].into_iter()),
+        (_, false) => fit.ln(),
+    }
 }
 
-/// ln evidence of the model: the weighted mean over all signals.
-pub fn model_evidence(weights: &[f64], steps: &[SignalStep]) -> f64 {
-    ln_weighted_sum(weights.iter().zip(steps).map(|(weight, step)| (*weight, step.ln_evidence)))
+impl ScaleDetector {
+    fn new(width: usize, phases: usize) -> ScaleDetector {
+        let (fit, sides) = (Evidence::NONE, [Evidence::NONE; 2]);
+        ScaleDetector { windows: 0, carried: vec![0; width], phases: vec![0; phases], fit, sides }
+    }
+
+    fn carry(&mut self, cells: &[i64], phases: &[i64]) {
+        self.windows += 1;
+        self.carried.iter_mut().zip(cells).for_each(|(carried, cell)| *carried += cell);
+        self.phases.iter_mut().zip(phases).for_each(|(carried, count)| *carried += count);
+    }
+
+    fn clear(&mut self) {
+        self.windows = 0;
+        self.carried.fill(0);
+        self.phases.fill(0);
+    }
+}
+
+/// What one scale's cells say against what is expected.
+struct Look {
+    fit: Option<TestResult>,
+    /// The location, its normal score and ln p of a shift up and of one down.
+    location: Option<(f64, [f64; 2])>,
+}
+
+impl Look {
+    /// Tests the cells at one of the reference's scales.
+    fn new(signal: &SignalReference, scale: usize, cells: &[i64], expected: &Expected, margin: f64) -> Look {
+        let measured = signal.measure.as_signal();
+        let n = measured.n(cells) as f64;
+        let fit = measured.test(cells, &expected.cells, signal.variation.allowance(scale, expected.units, margin));
+        let allowance = signal.location.allowance(scale, expected.units, margin);
+        let told = |found: Location| (found.score(n), found.one_sided(n, allowance));
+        Look { fit, location: measured.location(cells, &expected.cells).filter(|_| n > 0.0).map(told) }
+    }
+
+    fn step(&self, fit: &mut Evidence, sides: &mut [Evidence; 2]) {
+        if let Some(test) = self.fit {
+            fit.step(ln_e_value(test.ln_p));
+        }
+        if let Some((_, ln_p)) = self.location {
+            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_e_value(ln_p)));
+        }
+    }
+
+    /// The test to show: the better of fit and location, with its p-value doubled for having looked
+    /// twice, and ln e of both together.
+    fn told(&self) -> Option<(TestResult, f64)> {
+        let e = |share: f64, ln_p: f64| (share, ln_e_value(ln_p));
+        match (self.fit, self.location) {
+            (Some(fit), Some((_, sides))) => {
+                let ln_p = (fit.ln_p.min(two_sided(sides)) + std::f64::consts::LN_2).min(0.0);
+                let parts = [e(FIT_SHARE, fit.ln_p), e(SIDE_SHARE, sides[0]), e(SIDE_SHARE, sides[1])];
+                Some((TestResult { ln_p, ..fit }, ln_weighted_sum(parts.into_iter())))
+            }
+            (Some(fit), None) => Some((fit, ln_e_value(fit.ln_p))),
+            (None, Some((score, sides))) => {
+                let test = TestResult {
+                    statistic: score * score,
+                    degrees_of_freedom: 1.0,
+                    null_mean: 1.0,
+                    null_variance: 2.0,
+                    ln_p: two_sided(sides),
+                };
+                Some((test, ln_weighted_sum([e(0.5, sides[0]), e(0.5, sides[1])].into_iter())))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// The most evidence that a signal's own reference windows reach at one scale, given in order: what a
+/// sound reference keeps low.
+pub(super) struct Trial {
+    scale: usize,
+    fit: Evidence,
+    sides: [Evidence; 2],
+    /// ln of the most evidence so far.
+    pub(super) most: f64,
+}
+
+impl Trial {
+    pub(super) fn new(scale: usize) -> Trial {
+        Trial { scale, fit: Evidence::NONE, sides: [Evidence::NONE; 2], most: f64::NEG_INFINITY }
+    }
+
+    pub(super) fn step(&mut self, signal: &SignalReference, cells: &[i64], expected: &Expected) {
+        let look = Look::new(signal, self.scale, cells, expected, 0.0);
+        look.step(&mut self.fit, &mut self.sides);
+        let evidence = together(signal.measure.as_signal().tests(), self.fit, self.sides);
+        self.most = self.most.max(evidence);
+    }
 }

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::calibrate::{Tallies, calibrate};
 use super::geometry::{Geometry, place};
 use super::observation::{HeadSource, Joined, Observation};
-use super::reference::{Reference, ReferenceKind, SignalReference};
+use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
 use super::segment::{Segment, SegmentTag, TagCounts};
 use super::signal::{FOLDS, Measure, Sample, SignalKey, fit_all};
@@ -216,8 +216,8 @@ fn layout(measures: Vec<(SignalKey, Measure)>, sample: &Sample) -> Vec<SignalRef
             offset: offset - width,
             totals: vec![0; width],
             seasonal: None,
-            null: Vec::new(),
-            effective_n: 0.0,
+            variation: Variation::default(),
+            location: Variation::default(),
             broken: None,
         }
     };

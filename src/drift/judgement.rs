@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::{Detectors, Part, Sensitivity, SignalStep, model_evidence, part_evidence, weights};
+use super::detector::{Detectors, Sensitivity, SignalStep};
 use super::reference::{GuaranteeStatus, Reference, SignalReference};
 use super::signal::{Effect, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
+use super::tree::{Part, model_evidence, part_evidence, weights};
 use super::window::Slot;
 use crate::stats::hypothesis::{TestResult, share_interval};
 
@@ -190,7 +191,7 @@ fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) ->
     cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
     cells.truncate(MOVERS);
     let task = signal.key.task.map(|t| &reference.spec.tasks[t]);
-    let null = signal.null.first().copied().unwrap_or_default();
+    let null = signal.variation.at_scale.first().copied().unwrap_or_default();
     let design_effect = 1.0 + (n - 1.0).max(0.0) * null.intra_window_correlation;
     let mover = |(cell, _): (usize, f64)| Mover {
         cell: signal.measure.as_signal().cell_name(cell, task),

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::{SignalStep, model_evidence, weights};
+use super::detector::SignalStep;
 use super::reference::Reference;
 use super::segment::Segment;
 use super::signal::Scope;
+use super::tree::{model_evidence, weights};
 use crate::stats::multiplicity::e_bh;
 
 /// Level at which e-BH names drifting signals once the model has alarmed.

@@ -49,6 +49,8 @@ pub mod task;
 pub mod text;
 /// Moments and lengths of event time.
 pub mod time;
+/// How the signals' evidence becomes one number.
+pub mod tree;
 /// What the maker of a reference should know.
 mod warnings;
 /// Event-time progress of a partition, robust against wild timestamps.

@@ -102,10 +102,10 @@ pub struct SignalReference {
     pub totals: Vec<i64>,
     /// Its cells by phase, where phases differ.
     pub seasonal: Option<Seasonal>,
-    /// How its windows vary at each of the reference's scales.
-    pub null: Vec<ScaleNull>,
-    /// Units in the reference, divided by the design effect of its windows.
-    pub effective_n: f64,
+    /// How its windows vary around it.
+    pub variation: Variation,
+    /// How the middle of its windows varies, for signals that have one.
+    pub location: Variation,
     /// Why the false-alarm budget cannot be promised for it, if it cannot.
     pub broken: Option<String>,
 }
@@ -119,7 +119,16 @@ pub struct Seasonal {
     pub by_phase: Vec<Vec<i64>>,
 }
 
-/// How a signal's windows of one scale vary when nothing is wrong.
+/// How one statistic of a signal varies between windows when nothing is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    /// At each of the reference's scales.
+    pub at_scale: Vec<ScaleNull>,
+    /// How many units the whole reference is worth less than it has: its own design effect, at least 1.
+    pub design_effect: f64,
+}
+
+/// How a statistic's windows of one scale vary when nothing is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScaleNull {
     /// Intra-window correlation ρ.
@@ -135,8 +144,8 @@ pub struct ScaleNull {
 pub struct Expected {
     /// Cells, fractional where phases are mixed.
     pub cells: Vec<f64>,
-    /// Effective number of units behind them.
-    pub effective_n: f64,
+    /// Independent units that would be known as well.
+    pub units: f64,
 }
 
 /// Whether the false-alarm budget is promised, and if not, why.
@@ -189,6 +198,20 @@ pub enum ReferenceError {
     Undecodable(#[from] postcard::Error),
 }
 
+impl Variation {
+    /// What a test at one of the scales has to allow for, against so many units of the reference.
+    pub fn allowance(&self, scale: usize, units: f64, margin: f64) -> Allowance {
+        let null = self.at_scale.get(scale).copied().unwrap_or_default();
+        Allowance {
+            intra_window_correlation: null.intra_window_correlation,
+            effective_reference: units / self.design_effect.max(1.0),
+            wander: null.wander,
+            dispersion: null.dispersion.max(1.0),
+            margin,
+        }
+    }
+}
+
 impl SignalReference {
     /// Where the signal's cells lie in a summary.
     pub fn cells(&self) -> Range<usize> {
@@ -202,10 +225,10 @@ impl SignalReference {
     pub fn expected(&self, phases: &[i64]) -> Expected {
         let pooled = || self.totals.iter().map(|t| *t as f64).collect::<Vec<f64>>();
         let records = phases.iter().sum::<i64>() as f64;
-        let Some(seasonal) = self.seasonal.as_ref().filter(|_| records > 0.0) else {
-            return Expected { cells: pooled(), effective_n: self.effective_n };
-        };
         let n = |cells: &[i64]| self.measure.as_signal().n(cells) as f64;
+        let Some(seasonal) = self.seasonal.as_ref().filter(|_| records > 0.0) else {
+            return Expected { cells: pooled(), units: n(&self.totals) };
+        };
         let total = n(&self.totals).max(1.0);
         let mut cells = vec![0.0; self.totals.len()];
         let (mut shared, mut variance) = (0.0, 0.0);
@@ -221,25 +244,12 @@ impl SignalReference {
             *cell = *cell * total + shared * *total_cell as f64;
         }
         let variance = variance + shared * shared / total;
-        let design_effect = total / self.effective_n.max(1.0);
-        Expected { cells, effective_n: 1.0 / (variance * design_effect).max(f64::MIN_POSITIVE) }
-    }
-
-    /// What a test at one of the scales has to allow for.
-    pub fn allowance(&self, scale: usize, effective_n: f64, margin: f64) -> Allowance {
-        let null = self.null.get(scale).copied().unwrap_or_default();
-        Allowance {
-            intra_window_correlation: null.intra_window_correlation,
-            effective_reference: effective_n,
-            wander: null.wander,
-            dispersion: null.dispersion.max(1.0),
-            margin,
-        }
+        Expected { cells, units: 1.0 / variance.max(f64::MIN_POSITIVE) }
     }
 
     /// Whether its windows wander together at some scale.
     pub fn wanders(&self) -> bool {
-        self.null.iter().any(|null| null.wander > 0.0)
+        self.variation.at_scale.iter().chain(&self.location.at_scale).any(|null| null.wander > 0.0)
     }
 }
 

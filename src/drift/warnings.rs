@@ -69,7 +69,7 @@ fn embeddings(reference: &Reference, checks: &Checks, found: &mut Vec<String>) {
     let dimension = reference.spec.embedding_dimension.unwrap_or(0);
     // Records of another dimension are in the cell of unusable embeddings.
     let in_cells = reference.signals.iter().find(|s| s.key.signal == "encoder_mean").map(|s| s.totals[1]);
-    let unusable = in_cells.map_or(checks.unusable_embeddings, |n| n.unsigned_abs());
+    let unusable = in_cells.map_or(checks.unusable_embeddings, i64::unsigned_abs);
     if unusable > 0 {
         found.push(format!(
             "{unusable} of {} embeddings are unusable (another dimension than {dimension}, or not a number)",

@@ -32,6 +32,25 @@ impl Bins {
         Bins { edges }
     }
 
+    /// As [`Bins::fit`], but each cut lies halfway to the next larger value: values that the sample has
+    /// exactly, and later ones only nearly, stay on their side.
+    pub fn between(values: &[f64], quantiles: &[f64]) -> Bins {
+        const LEAST_GAP: f64 = 1e-3;
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut bins = Bins::fit(&sorted, quantiles);
+        // Past the largest value there is none: as far as half the way to the value before it.
+        let beyond = |edge: f64| {
+            let below = sorted.partition_point(|v| *v < edge).checked_sub(1).map(|i| sorted[i]);
+            below.map_or(LEAST_GAP, |below| (0.5 * (edge - below)).max(LEAST_GAP))
+        };
+        for edge in &mut bins.edges {
+            let next = sorted[sorted.partition_point(|v| *v <= *edge)..].first();
+            *edge = next.map_or_else(|| *edge + beyond(*edge), |next| 0.5 * (*edge + next));
+        }
+        bins
+    }
+
     /// Number of cells that hold numbers, in their order.
     pub fn ordered(&self) -> usize {
         self.edges.len() + 1
@@ -85,6 +104,15 @@ mod tests {
         let bins = Bins::fit(&[2.0; 50], &TAIL_QUANTILES);
         assert_eq!(bins.cells(), 3);
         assert_eq!((bins.cell(2.0), bins.cell(2.1), bins.cell(f64::NAN)), (0, 1, 2));
+    }
+
+    #[test]
+    fn cuts_between_values_forgive_small_errors() {
+        let values: Vec<f64> = (0..100).map(|i| if i < 90 { 1.0 } else { 2.0 }).collect();
+        let bins = Bins::between(&values, &TAIL_QUANTILES);
+        assert_eq!((bins.cell(0.999), bins.cell(1.001), bins.cell(1.999), bins.cell(2.0005)), (0, 0, 1, 1));
+        let constant = Bins::between(&[3.0; 20], &TAIL_QUANTILES);
+        assert_eq!((constant.cell(2.9999), constant.cell(3.0001), constant.cell(3.1)), (0, 0, 1));
     }
 
     #[test]

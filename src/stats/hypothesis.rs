@@ -8,10 +8,8 @@
 //! mean and variance (Patnaik 1949), whose tail is the heavier one, so that the p-value errs on the
 //! safe side.
 
-use std::f64::consts::LN_2;
-
 use super::deviance::{corrected_deviance, deviance, moments};
-use super::probability::{chi_square_quantile, gamma_ln_sf, normal_ln_sf, normal_score};
+use super::probability::{chi_square_quantile, gamma_ln_sf, normal_ln_sf};
 use super::quadratic::QuadraticLaw;
 
 /// Normal score of the one-sided bound on the reference's sampling error: 99 %.
@@ -50,12 +48,12 @@ impl Allowance {
         margin: 0.0,
     };
 
-    fn design_effect(&self, n: f64) -> f64 {
+    pub(super) fn design_effect(&self, n: f64) -> f64 {
         1.0 + (n - 1.0).max(0.0) * self.intra_window_correlation.max(0.0)
     }
 
     /// Squared radius of the composite null, for a statistic with these degrees of freedom.
-    fn radius(&self, degrees_of_freedom: f64) -> f64 {
+    pub(super) fn radius(&self, degrees_of_freedom: f64) -> f64 {
         let error = chi_square_quantile(REFERENCE_BOUND_Z, degrees_of_freedom) / self.effective_reference.max(1.0);
         (error + self.wander).max(self.margin * self.margin)
     }
@@ -119,44 +117,6 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
     })
 }
 
-/// Test of counts over *ordered* cells: the better of [`goodness_of_fit`] and of a shift of the mean
-/// normal score, the scores being those of the cells' mid-ranks in the reference (van der Waerden
-/// 1952), with the p-value doubled for having looked twice. Cells from `ordered` on have no place in the
-/// order and enter the fit only.
-pub fn ordered_fit(current: &[i64], reference: &[f64], ordered: usize, allowance: Allowance) -> Option<TestResult> {
-    let fit = goodness_of_fit(current, reference, allowance);
-    let location = location(&current[..ordered], &reference[..ordered], allowance);
-    let (fit, location) = match (fit, location) {
-        (Some(fit), Some(location)) => (fit, location),
-        (fit, location) => return fit.or(location),
-    };
-    let better = if location.ln_p < fit.ln_p { location } else { fit };
-    Some(TestResult { ln_p: (better.ln_p + LN_2).min(0.0), ..fit })
-}
-
-fn location(current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-    let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
-    if n <= 0.0 || total <= 0.0 {
-        return None;
-    }
-    let (mut below, mut mean, mut square, mut cube, mut found) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (&c, &r) in current.iter().zip(reference) {
-        let rank = ((below + 0.5 * r) / total).clamp(0.5 / total, 1.0 - 0.5 / total);
-        let score = -normal_score(rank.ln());
-        below += r;
-        mean += r / total * score;
-        square += r / total * score * score;
-        cube += r / total * score * score * score;
-        found += c as f64 / n * score;
-    }
-    let variance = square - mean * mean;
-    if variance <= 0.0 {
-        return None;
-    }
-    let third = cube - 3.0 * mean * square + 2.0 * mean * mean * mean;
-    scalar_shift((found - mean) / variance.sqrt(), n, third / variance.powf(1.5), allowance)
-}
-
 /// Test for too many pairs of equal items, from counts of items by bucket: C = Σ c(c−1)/2 against the
 /// reference's own rate of pairs, one-sided.
 ///
@@ -215,23 +175,6 @@ pub fn mean_shift(difference: &[f64], n: f64, law: &QuadraticLaw, allowance: All
     };
     let ln_p = judge(statistic, degrees_of_freedom, n, central, allowance);
     Some(TestResult { statistic, degrees_of_freedom, null_mean: central.mean, null_variance: central.variance, ln_p })
-}
-
-/// Two-sided test of the mean of one bounded quantity: `shift` is the window's mean less the
-/// reference's in standard deviations of one record, whose third standardized moment is `skewness`.
-///
-/// A mean of n records keeps a skewness of κ₃/√n, which a normal tail would miss by orders of
-/// magnitude; the tail is Pearson's type III with that skewness. `None` for n = 0.
-pub fn scalar_shift(shift: f64, n: f64, skewness: f64, allowance: Allowance) -> Option<TestResult> {
-    if n <= 0.0 || !shift.is_finite() {
-        return None;
-    }
-    let z = n.sqrt() * shift;
-    let spread = (allowance.design_effect(n) * allowance.dispersion.max(1.0).sqrt()).sqrt();
-    let beyond = (z.abs() - (n * allowance.radius(1.0)).sqrt()) / spread;
-    let ln_p = (LN_2 + pearson3_ln_sf(beyond, skewness * shift.signum() / n.sqrt())).min(0.0);
-    let null_variance = 2.0;
-    Some(TestResult { statistic: z * z, degrees_of_freedom: 1.0, null_mean: 1.0, null_variance, ln_p })
 }
 
 /// `ln P(T > t)` for a standardized Pearson type III law of the given skewness: a shifted gamma. For a
@@ -329,6 +272,7 @@ mod tests {
     use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     use crate::stats::evidence::ln_e_value;
+    use crate::stats::location::Location;
 
     fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
         let mut counts = vec![0; shares.len()];
@@ -388,8 +332,6 @@ mod tests {
         assert_eq!(goodness_of_fit(&[5, 0], &[5.0, 0.0], Allowance::EXACT), None);
         assert_eq!(mean_shift(&[0.1], 0.0, &QuadraticLaw::white(1), Allowance::EXACT), None);
         assert_eq!(mean_shift(&[], 9.0, &QuadraticLaw::white(1), Allowance::EXACT), None);
-        assert_eq!(scalar_shift(0.1, 0.0, 0.0, Allowance::EXACT), None);
-        assert_eq!(scalar_shift(f64::NAN, 9.0, 0.0, Allowance::EXACT), None);
     }
 
     #[test]
@@ -408,8 +350,8 @@ mod tests {
         {
             let with = goodness_of_fit(&current, &reference, allowance).expect("judged").ln_p;
             assert!(with > -0.1, "{with}");
-            let mean = scalar_shift(0.01, 1e6, 0.0, allowance).expect("judged").ln_p;
-            assert!(mean > -0.1, "{mean}");
+            let [up, _] = Location { shift: 0.01, skewness: 0.0 }.one_sided(1e6, allowance);
+            assert!(up > -0.1, "{up}");
         }
     }
 
@@ -470,18 +412,6 @@ mod tests {
     }
 
     #[test]
-    fn an_ordered_shift_is_seen_sooner_than_by_the_fit_alone() {
-        // Deciles of a normal moved by a tenth of a deviation: many small changes in one direction.
-        let reference = [2_000.0; 10];
-        let current = [83, 90, 94, 96, 98, 101, 104, 107, 111, 116];
-        let fit = goodness_of_fit(&current, &reference, Allowance::EXACT).expect("judged").ln_p;
-        let both = ordered_fit(&current, &reference, 10, Allowance::EXACT).expect("judged").ln_p;
-        assert!(fit > 0.2_f64.ln() && both < 0.05_f64.ln(), "{} and {}", fit.exp(), both.exp());
-        let calm = ordered_fit(&[100; 10], &reference, 10, Allowance::EXACT).expect("judged").ln_p;
-        assert_eq!(calm, 0.0);
-    }
-
-    #[test]
     fn repeated_items_make_excess_pairs() {
         let mut rng = StdRng::seed_from_u64(2);
         let even = vec![1.0 / 256.0; 256];
@@ -502,19 +432,5 @@ mod tests {
         let [low, high] = share_interval(7.0 / 40.0, 40.0);
         assert!((low - 0.087_454).abs() < 1e-5 && (high - 0.319_500).abs() < 1e-5, "{low} {high}");
         assert!(share_interval(0.0, 10.0)[0] == 0.0 && share_interval(1.0, 10.0)[1] == 1.0);
-    }
-
-    #[test]
-    fn skewed_means_keep_their_level() {
-        // Exponential values: skewness 2.
-        let mut rng = StdRng::seed_from_u64(9);
-        let mut below = 0;
-        for _ in 0..40_000 {
-            let n = 60;
-            let mean = (0..n).map(|_| -(1.0 - rng.random::<f64>()).ln()).sum::<f64>() / f64::from(n);
-            let test = scalar_shift(mean - 1.0, f64::from(n), 2.0, Allowance::EXACT).expect("judged");
-            below += i32::from(test.ln_p < 0.001_f64.ln());
-        }
-        assert!(below <= 60, "{below} of 40,000 below 0.001");
     }
 }

@@ -19,6 +19,8 @@ pub mod fixed;
 pub mod hypothesis;
 /// A tree of equal-mass leaves over principal coordinates.
 pub mod leaf_tree;
+/// Where the middle of a window lies, and in which direction it moved.
+pub mod location;
 /// Which of many signals are drifting, given their evidence.
 pub mod multiplicity;
 /// Principal axes of a cloud of vectors.

@@ -33,7 +33,7 @@ impl Whitening {
 
     /// The identity.
     pub fn none(dimension: usize) -> Whitening {
-        let one = |i: usize| if i % (dimension + 1) == 0 { 1.0 } else { 0.0 };
+        let one = |i: usize| if i.is_multiple_of(dimension + 1) { 1.0 } else { 0.0 };
         Whitening { dimension, inverse: (0..dimension * dimension).map(one).collect() }
     }
 

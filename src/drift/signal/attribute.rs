@@ -8,7 +8,7 @@ use crate::drift::observation::Observation;
 use crate::drift::record::AttributeValue;
 use crate::drift::task::{AttributeKind, TaskSpec};
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
-use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit, ordered_fit};
+use crate::stats::location::{Location, ordered_location};
 
 /// Categories with a cell of their own; the rest are `other`.
 const MOST_CATEGORIES: usize = 256;
@@ -92,11 +92,13 @@ impl Signal for Attribute {
         cells[cell] += 1;
     }
 
-    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        match &self.values {
-            Values::Numeric(bins) => ordered_fit(current, reference, bins.ordered(), allowance),
-            Values::Categorical(_) => goodness_of_fit(current, reference, allowance),
-        }
+    fn tests(&self) -> (bool, bool) {
+        (true, matches!(self.values, Values::Numeric(_)))
+    }
+
+    fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
+        let Values::Numeric(bins) = &self.values else { return None };
+        ordered_location(&current[..bins.ordered()], &reference[..bins.ordered()])
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {

@@ -7,7 +7,7 @@ use super::{Fit, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
-use crate::stats::hypothesis::{Allowance, TestResult, ordered_fit};
+use crate::stats::location::{Location, ordered_location};
 
 /// Counts of records by number of characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,8 +41,13 @@ impl Signal for CharacterCount {
         }
     }
 
-    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        ordered_fit(current, reference, self.bins.ordered(), allowance)
+    fn tests(&self) -> (bool, bool) {
+        (true, true)
+    }
+
+    fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
+        let ordered = self.bins.ordered();
+        ordered_location(&current[..ordered], &reference[..ordered])
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {

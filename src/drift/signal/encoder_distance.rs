@@ -9,7 +9,7 @@ use crate::drift::geometry::{Located, Place};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
-use crate::stats::hypothesis::{Allowance, TestResult, ordered_fit};
+use crate::stats::location::{Location, ordered_location};
 
 /// Where the axes leave less of the variance than this, what they leave is rounding.
 const LEAST_UNEXPLAINED: f64 = 1e-4;
@@ -65,8 +65,13 @@ impl Signal for EncoderDistance {
         }
     }
 
-    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        ordered_fit(current, reference, self.bins.ordered(), allowance)
+    fn tests(&self) -> (bool, bool) {
+        (true, true)
+    }
+
+    fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
+        let ordered = self.bins.ordered();
+        ordered_location(&current[..ordered], &reference[..ordered])
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {

@@ -15,6 +15,7 @@ use super::segment::{Segment, SegmentTag};
 use super::task::{ModelSpec, TaskSpec};
 use crate::stats::distance::effects;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
+use crate::stats::location::Location;
 
 /// Attributes of the request that the manifest names.
 pub mod attribute;
@@ -173,6 +174,16 @@ pub trait Signal {
         goodness_of_fit(current, reference, allowance)
     }
 
+    /// Whether it is tested for its fit, and for its location.
+    fn tests(&self) -> (bool, bool) {
+        (true, false)
+    }
+
+    /// How far the middle has moved, for signals that have one; tested beside [`Signal::test`].
+    fn location(&self, _current: &[i64], _reference: &[f64]) -> Option<Location> {
+        None
+    }
+
     /// Effect size; `None` if either side is empty.
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
         effects(current, reference).map(|e| Effect::Counts {
@@ -182,7 +193,7 @@ pub trait Signal {
         })
     }
 
-    /// How a window deviates from the reference, in units of its sampling noise, as far as windows can
+    /// How a window's fit deviates from the reference, in units of its sampling noise, as far as windows can
     /// be compared with each other by it; empty for nothing to compare.
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
         let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());

@@ -12,7 +12,8 @@ use crate::drift::observation::Observation;
 use crate::drift::segment::Segment;
 use crate::drift::task::TaskSpec;
 use crate::stats::fixed::{add, mean_difference};
-use crate::stats::hypothesis::{Allowance, TestResult, scalar_shift};
+use crate::stats::hypothesis::{Allowance, TestResult};
+use crate::stats::location::Location;
 
 /// Residuals beyond these quantiles of the reference count as these.
 const CLIP: [f64; 2] = [0.005, 0.995];
@@ -34,7 +35,7 @@ impl Fit for UncertaintyMean {
             residuals.sort_by(f64::total_cmp);
             let last = residuals.len().checked_sub(1)?;
             let clip = CLIP.map(|q| residuals[(q * last as f64).round() as usize]);
-            let (deviation, skewness) = shape(residuals.iter().map(|r| r.clamp(clip[0], clip[1])))?;
+            let (deviation, skewness) = shape(&residuals.iter().map(|r| r.clamp(clip[0], clip[1])))?;
             let name = format!("{}_mean_given_class", quantity.name());
             Some((key(Scope::Head, Some(task), &name), UncertaintyMean { residual, clip, deviation, skewness }))
         };
@@ -47,7 +48,7 @@ impl Fit for UncertaintyMean {
 }
 
 /// Standard deviation and skewness; `None` without variance.
-fn shape(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+fn shape(values: &(impl Iterator<Item = f64> + Clone)) -> Option<(f64, f64)> {
     let n = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / n;
     let moment = |k: i32| values.clone().map(|v| (v - mean).powi(k)).sum::<f64>() / n;
@@ -91,16 +92,21 @@ impl Signal for UncertaintyMean {
         cells[0]
     }
 
-    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        scalar_shift(Self::shift(current, reference)?, current[0] as f64, self.skewness, allowance)
+    /// A mean has no fit beside its location.
+    fn tests(&self) -> (bool, bool) {
+        (false, true)
+    }
+
+    fn test(&self, _current: &[i64], _reference: &[f64], _allowance: Allowance) -> Option<TestResult> {
+        None
+    }
+
+    fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
+        Some(Location { shift: Self::shift(current, reference)?, skewness: self.skewness })
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
         Self::shift(current, reference).map(Effect::StandardizedMean)
-    }
-
-    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        Self::shift(current, reference).map_or_else(Vec::new, |s| vec![s * (current[0] as f64).sqrt()])
     }
 
     fn counts(&self) -> bool {
@@ -114,7 +120,7 @@ impl Signal for UncertaintyMean {
     fn in_segment(&self, sample: &Sample, segment: Segment) -> Option<Measure> {
         let of = |(o, fold): (&Observation, usize)| self.residual.of(o, Some(fold)).filter(|r| r.is_finite());
         let residuals: Vec<f64> = sample.within(Some(segment)).filter_map(of).collect();
-        let (deviation, skewness) = shape(residuals.iter().map(|r| r.clamp(self.clip[0], self.clip[1])))?;
+        let (deviation, skewness) = shape(&residuals.iter().map(|r| r.clamp(self.clip[0], self.clip[1])))?;
         Some(Measure::UncertaintyMean(UncertaintyMean { deviation, skewness, ..self.clone() }))
     }
 }
