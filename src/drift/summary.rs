@@ -42,8 +42,14 @@ impl Summary {
         self.fold_all(reference, &[(time, observation)]);
     }
 
-    /// Folds many observations in: signal by signal, so that each one's cells stay at hand.
+    /// Folds many observations in: signal by signal, so that each one's cells stay at hand, and in blocks
+    /// of as many observations as stay at hand meanwhile.
     pub fn fold_all(&mut self, reference: &Reference, observations: &[(Timestamp, &Observation)]) {
+        const BLOCK: usize = 32;
+        observations.chunks(BLOCK).for_each(|block| self.fold_block(reference, block));
+    }
+
+    fn fold_block(&mut self, reference: &Reference, observations: &[(Timestamp, &Observation)]) {
         observations.iter().for_each(|(time, _)| self.count(reference, *time));
         let all: Vec<&Observation> = observations.iter().map(|(_, observation)| *observation).collect();
         let mut segments: Vec<(Segment, Vec<&Observation>)> = Vec::new();

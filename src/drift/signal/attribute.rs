@@ -25,7 +25,55 @@ enum Values {
     /// Bins, the cell of non-numbers, and missing.
     Numeric(Bins),
     /// Sorted categories, other, and missing.
-    Categorical(Vec<String>),
+    Categorical(Names),
+}
+
+/// Category names, found by their first eight bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Names {
+    sorted: Vec<String>,
+    heads: Vec<u64>,
+}
+
+impl Names {
+    fn new(mut names: Vec<String>) -> Names {
+        names.sort();
+        Names { heads: names.iter().map(|name| head(name)).collect(), sorted: names }
+    }
+
+    /// The place of a name; one past the last for others.
+    fn place(&self, name: &str) -> usize {
+        const FEW: usize = 32;
+        let own = head(name);
+        let first = if self.heads.len() <= FEW {
+            // No branch that depends on the data, as in `Bins::cell`.
+            self.heads.iter().map(|head| usize::from(*head < own)).sum()
+        } else {
+            self.heads.partition_point(|head| *head < own)
+        };
+        let alike = self.heads[first..].iter().take_while(|head| **head == own).count();
+        let found = self.sorted[first..first + alike].iter().position(|known| known == name);
+        found.map_or(self.sorted.len(), |at| first + at)
+    }
+}
+
+/// The first eight bytes, in the order of the names.
+fn head(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let n = name.len().min(8);
+    bytes[..n].copy_from_slice(&name.as_bytes()[..n]);
+    u64::from_be_bytes(bytes)
+}
+
+impl Attribute {
+    fn cell(&self, value: Option<&AttributeValue>) -> usize {
+        match (&self.values, value) {
+            (_, None) => self.width() - 1,
+            (Values::Numeric(bins), Some(value)) => bins.cell(number(value)),
+            (Values::Categorical(names), Some(AttributeValue::Category(text))) => names.place(text),
+            (Values::Categorical(names), Some(value)) => names.place(&category(value)),
+        }
+    }
 }
 
 impl Fit for Attribute {
@@ -41,9 +89,8 @@ impl Fit for Attribute {
                 values(index).for_each(|v| *counts.entry(category(v)).or_default() += 1);
                 let mut frequent: Vec<(String, usize)> = counts.into_iter().collect();
                 frequent.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
-                let mut names: Vec<String> = frequent.into_iter().take(MOST_CATEGORIES).map(|(name, _)| name).collect();
-                names.sort();
-                Values::Categorical(names)
+                let names = frequent.into_iter().take(MOST_CATEGORIES).map(|(name, _)| name).collect();
+                Values::Categorical(Names::new(names))
             }
         };
         let specs = sample.spec.attributes.iter().enumerate();
@@ -75,21 +122,14 @@ impl Signal for Attribute {
     fn width(&self) -> usize {
         match &self.values {
             Values::Numeric(bins) => bins.cells() + 1,
-            Values::Categorical(names) => names.len() + 2,
+            Values::Categorical(names) => names.sorted.len() + 2,
         }
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        let Some(value) = observation.attributes.get(self.index) else { return };
-        let cell = match (&self.values, value) {
-            (_, None) => self.width() - 1,
-            (Values::Numeric(bins), Some(value)) => bins.cell(number(value)),
-            (Values::Categorical(names), Some(AttributeValue::Category(text))) => {
-                names.binary_search_by(|name| name.as_str().cmp(text)).unwrap_or(names.len())
-            }
-            (Values::Categorical(names), Some(value)) => names.binary_search(&category(value)).unwrap_or(names.len()),
-        };
-        cells[cell] += 1;
+        if let Some(value) = observation.attributes.get(self.index) {
+            cells[self.cell(value.as_ref())] += 1;
+        }
     }
 
     fn tests(&self) -> (bool, bool) {
@@ -105,7 +145,23 @@ impl Signal for Attribute {
         match &self.values {
             _ if cell + 1 == self.width() => "missing".to_owned(),
             Values::Numeric(bins) => bins.name(cell),
-            Values::Categorical(names) => names.get(cell).cloned().unwrap_or_else(|| "other".to_owned()),
+            Values::Categorical(names) => names.sorted.get(cell).cloned().unwrap_or_else(|| "other".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_all_of_their_bytes() {
+        let names = Names::new(["standard-plus", "standard", "standard-basic", "b", ""].map(str::to_owned).to_vec());
+        for (at, name) in ["", "b", "standard", "standard-basic", "standard-plus"].iter().enumerate() {
+            assert_eq!(names.place(name), at, "{name}");
+        }
+        assert_eq!((names.place("standard-"), names.place("c"), names.place("bb")), (5, 5, 5));
+        let many = Names::new((0..100).map(|i| format!("category {i:03}")).collect());
+        assert_eq!((many.place("category 042"), many.place("category 100")), (42, 100));
     }
 }
