@@ -41,6 +41,10 @@ pub struct Located {
     pub residual: f32,
     /// Random projections of the coordinates.
     pub projections: Vec<f32>,
+    /// The embedding less the reference's mean.
+    pub centred: Vec<f32>,
+    /// What axes that were fitted without the record leave of it; empty but while a reference is fitted.
+    pub unexplained: Vec<f32>,
 }
 
 impl Geometry {
@@ -55,7 +59,14 @@ impl Geometry {
         let Some(position) = self.principal.position(embedding) else { return Place::Invalid };
         let distance = length(&position.coordinates);
         let projections = self.projection.project(&position.coordinates);
-        Place::At(Located { coordinates: position.coordinates, distance, residual: position.residual, projections })
+        Place::At(Located {
+            coordinates: position.coordinates,
+            distance,
+            residual: position.residual,
+            projections,
+            centred: position.centred,
+            unexplained: Vec::new(),
+        })
     }
 }
 
@@ -68,7 +79,7 @@ pub fn place(embedding: &[f32], geometry: Option<&Geometry>) -> Place {
 }
 
 impl Place {
-    /// Takes distance and residual from other axes: those of a fit that did not see the record, since
+    /// Takes distance, residual and what is unexplained from other axes: those of a fit that did not see the record, since
     /// a subspace fits its own sample too well.
     pub fn held_out(&mut self, principal: &Principal, embedding: &[f32]) {
         if let Place::At(located) = self
@@ -76,6 +87,7 @@ impl Place {
         {
             located.distance = length(&position.coordinates);
             located.residual = position.residual;
+            located.unexplained = principal.unexplained(&position.centred);
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Position {
     pub coordinates: Vec<f32>,
     /// Length of what the kept axes do not explain, in the vector's own units.
     pub residual: f32,
+    /// The vector less the sample's mean.
+    pub centred: Vec<f32>,
 }
 
 impl Principal {
@@ -61,7 +63,18 @@ impl Principal {
         let explained: f32 = coordinates.iter().zip(&self.variances).map(|(c, v)| c * c * v).sum();
         let residual = (dot(&centred, &centred) - explained).max(0.0).sqrt();
         let finite = residual.is_finite() && coordinates.iter().all(|c| c.is_finite());
-        finite.then_some(Position { coordinates, residual })
+        finite.then_some(Position { coordinates, residual, centred })
+    }
+
+    /// What the kept axes do not explain of a centred vector, or of a difference of two.
+    pub fn unexplained(&self, centred: &[f32]) -> Vec<f32> {
+        let mut rest = centred.to_vec();
+        for (axis, variance) in self.axes.chunks_exact(self.mean.len()).zip(&self.variances) {
+            // An axis has the length 1/σ.
+            let along = dot(axis, centred) * variance;
+            rest.iter_mut().zip(axis).for_each(|(r, a)| *r -= along * a);
+        }
+        rest
     }
 }
 
@@ -200,6 +213,16 @@ mod tests {
             assert!(mean.abs() < 1e-3 && (variance - 1.0).abs() < 1e-2, "axis {j}: {mean} {variance}");
         }
         assert!(fitted.explained() > 0.999);
+    }
+
+    #[test]
+    fn what_the_axes_leave_is_orthogonal_to_them() {
+        let cloud = cloud(500);
+        let fitted = Principal::fit(cloud.iter().map(Vec::as_slice), 4, 1).expect("has variance");
+        let position = fitted.position(&cloud[7]).expect("finite");
+        let rest = fitted.unexplained(&position.centred);
+        assert!((dot(&rest, &rest).sqrt() - position.residual).abs() < 1e-3);
+        assert!(dot(&rest, &fitted.axes).abs() < 1e-3);
     }
 
     #[test]

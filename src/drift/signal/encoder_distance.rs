@@ -4,15 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, LEAST_UNEXPLAINED, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::geometry::{Located, Place};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::binning::{Bins, TAIL_QUANTILES};
 use crate::stats::location::{Location, ordered_location};
-
-/// Where the axes leave less of the variance than this, what they leave is rounding.
-const LEAST_UNEXPLAINED: f64 = 1e-4;
 
 /// Counts of records by one of the two distances; unusable embeddings are in the last cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -29,6 +29,8 @@ pub mod encoder_distance;
 pub mod encoder_leaf;
 /// Mean place in the encoder's space.
 pub mod encoder_mean;
+/// Mean of what the principal axes do not explain.
+pub mod encoder_residual_mean;
 /// The distribution in the encoder's space, given a head's answer.
 pub mod features_given_class;
 /// What the signals that condition on a head's answer share.
@@ -224,6 +226,9 @@ pub trait Signal {
     }
 }
 
+/// Where the principal axes leave less of the variance than this, what they leave is rounding.
+const LEAST_UNEXPLAINED: f64 = 1e-4;
+
 /// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
 pub const FOLDS: usize = 8;
 
@@ -337,6 +342,8 @@ signals! {
     TokenLabels in token_labels;
     /// Spans a record.
     SpanCount in span_count;
+    /// Mean of what the axes leave.
+    EncoderResidualMean in encoder_residual_mean;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {
