@@ -123,10 +123,24 @@ pub struct Check {
 enum Reference {
     /// Fit a reference to held-out records
     Fit(Fit),
+    /// List the references in the store
+    List(ConfigFile),
+    /// Compare a model with another reference from the daemon's next start on
+    Activate(Activate),
+}
+
+/// `driftd reference activate`
+#[derive(Debug, Args)]
+pub struct Activate {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// A reference file, or the id of one in the store
+    pub reference: String,
 }
 
 /// How a model is run on files.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ModelArgs {
     /// The model's manifest
     #[arg(long, short)]
@@ -143,7 +157,7 @@ pub struct ModelArgs {
 }
 
 /// How a stream is cut.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[group(multiple = false)]
 pub struct WindowArgs {
     /// Length of a window of event time
@@ -178,7 +192,7 @@ pub struct Fit {
 }
 
 /// `driftd backtest`
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Backtest {
     /// The model.
     #[command(flatten)]
@@ -211,6 +225,10 @@ pub struct Backtest {
     /// Quiet windows until an alert resolves
     #[arg(long, default_value_t = 12)]
     pub resolve_after: u32,
+    /// Judge with other settings too and tell both: key=value pairs such as margin=0.05,budget=1/7d;
+    /// may be repeated
+    #[arg(long, value_name = "SETTINGS")]
+    pub compare: Vec<String>,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -343,6 +361,8 @@ pub fn main() -> ExitCode {
         Command::Migrate(config) => app::check::migrate(&config),
         Command::Inspect { file, output } => app::check::inspect(&file, output.as_deref()),
         Command::Reference(Reference::Fit(fit)) => app::fit::main(&fit),
+        Command::Reference(Reference::List(config)) => app::references::list(&config),
+        Command::Reference(Reference::Activate(args)) => app::references::activate(&args),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
         Command::Demo(demo) => app::demo::main(&demo),

@@ -251,6 +251,7 @@ async fn models_are_registered_and_updated(store: &SqlStore) {
         reference_id: "r".into(),
         model: "m".into(),
         version: "1".into(),
+        kind: "fixed".into(),
         records: 10,
         windows: 2,
         first: at(0),
@@ -263,8 +264,18 @@ async fn models_are_registered_and_updated(store: &SqlStore) {
     store.register(&model("2", None), &reference, at(100)).await.expect("registers again");
     let models = store.models().await.expect("read");
     assert_eq!(models, [model("2", Some("{}"))], "a process without a model does not hide where it runs");
-    assert_eq!(store.reference("r").await.expect("read"), Some(reference));
+    assert_eq!(store.reference("r").await.expect("read"), Some(reference.clone()));
     assert_eq!(store.reference("none").await.expect("read"), None);
+    assert_eq!(store.active_reference("m").await.expect("read"), None, "in use, but nobody activated it");
+    let second = ReferenceRow { reference_id: "s".into(), kind: "trailing".into(), ..reference.clone() };
+    store.activate(&second, at(101)).await.expect("activates");
+    store.activate(&second, at(102)).await.expect("again");
+    assert_eq!(store.active_reference("m").await.expect("read"), Some(second.clone()));
+    let kept = store.references().await.expect("read");
+    let told: Vec<_> = kept.iter().map(|k| (k.row.reference_id.as_str(), k.active, k.in_use)).collect();
+    assert_eq!(told, [("r", false, true), ("s", true, false)]);
+    store.activate(&reference, at(103)).await.expect("and back");
+    assert_eq!(store.active_reference("m").await.expect("read"), Some(reference));
     store.ping().await.expect("answers");
 }
 

@@ -88,6 +88,8 @@ pub struct EncoderView {
 pub struct ReferenceView {
     /// Id.
     pub id: String,
+    /// `fixed`, `trailing`, `previous_period` or `other_version`.
+    pub kind: String,
     /// When it was stored.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -344,6 +346,7 @@ impl From<ReferenceRow> for ReferenceView {
     fn from(row: ReferenceRow) -> ReferenceView {
         ReferenceView {
             id: row.reference_id,
+            kind: row.kind,
             created_at: row.created,
             records: row.records,
             windows: row.windows,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
 use super::replay::Replay;
+use super::{backtest_html, compare};
 use super::{load_reference, progress, runtime, write_output};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
@@ -20,7 +21,7 @@ use crate::drift::record::{Record, VersionMatch};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::{Mode, Policy};
 use crate::drift::summary::Summary;
-use crate::drift::time::Span;
+use crate::drift::time::{Span, Timestamp};
 use crate::drift::watermark::Watermark;
 use crate::drift::window::{Slot, WindowRule};
 use crate::model::Manifest;
@@ -37,26 +38,41 @@ const DEFAULT_BUDGET: &str = "1/30d";
 pub fn main(args: &Backtest) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.model.manifest)?;
     let reference = load_reference(&args.reference, &manifest)?;
-    let window = window_rule(&args.windows)?.unwrap_or(reference.window);
-    let watch = settings(args, window)?;
+    let mut streams = vec![stream(&reference, args)?];
+    for others in &args.compare {
+        let other = compare::with(args, others)?;
+        streams.push(stream(&reference, &other).with_context(|| format!("`--compare {others}`"))?);
+    }
     let mut replay = Replay::new(manifest, &args.model);
     let bar = progress::records("judging");
-    let mut stream = Stream::new(&reference, watch, window);
-    runtime()?
-        .block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| stream.take(record, inference)))?;
-    stream.finish();
+    runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| {
+        let (first, others) = streams.split_first_mut().expect("one for the main settings");
+        others.iter_mut().try_for_each(|stream| stream.take(record.clone(), inference.clone()))?;
+        first.take(record, inference)
+    }))?;
     bar.finish_and_clear();
-    if let Some(labels) = &args.labels {
-        stream.counts.labels += count_lines(labels)?;
+    let late_labels = args.labels.as_deref().map_or(Ok(0), count_lines)?;
+    for stream in &mut streams {
+        stream.finish();
+        stream.counts.labels += late_labels;
+        stream.counts.refused = replay.refused;
     }
-    stream.counts.refused = replay.refused;
-    let told = Told { reference: &reference, watch: &watch, window, judged: &stream.judged, counts: stream.counts };
+    let names = std::iter::once("as asked").chain(args.compare.iter().map(String::as_str));
+    let told: Vec<Told> = streams.iter().zip(names).map(|(stream, name)| Told::new(stream, name)).collect();
+    for warning in &told[0].warnings {
+        eprintln!("warning: {warning}");
+    }
     let text = match args.format {
         Format::Table => backtest_report::table(&told),
         Format::Json => backtest_report::json(&told),
-        Format::Html => backtest_report::html(&told),
+        Format::Html => backtest_html::page(&told),
     };
     write_output(args.output.as_deref(), &text)
+}
+
+fn stream<'a>(reference: &'a Reference, args: &Backtest) -> anyhow::Result<Stream<'a>> {
+    let window = window_rule(&args.windows)?.unwrap_or(reference.window);
+    Ok(Stream::new(reference, settings(args, window)?, window))
 }
 
 fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
@@ -104,9 +120,14 @@ pub struct Counts {
 
 /// One stream on its way through the windows.
 pub struct Stream<'a> {
-    reference: &'a Reference,
-    watch: Watch,
-    window: WindowRule,
+    /// What it is compared with.
+    pub reference: &'a Reference,
+    /// With which settings.
+    pub watch: Watch,
+    /// Cut how.
+    pub window: WindowRule,
+    /// First and last time of its records.
+    pub span: Option<(Timestamp, Timestamp)>,
     course: Course,
     open: BTreeMap<Slot, Summary>,
     watermark: Watermark,
@@ -123,6 +144,7 @@ impl<'a> Stream<'a> {
             reference,
             watch,
             window,
+            span: None,
             course: Course::new(reference),
             open: BTreeMap::new(),
             watermark: Watermark::default(),
@@ -146,6 +168,7 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         let time = record.time;
+        self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
         let slot = self.window.slot(time, self.counts.folded + self.counts.late);
         if self.course.next_slot.is_some_and(|next| slot < next) {
             self.counts.late += 1;

@@ -1,10 +1,10 @@
-//! A back-test told as a table, as JSON, or as one self-contained page.
+//! A back-test told as a table or as JSON.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::backtest::Counts;
+use super::backtest::{Counts, Stream};
 use crate::drift::alert::AlertState;
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
@@ -13,8 +13,10 @@ use crate::drift::signal::Effect;
 use crate::drift::time::Timestamp;
 use crate::drift::window::WindowRule;
 
-/// Everything there is to tell.
+/// Everything there is to tell of one stream under one group of settings.
 pub struct Told<'a> {
+    /// What the settings are called.
+    pub name: &'a str,
     /// What the stream was compared with.
     pub reference: &'a Reference,
     /// With which settings.
@@ -25,27 +27,86 @@ pub struct Told<'a> {
     pub judged: &'a [Judged],
     /// What became of the records.
     pub counts: Counts,
+    /// Alerts, in order.
+    pub alerts: Vec<AlertTold>,
+    /// What the reader should know before believing it.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Told<'a> {
+    /// A stream that has ended.
+    pub fn new(stream: &'a Stream, name: &'a str) -> Told<'a> {
+        let Stream { reference, watch, window, judged, counts, span, .. } = stream;
+        Told {
+            name,
+            reference,
+            watch,
+            window: *window,
+            judged,
+            counts: *counts,
+            alerts: alerts(reference, judged),
+            warnings: warnings(reference, *window, *span),
+        }
+    }
+
+    /// The most that evidence reached, as a share of the threshold.
+    pub fn highest(&self) -> f64 {
+        let ratio = |judged: &Judged| (judged.report.ln_evidence - judged.report.ln_threshold).exp();
+        self.judged.iter().map(ratio).fold(0.0, f64::max)
+    }
+}
+
+fn warnings(reference: &Reference, window: WindowRule, span: Option<(Timestamp, Timestamp)>) -> Vec<String> {
+    let mut found = Vec::new();
+    let (learned_from, learned_to) = reference.span;
+    match span {
+        Some((_, last)) if last < learned_from => found.push(format!(
+            "the stream ends {last}, before the reference begins ({learned_from}): this judges the past by what came later"
+        )),
+        Some((first, _)) if first <= learned_to => found.push(format!(
+            "the stream begins {first}, while the reference was still being recorded (until {learned_to}): \
+             records that it learned from look calmer than new ones"
+        )),
+        _ => {}
+    }
+    if window != reference.window {
+        found.push(format!(
+            "windows of {window}, the reference learned from windows of {}: how they vary is only roughly known",
+            reference.window
+        ));
+    }
+    found
 }
 
 /// Larger evidence is written as this; JSON has no infinity.
 const MOST: f64 = 1e300;
 
-struct AlertTold {
-    opened_window: usize,
-    opened_at: Timestamp,
-    resolved_window: Option<usize>,
-    resolved_at: Option<Timestamp>,
-    kind: &'static str,
-    task: Option<String>,
-    segment: Option<String>,
-    tasks_affected: Vec<String>,
-    summary: String,
+/// An alert as it stood at the end.
+pub struct AlertTold {
+    /// The window that made it fire.
+    pub opened_window: usize,
+    /// That window's end.
+    pub opened_at: Timestamp,
+    /// The window after which it was over.
+    pub resolved_window: Option<usize>,
+    /// That window's end.
+    pub resolved_at: Option<Timestamp>,
+    /// Name of the cause's kind.
+    pub kind: &'static str,
+    /// The cause's task.
+    pub task: Option<String>,
+    /// The cause's segment.
+    pub segment: Option<String>,
+    /// Tasks whose heads drift.
+    pub tasks_affected: Vec<String>,
+    /// One sentence.
+    pub summary: String,
 }
 
-fn alerts(told: &Told) -> Vec<AlertTold> {
+fn alerts(reference: &Reference, judged: &[Judged]) -> Vec<AlertTold> {
     let mut found: Vec<AlertTold> = Vec::new();
-    let name = |task: &usize| told.reference.spec.tasks[*task].name.clone();
-    for (index, judged) in told.judged.iter().enumerate() {
+    let name = |task: &usize| reference.spec.tasks[*task].name.clone();
+    for (index, judged) in judged.iter().enumerate() {
         let Some(transition) = &judged.transition else { continue };
         let cause = &transition.alert.cause;
         match (transition.from, transition.to) {
@@ -67,9 +128,9 @@ fn alerts(told: &Told) -> Vec<AlertTold> {
                 if let Some(alert) = found.last_mut() {
                     alert.kind = cause.kind.name();
                     alert.task = cause.task.as_ref().map(name);
-                    alert.segment = cause.segment.and_then(|s| told.reference.name_of_segment(s));
+                    alert.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     alert.tasks_affected = cause.tasks_affected.iter().map(name).collect();
-                    alert.summary = cause.summary(told.reference);
+                    alert.summary = cause.summary(reference);
                 }
             }
             (AlertState::Firing, AlertState::Resolved) => {
@@ -108,12 +169,12 @@ fn window(told: &Told, index: usize, report: &Report) -> Value {
     })
 }
 
-fn summary(told: &Told, alerts: usize) -> Value {
+fn summary(told: &Told) -> Value {
     let of = |verdict: Verdict| told.judged.iter().filter(|j| j.report.verdict == verdict).count();
     json!({
         "model": told.reference.spec.name, "version": told.reference.spec.version, "reference": told.reference.id,
         "window": told.window.to_string(), "threshold": told.watch.threshold, "guarantee": told.reference.guarantee(),
-        "windows": told.judged.len(), "alerts": alerts,
+        "windows": told.judged.len(), "alerts": told.alerts.len(), "warnings": told.warnings,
         "windows_by_verdict": {
             "ok": of(Verdict::Ok), "warning": of(Verdict::Warning), "drift": of(Verdict::Drift),
             "insufficient_data": of(Verdict::InsufficientData),
@@ -125,28 +186,33 @@ fn summary(told: &Told, alerts: usize) -> Value {
     })
 }
 
-/// As DESIGN says: windows, alerts, summary.
-pub fn json(told: &Told) -> String {
-    let alerts = alerts(told);
-    let windows: Vec<Value> = told.judged.iter().enumerate().map(|(i, j)| window(told, i, &j.report)).collect();
-    let told_alerts: Vec<Value> = alerts
-        .iter()
-        .map(|a| {
-            json!({
-                "opened_window": a.opened_window, "opened_at": a.opened_at,
-                "cause": {
-                    "kind": a.kind, "task": a.task, "segment": a.segment, "tasks_affected": a.tasks_affected,
-                    "summary": a.summary,
-                },
-                "resolved_window": a.resolved_window, "resolved_at": a.resolved_at,
-            })
-        })
-        .collect();
-    json!({"windows": windows, "alerts": told_alerts, "summary": summary(told, alerts.len())}).to_string() + "\n"
+fn alert(alert: &AlertTold) -> Value {
+    json!({
+        "opened_window": alert.opened_window, "opened_at": alert.opened_at,
+        "cause": {
+            "kind": alert.kind, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
+            "summary": alert.summary,
+        },
+        "resolved_window": alert.resolved_window, "resolved_at": alert.resolved_at,
+    })
 }
 
-/// For the terminal: a line a window, then the alerts.
-pub fn table(told: &Told) -> String {
+/// As DESIGN says: windows, alerts, summary; with other settings, their alerts and summaries too.
+pub fn json(all: &[Told]) -> String {
+    let told = &all[0];
+    let windows: Vec<Value> = told.judged.iter().enumerate().map(|(i, j)| window(told, i, &j.report)).collect();
+    let alerts = |told: &Told| told.alerts.iter().map(alert).collect::<Vec<_>>();
+    let mut document = json!({"windows": windows, "alerts": alerts(told), "summary": summary(told)});
+    if all.len() > 1 {
+        let other = |told: &Told| json!({"settings": told.name, "alerts": alerts(told), "summary": summary(told)});
+        document["comparison"] = all[1..].iter().map(other).collect();
+    }
+    document.to_string() + "\n"
+}
+
+/// For the terminal: a line a window, the alerts, and what other settings would have said.
+pub fn table(all: &[Told]) -> String {
+    let told = &all[0];
     let mut text = format!(
         "{:>6}  {:<24} {:>8}  {:>12}  {:<18} strongest\n",
         "window", "start", "records", "evidence/A", "verdict"
@@ -154,146 +220,76 @@ pub fn table(told: &Told) -> String {
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
         let ratio = (report.ln_evidence - report.ln_threshold).exp();
-        let strongest = report
-            .statistics
-            .iter()
-            .filter(|s| s.tested.is_some())
-            .max_by(|a, b| a.ln_evidence.total_cmp(&b.ln_evidence));
-        let strongest = strongest.map_or_else(String::new, |s| {
-            let task = told.reference.task_name(&s.key).map_or_else(|| s.key.scope.name().to_owned(), str::to_owned);
-            format!("{task} {}", s.key.signal)
-        });
+        let strongest = strongest(report, 1).first().map_or_else(String::new, |s| place_and_signal(told.reference, s));
         let start = report.start.to_string();
         let _ = writeln!(
             text,
             "{index:>6}  {:<24} {:>8}  {:>12}  {:<18} {strongest}",
             start.get(..23).unwrap_or(&start),
             report.records,
-            if ratio < 1e5 { format!("{ratio:.4}") } else { format!("{ratio:.1e}") },
+            ratio_text(ratio),
             report.verdict.name()
         );
     }
-    let alerts = alerts(told);
+    let guarantee = told.reference.guarantee();
     let _ = writeln!(
         text,
-        "\n{} windows of {}, {} records, one false alarm allowed in {:.0} windows; {}",
+        "\n{} windows of {}, {} records, one false alarm allowed in {:.0} windows; guarantee {}: {}",
         told.judged.len(),
         told.window,
         told.counts.folded,
         told.watch.threshold,
-        told.reference.guarantee().reason
+        guarantee.status.name(),
+        guarantee.reason
     );
-    if alerts.is_empty() {
+    if told.alerts.is_empty() {
         text.push_str("no alert\n");
     }
-    for alert in alerts {
+    for alert in &told.alerts {
         let end =
             alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
         let _ =
             writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
     }
+    if all.len() > 1 {
+        let _ = writeln!(
+            text,
+            "\n{:<40} {:>8} {:>8} {:>14}  alerts in windows",
+            "settings", "windows", "alerts", "highest e/A"
+        );
+        for told in all {
+            let opened: Vec<String> = told.alerts.iter().map(|a| format!("{} ({})", a.opened_window, a.kind)).collect();
+            let _ = writeln!(
+                text,
+                "{:<40} {:>8} {:>8} {:>14}  {}",
+                told.name,
+                told.judged.len(),
+                told.alerts.len(),
+                ratio_text(told.highest()),
+                opened.join(", ")
+            );
+        }
+    }
     text
 }
 
-/// One self-contained page: evidence over time against the threshold, the alerts, and for each
-/// alert the cells that moved.
-pub fn html(told: &Told) -> String {
-    let alerts = alerts(told);
-    let spec = &told.reference.spec;
-    let mut page = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>driftd back-test of {name}</title><style>{STYLE}</style>\
-         <h1>{name} <small>version {version}</small></h1><p>{windows} windows of {window}, {records} records, compared with \
-         <code>{reference}</code>. One false alarm is allowed in {threshold:.0} windows; {guarantee}.</p>",
-        name = escape(&spec.name),
-        version = escape(&spec.version),
-        windows = told.judged.len(),
-        window = told.window,
-        records = told.counts.folded,
-        reference = told.reference.id,
-        threshold = told.watch.threshold,
-        guarantee = escape(&told.reference.guarantee().reason),
-    );
-    chart(told, &mut page);
-    if alerts.is_empty() {
-        page.push_str("<p>No alert.</p>");
-    }
-    for alert in &alerts {
-        let _ = write!(page, "<h2>Alert in window {}</h2><p>{}</p>", alert.opened_window, escape(&alert.summary));
-        movers(&told.judged[alert.opened_window].report, told, &mut page);
-    }
-    page.push_str("</html>\n");
-    page
+/// Evidence as a share of the threshold, for people.
+pub fn ratio_text(ratio: f64) -> String {
+    if ratio < 1e5 { format!("{ratio:.4}") } else { format!("{ratio:.1e}") }
 }
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
-h1 small{font-weight:400;color:#667}table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #dde}\
-td:first-child,th:first-child{text-align:left}.line{fill:none;stroke:#1f5fbf;stroke-width:1.5}.limit{stroke:#b3261e;stroke-dasharray:5 4}\
-text{font-size:11px;fill:#556}.drift{fill:#b3261e}";
-
-/// Evidence as a share of the threshold on a log scale from 1e-6 up.
-fn chart(told: &Told, page: &mut String) {
-    const WIDTH: f64 = 900.0;
-    const HEIGHT: f64 = 260.0;
-    const FLOOR: f64 = -6.0;
-    let log = |report: &Report| ((report.ln_evidence - report.ln_threshold) / std::f64::consts::LN_10).max(FLOOR);
-    let top = told.judged.iter().map(|j| log(&j.report)).fold(1.0, f64::max);
-    let y = |value: f64| HEIGHT - (value - FLOOR) / (top - FLOOR) * HEIGHT;
-    let x = |index: usize| (index as f64 + 0.5) / told.judged.len().max(1) as f64 * WIDTH;
-    let points: Vec<String> =
-        told.judged.iter().enumerate().map(|(i, j)| format!("{:.1},{:.1}", x(i), y(log(&j.report)))).collect();
-    let _ = write!(
-        page,
-        "<svg viewBox='-10 -14 {} {}' role=img aria-label='evidence over windows against the threshold'>\
-         <line class=limit x1=0 x2={WIDTH} y1={limit:.1} y2={limit:.1} /><text x=4 y={:.1}>threshold</text>\
-         <polyline class=line points='{}' />",
-        WIDTH + 20.0,
-        HEIGHT + 34.0,
-        y(0.0) - 4.0,
-        points.join(" "),
-        limit = y(0.0)
-    );
-    for (i, judged) in told.judged.iter().enumerate().filter(|(_, j)| j.report.verdict == Verdict::Drift) {
-        let _ = write!(
-            page,
-            "<circle class=drift cx={:.1} cy={:.1} r=3><title>window {i}</title></circle>",
-            x(i),
-            y(log(&judged.report))
-        );
-    }
-    let _ = write!(
-        page,
-        "<text x=0 y={:.1}>window 0</text><text x={:.1} y={0:.1} text-anchor=end>window {}</text></svg>",
-        HEIGHT + 16.0,
-        WIDTH,
-        told.judged.len().saturating_sub(1)
-    );
+/// The signals of a window with the most evidence, that were tested.
+pub fn strongest(report: &Report, most: usize) -> Vec<&Statistic> {
+    let mut tested: Vec<&Statistic> = report.statistics.iter().filter(|s| s.tested.is_some()).collect();
+    tested.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+    tested.truncate(most);
+    tested
 }
 
-fn movers(report: &Report, told: &Told, page: &mut String) {
-    const SHOWN: usize = 3;
-    let mut strongest: Vec<&Statistic> = report.statistics.iter().filter(|s| !s.movers.is_empty()).collect();
-    strongest.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
-    for statistic in strongest.into_iter().take(SHOWN) {
-        let place = told.reference.task_name(&statistic.key).unwrap_or(statistic.key.scope.name());
-        let _ = write!(
-            page,
-            "<h3>{} {}</h3><table><tr><th>cell<th>reference<th>current</tr>",
-            escape(place),
-            escape(&statistic.key.signal)
-        );
-        for mover in &statistic.movers {
-            let _ = write!(
-                page,
-                "<tr><td>{}<td>{:.1} %<td>{:.1} %</tr>",
-                escape(&mover.cell),
-                mover.reference_share * 100.0,
-                mover.current_share * 100.0
-            );
-        }
-        page.push_str("</table>");
-    }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+/// `intent confidence`, `encoder encoder_mean`, `intent confidence in channel=mail`.
+pub fn place_and_signal(reference: &Reference, statistic: &Statistic) -> String {
+    let key = &statistic.key;
+    let place = reference.task_name(key).unwrap_or(key.scope.name());
+    let segment = reference.segment_name(key).map_or_else(String::new, |s| format!(" in {s}"));
+    format!("{place} {}{segment}", key.signal)
 }

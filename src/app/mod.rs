@@ -13,16 +13,22 @@ use crate::store::StoreError;
 
 /// Judging a file.
 pub mod backtest;
-/// A back-test as table, JSON or page.
+/// A back-test as a page.
+pub mod backtest_html;
+/// A back-test as table or JSON.
 pub mod backtest_report;
 /// Checks and one-off commands.
 pub mod check;
+/// Other settings on the same back-test.
+pub mod compare;
 /// Everything in one process, to look at.
 pub mod demo;
 /// Learning a reference.
 pub mod fit;
 /// Progress bars.
 pub mod progress;
+/// `driftd reference list` and `activate`.
+pub mod references;
 /// Records of files in chunks, with inferences.
 pub mod replay;
 /// The daemon.
@@ -60,9 +66,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// A reference that does not belong to a manifest.
 #[derive(Debug, thiserror::Error)]
-#[error("the reference `{reference}` does not fit the manifest `{manifest}`:\n  {}", reasons.join("\n  "))]
+#[error("the reference `{reference}` does not fit the manifest `{}`:\n  {}", manifest.display(), reasons.join("\n  "))]
 pub struct Unfit {
-    reference: PathBuf,
+    reference: String,
     manifest: PathBuf,
     reasons: Vec<String>,
 }
@@ -73,7 +79,15 @@ pub struct Unfit {
 /// If it cannot be read, is damaged, or belongs to another model.
 pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Reference> {
     let bytes = std::fs::read(path).with_context(|| format!("the reference `{}` cannot be read", path.display()))?;
-    let reference = Reference::decode(&bytes).with_context(|| format!("`{}`", path.display()))?;
+    decode_reference(&bytes, &path.display().to_string(), manifest)
+}
+
+/// As [`load_reference`], from the bytes of what `name` names.
+///
+/// # Errors
+/// If it is damaged, or belongs to another model.
+pub fn decode_reference(bytes: &[u8], name: &str, manifest: &Manifest) -> anyhow::Result<Reference> {
+    let reference = Reference::decode(bytes).with_context(|| format!("`{name}`"))?;
     let (ours, theirs) = (&manifest.spec, &reference.spec);
     let mut reasons = Vec::new();
     let same_version = ours.version == theirs.version || reference.kind == ReferenceKind::OtherVersion;
@@ -100,7 +114,7 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
     if reasons.is_empty() {
         return Ok(reference);
     }
-    Err(Unfit { reference: path.to_owned(), manifest: manifest.file.clone(), reasons }.into())
+    Err(Unfit { reference: name.to_owned(), manifest: manifest.file.clone(), reasons }.into())
 }
 
 /// All cores, or what was asked for.

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{load_reference, runtime};
+use super::{decode_reference, load_reference, runtime};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::collect::observe::Watched;
@@ -23,6 +23,7 @@ use crate::config::raw::EventKind;
 use crate::config::{self, Config, Endpoint, Infer};
 use crate::deliver::{self, Route};
 use crate::drift::observation::HeadSource;
+use crate::drift::reference::Reference;
 use crate::drift::window::WindowRule;
 use crate::hook::webhook::Webhook;
 use crate::judge::rows::Receiver;
@@ -31,7 +32,7 @@ use crate::model::{Manifest, ModelHandle, batching};
 use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
-use crate::store::{ModelRow, ReadStore, SqlStore};
+use crate::store::{ModelRow, ReadStore, ReferenceStore as _, SqlStore};
 use crate::{metrics, telemetry};
 
 /// After the drain, the other loops have this long.
@@ -95,9 +96,16 @@ impl App {
         loops.spawn(async move { Ok(api::serve(ops_listener, ops::router(state), stop).await.map(|()| "ops")?) });
 
         let onnxruntime = config.onnxruntime.clone();
-        let (collects, models) = (has(Role::Collect), config.models.clone());
+        let (collects, mut models) = (has(Role::Collect), Vec::new());
+        for model in config.models.clone() {
+            let manifest = Manifest::load(&model.manifest)?;
+            let reference = find_reference(&store, &model, &manifest).await?;
+            models.push((model, manifest, reference));
+        }
         let loaded = tokio::task::spawn_blocking(move || {
-            models.into_iter().map(|m| load(m, collects, onnxruntime.as_deref())).collect::<anyhow::Result<Vec<_>>>()
+            let load =
+                |(model, manifest, reference)| load(model, manifest, reference, collects, onnxruntime.as_deref());
+            models.into_iter().map(load).collect::<anyhow::Result<Vec<_>>>()
         });
         let loaded = loaded.await.context("the loading thread")??;
         let (collected, written) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -196,10 +204,29 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
 }
 
-/// Loads manifest and reference, and the model itself where this process runs it.
-fn load(config: config::Model, collects: bool, library: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
-    let manifest = Manifest::load(&config.manifest)?;
-    let reference = load_reference(&config.reference, &manifest)?;
+/// The file that the configuration names, or the reference that is active in the store.
+async fn find_reference(store: &SqlStore, model: &config::Model, manifest: &Manifest) -> anyhow::Result<Reference> {
+    if let Some(file) = &model.reference {
+        return load_reference(file, manifest);
+    }
+    let name = &manifest.spec.name;
+    let active = store.active_reference(name).await?;
+    let active = active.with_context(|| {
+        format!(
+            "model `{name}` has no reference: name a file as `reference`, or store one by `driftd reference activate`"
+        )
+    })?;
+    decode_reference(&active.body, &active.reference_id, manifest)
+}
+
+/// Warns of what does not go together, and loads the model itself where this process runs it.
+fn load(
+    config: config::Model,
+    manifest: Manifest,
+    reference: Reference,
+    collects: bool,
+    library: Option<&std::path::Path>,
+) -> anyhow::Result<Loaded> {
     let heads = config.heads.unwrap_or(reference.heads);
     if heads != reference.heads {
         tracing::warn!(

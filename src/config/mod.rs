@@ -68,8 +68,8 @@ pub struct StoreUrl(pub SecretString);
 pub struct Model {
     /// The manifest file.
     pub manifest: PathBuf,
-    /// The reference file.
-    pub reference: PathBuf,
+    /// The reference file; `None` takes the one that is active in the store.
+    pub reference: Option<PathBuf>,
     /// Where the model runs.
     pub device: raw::Device,
     /// Whose answers feed the head signals; `None` takes what the reference was fitted with.

@@ -118,8 +118,9 @@ pub struct RawStore {
 pub struct RawModel {
     /// The manifest file.
     pub manifest: PathBuf,
-    /// The reference file, from `driftd reference fit`.
-    pub reference: PathBuf,
+    /// The reference file, from `driftd reference fit`; without it, the one that `driftd reference activate`
+    /// put into the store.
+    pub reference: Option<PathBuf>,
     /// Where the model runs.
     #[serde(default)]
     pub device: Device,

@@ -202,7 +202,7 @@ impl Checker<'_> {
         }
         Some(Model {
             manifest: self.document.directory().join(&raw.manifest),
-            reference: self.document.directory().join(&raw.reference),
+            reference: raw.reference.as_ref().map(|file| self.document.directory().join(file)),
             device: raw.device,
             heads: raw.heads,
             infer,

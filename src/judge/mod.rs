@@ -93,7 +93,7 @@ impl Judge {
             return Ok(false);
         }
         if !*registered {
-            store.register(&self.model, &self.reference_row(now), now).await?;
+            store.register(&self.model, &ReferenceRow::of(&self.reference, now), now).await?;
             *registered = true;
         }
         let progress = store.progress().await?;
@@ -179,22 +179,6 @@ impl Judge {
         judged.course = course.encode();
         judged.consumed = partials.iter().map(|p| p.partial_id.clone()).collect();
         Ok(Some(judged))
-    }
-
-    fn reference_row(&self, now: Timestamp) -> ReferenceRow {
-        let reference = &self.reference;
-        ReferenceRow {
-            reference_id: reference.id.clone(),
-            model: reference.spec.name.clone(),
-            version: reference.spec.version.clone(),
-            records: i64::try_from(reference.records).unwrap_or(i64::MAX),
-            windows: i64::try_from(reference.windows).unwrap_or(i64::MAX),
-            first: reference.span.0,
-            last: reference.span.1,
-            guarantee: rows::json(&reference.guarantee()),
-            created: now,
-            body: reference.encode(),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
+use super::references::keep;
 use super::sql::{Columns, SqlStore, ledger, partition};
 use super::{
     AlertRow, JudgeStore, Judged, ModelRow, NewDelivery, Progress, ReferenceRow, ReportRow, RequestRow, StatisticRow,
@@ -58,23 +59,7 @@ impl JudgeStore for SqlStore {
         .bind(now.micros())
         .execute(&mut *transaction)
         .await?;
-        sqlx::query(
-            "-- register (reference)
-            insert into model_reference (reference_id, model, version, records, windows, first_us, last_us, guarantee, created_us, body)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (reference_id) do nothing",
-        )
-        .bind(&reference.reference_id)
-        .bind(&reference.model)
-        .bind(&reference.version)
-        .bind(reference.records)
-        .bind(reference.windows)
-        .bind(reference.first.micros())
-        .bind(reference.last.micros())
-        .bind(&reference.guarantee)
-        .bind(reference.created.micros())
-        .bind(&reference.body)
-        .execute(&mut *transaction)
-        .await?;
+        keep(&mut *transaction, reference).await?;
         Ok(transaction.commit().await?)
     }
 

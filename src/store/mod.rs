@@ -21,6 +21,7 @@ mod delivering;
 mod judging;
 mod postgres;
 mod reading;
+mod references;
 mod sql;
 mod sqlite;
 
@@ -357,6 +358,8 @@ pub struct ReferenceRow {
     pub model: String,
     /// Version.
     pub version: String,
+    /// Name of its kind.
+    pub kind: String,
     /// Records.
     pub records: i64,
     /// Windows.
@@ -520,6 +523,29 @@ pub struct DeliveryRow {
     pub delivered: Option<Timestamp>,
     /// Bounded reason of the last failure.
     pub last_error: Option<String>,
+}
+
+/// A reference with its place among those of its model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptReference {
+    /// Its row.
+    pub row: ReferenceRow,
+    /// Whether it is what a configuration without a file takes.
+    pub active: bool,
+    /// Whether the daemon judges by it.
+    pub in_use: bool,
+}
+
+/// What the commands about references ask of a store.
+#[async_trait]
+pub trait ReferenceStore: Send + Sync {
+    /// Stores a reference, and makes it the one that its model is compared with where the
+    /// configuration names no file.
+    async fn activate(&self, reference: &ReferenceRow, now: Timestamp) -> Result<(), StoreError>;
+    /// All references, by model, oldest first.
+    async fn references(&self) -> Result<Vec<KeptReference>, StoreError>;
+    /// A model's active reference.
+    async fn active_reference(&self, model: &str) -> Result<Option<ReferenceRow>, StoreError>;
 }
 
 /// What the API asks of a store. Lists are newest first.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::any::AnyRow;
 
 use super::judging::report_row;
+use super::references::read;
 use super::sql::{Columns, Dialect, SqlStore};
 use super::{
     AlertRow, DeliveryRow, JudgeStore, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow, RequestRow,
@@ -48,21 +49,7 @@ impl ReadStore for SqlStore {
             .bind(reference_id)
             .fetch_optional(&self.pool)
             .await?;
-        let read = |row: AnyRow| -> Result<_, sqlx::Error> {
-            Ok(ReferenceRow {
-                reference_id: row.text("reference_id")?,
-                model: row.text("model")?,
-                version: row.text("version")?,
-                records: row.int("records")?,
-                windows: row.int("windows")?,
-                first: row.time("first_us")?,
-                last: row.time("last_us")?,
-                guarantee: row.text("guarantee")?,
-                created: row.time("created_us")?,
-                body: row.bytes("body")?,
-            })
-        };
-        Ok(row.map(read).transpose()?)
+        Ok(row.as_ref().map(read).transpose()?)
     }
 
     async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError> {

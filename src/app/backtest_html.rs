@@ -1,0 +1,348 @@
+//! A back-test as one self-contained page: evidence over time against the threshold, tasks × time, and for
+//! each alert what moved, reference against current. Every chart has its table behind it; no script.
+
+use std::fmt::Write as _;
+
+use super::backtest_report::{AlertTold, Told, place_and_signal, ratio_text, strongest};
+use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
+use crate::drift::tree::Part;
+
+const WIDTH: f64 = 960.0;
+/// Evidence is drawn from this power of ten of the threshold upwards.
+const FLOOR: f64 = -6.0;
+/// More windows than this share columns of the heatmap.
+const MOST_COLUMNS: usize = 240;
+/// Signals whose distributions are shown for an alert.
+const SIGNALS: usize = 5;
+
+/// The page; the first of `all` is the main one, others are compared with it.
+pub fn page(all: &[Told]) -> String {
+    let told = &all[0];
+    let spec = &told.reference.spec;
+    let guarantee = told.reference.guarantee();
+    let mut page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
+         <title>driftd back-test of {name}</title><style>{STYLE}</style><main>\
+         <h1>{name} <small>version {version}</small></h1><p class=verdict>{verdict}</p>\
+         <p>{windows} windows of {window}, {records} records, compared with <code>{reference}</code> ({learned} records \
+         from {from} to {to}). One false alarm is allowed in {threshold:.0} windows. Guarantee: <b>{status}</b> – {reason}.</p>",
+        name = escape(&spec.name),
+        version = escape(&spec.version),
+        verdict = verdict(told),
+        windows = told.judged.len(),
+        window = told.window,
+        records = told.counts.folded,
+        reference = told.reference.id,
+        learned = told.reference.records,
+        from = told.reference.span.0,
+        to = told.reference.span.1,
+        threshold = told.watch.threshold,
+        status = guarantee.status.name(),
+        reason = escape(&guarantee.reason),
+    );
+    for warning in &told.warnings {
+        let _ = write!(page, "<p class=warning>{}</p>", escape(warning));
+    }
+    page.push_str("<h2>Evidence</h2>");
+    chart(told, &mut page);
+    page.push_str("<h2>Where, over time</h2>");
+    heatmap(told, &mut page);
+    for alert in &told.alerts {
+        alert_section(told, alert, &mut page);
+    }
+    if all.len() > 1 {
+        comparison(all, &mut page);
+    }
+    windows_table(told, &mut page);
+    page.push_str("</main></html>\n");
+    page
+}
+
+const STYLE: &str = "\
+:root{--ink:#1b1f24;--soft:#5b6472;--line:#d9dee6;--back:#fff;--blue:#1f5fbf;--red:#b3261e;--amber:#9a6700;--grey:#a9b4c2}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--line:#303843;--back:#14181d;--blue:#79aef5;--red:#f2736b;\
+--amber:#e0b050;--grey:#5d6a7a}}\
+body{font:15px/1.55 system-ui,sans-serif;margin:0;color:var(--ink);background:var(--back)}main{max-width:62rem;margin:2rem auto;padding:0 1rem}\
+h1 small{font-weight:400;color:var(--soft)}h2{margin-top:2.2rem}.verdict{font-size:1.15rem;font-weight:600}.warning{color:var(--amber)}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .8rem .2rem 0;text-align:right;border-bottom:1px solid var(--line)}\
+td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}\
+.evidence{fill:none;stroke:var(--blue);stroke-width:1.5}.limit{stroke:var(--red);stroke-dasharray:5 4}.drift{fill:var(--red)}\
+.firing{fill:var(--red);opacity:.1}.reference{fill:var(--grey)}.current{fill:var(--blue)}.whisker{stroke:var(--ink)}\
+.scroll{overflow-x:auto}details{margin:1rem 0}summary{cursor:pointer;color:var(--soft)}.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";
+
+fn verdict(told: &Told) -> String {
+    match told.alerts.as_slice() {
+        [] => format!("No alert. The highest evidence was {} of the threshold.", ratio_text(told.highest())),
+        [one] => format!("One alert, in window {}: {}.", one.opened_window, escape(&one.summary)),
+        [first, rest @ ..] => {
+            format!(
+                "{} alerts; the first, in window {}: {}.",
+                1 + rest.len(),
+                first.opened_window,
+                escape(&first.summary)
+            )
+        }
+    }
+}
+
+/// Evidence of a report as a power of ten of the threshold, cut at the floor.
+fn power(ln_evidence: f64, report: &Report) -> f64 {
+    ((ln_evidence - report.ln_threshold) / std::f64::consts::LN_10).max(FLOOR)
+}
+
+fn column(index: usize, count: usize) -> f64 {
+    index as f64 / count.max(1) as f64 * WIDTH
+}
+
+fn chart(told: &Told, page: &mut String) {
+    const HEIGHT: f64 = 240.0;
+    let n = told.judged.len();
+    let value = |report: &Report| power(report.ln_evidence, report);
+    let top = told.judged.iter().map(|j| value(&j.report)).fold(1.0, f64::max);
+    let y = |value: f64| HEIGHT - (value - FLOOR) / (top - FLOOR) * HEIGHT;
+    let x = |index: usize| column(index, n) + WIDTH / n.max(1) as f64 / 2.0;
+    let _ = write!(
+        page,
+        "<svg viewBox='-46 -12 {} {}' role=img aria-label='evidence by window against the threshold, on a logarithmic scale'>",
+        WIDTH + 56.0,
+        HEIGHT + 40.0
+    );
+    for alert in &told.alerts {
+        let (from, to) = (column(alert.opened_window, n), column(alert.resolved_window.map_or(n, |w| w + 1), n));
+        let _ = write!(page, "<rect class=firing x='{from:.1}' y=0 width='{:.1}' height='{HEIGHT}'/>", to - from);
+    }
+    let mut tick = FLOOR;
+    while tick <= top {
+        let label = match tick {
+            t if t == 0.0 => "threshold".to_owned(),
+            t if t == FLOOR => "less".to_owned(),
+            t => format!("×1e{t:.0}"),
+        };
+        let _ = write!(page, "<text x=-6 y='{:.1}' text-anchor=end>{label}</text>", y(tick) + 4.0);
+        tick += ((top - FLOOR) / 8.0).ceil().max(1.0);
+    }
+    let points: Vec<String> =
+        told.judged.iter().enumerate().map(|(i, j)| format!("{:.1},{:.1}", x(i), y(value(&j.report)))).collect();
+    let _ = write!(
+        page,
+        "<line class=limit x1=0 x2='{WIDTH}' y1='{limit:.1}' y2='{limit:.1}'/><polyline class=evidence points='{}'/>",
+        points.join(" "),
+        limit = y(0.0)
+    );
+    for (i, judged) in told.judged.iter().enumerate().filter(|(_, j)| j.report.verdict == Verdict::Drift) {
+        let (cx, cy) = (x(i), y(value(&judged.report)));
+        let _ = write!(page, "<circle class=drift cx='{cx:.1}' cy='{cy:.1}' r=3><title>window {i}</title></circle>");
+    }
+    time_axis(told, HEIGHT + 18.0, page);
+    page.push_str("</svg><p><span class=key style='background:var(--red);opacity:.3'></span>an alert is firing; after an alarm, evidence is counted anew</p>");
+}
+
+fn time_axis(told: &Told, y: f64, page: &mut String) {
+    const TICKS: usize = 5;
+    let n = told.judged.len();
+    if n == 0 {
+        return;
+    }
+    for tick in 0..=TICKS.min(n - 1) {
+        let index = tick * (n - 1) / TICKS.min(n - 1).max(1);
+        let start = told.judged[index].report.start.to_string();
+        let anchor = if tick == 0 {
+            "start"
+        } else if index == n - 1 {
+            "end"
+        } else {
+            "middle"
+        };
+        let _ = write!(
+            page,
+            "<text x='{:.1}' y='{y}' text-anchor={anchor}>{}</text>",
+            column(index, n) + WIDTH / n as f64 / 2.0,
+            start.get(..16).unwrap_or(&start).replace('T', " ")
+        );
+    }
+}
+
+/// Rows: input, encoder, heads, segments; a cell is the most evidence of its windows.
+fn heatmap(told: &Told, page: &mut String) {
+    const ROW: f64 = 22.0;
+    const LABELS: f64 = 150.0;
+    let Some(first) = told.judged.first() else { return };
+    let parts: Vec<Part> = first.report.parts.iter().map(|(part, _)| *part).collect();
+    let a_column = told.judged.len().div_ceil(MOST_COLUMNS);
+    let columns = told.judged.len().div_ceil(a_column);
+    let height = ROW * parts.len() as f64;
+    let _ = write!(
+        page,
+        "<svg viewBox='-{LABELS} -4 {} {}' role=img aria-label='evidence of each part of the model by window'>",
+        WIDTH + LABELS + 10.0,
+        height + 30.0
+    );
+    for (row, part) in parts.iter().enumerate() {
+        let top = ROW * row as f64;
+        let name = part_name(told, part);
+        let _ = write!(page, "<text x=-8 y='{:.1}' text-anchor=end>{}</text>", top + 15.0, escape(&name));
+        for (at, block) in told.judged.chunks(a_column).enumerate() {
+            let most = block.iter().map(|j| power(j.report.parts[row].1, &j.report)).fold(FLOOR, f64::max);
+            let (fill, opacity) = colour(most);
+            let _ = write!(
+                page,
+                "<rect x='{:.1}' y='{:.1}' width='{:.2}' height='{}' fill='{fill}' fill-opacity='{opacity:.2}'>\
+                 <title>{}, window {}: {} of the threshold</title></rect>",
+                column(at, columns),
+                top + 1.0,
+                (WIDTH / columns as f64 - 0.4).max(0.4),
+                ROW - 2.0,
+                escape(&name),
+                at * a_column,
+                ratio_text(10.0_f64.powf(most))
+            );
+        }
+    }
+    time_axis(told, height + 18.0, page);
+    page.push_str(
+        "</svg><p><span class=key style='background:var(--grey)'></span>little evidence\
+         <span class=key style='background:var(--amber)'></span>above a tenth of the threshold\
+         <span class=key style='background:var(--red)'></span>at the threshold and beyond</p>",
+    );
+}
+
+/// Fill and opacity of a power of ten of the threshold.
+fn colour(power: f64) -> (&'static str, f64) {
+    match power {
+        p if p >= 0.0 => ("var(--red)", (0.6 + p * 0.1).min(1.0)),
+        p if p >= -1.0 => ("var(--amber)", 0.8),
+        p => ("var(--grey)", 0.08 + 0.5 * (1.0 - p / FLOOR)),
+    }
+}
+
+fn part_name(told: &Told, part: &Part) -> String {
+    let segment = part.segment.and_then(|s| told.reference.name_of_segment(s));
+    let task = part.task.map(|t| told.reference.spec.tasks[t].name.clone());
+    segment.or(task).unwrap_or_else(|| part.scope.name().to_owned())
+}
+
+fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
+    let end = alert.resolved_at.map_or_else(|| "still firing at the end".to_owned(), |at| format!("resolved {at}"));
+    let _ = write!(
+        page,
+        "<h2>Alert in window {}</h2><p><b>{}</b>. Fired {}, {end}.</p>",
+        alert.opened_window,
+        escape(&alert.summary),
+        alert.opened_at
+    );
+    let report = &told.judged[alert.opened_window].report;
+    let strongest = strongest(report, SIGNALS);
+    page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
+    for statistic in &strongest {
+        let Some((test, _)) = &statistic.tested else { continue };
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{:.1}<td>{:.0}<td>{:.1e}<td>{}<td>{}</tr>",
+            escape(&place_and_signal(told.reference, statistic)),
+            statistic.n,
+            test.statistic,
+            test.degrees_of_freedom,
+            test.ln_p.exp(),
+            ratio_text((statistic.ln_evidence - report.ln_threshold).exp()),
+            statistic.guarantee.name()
+        );
+    }
+    page.push_str("</table></div>");
+    for statistic in strongest.iter().filter(|s| !s.movers.is_empty()) {
+        distribution(told, statistic, page);
+    }
+}
+
+/// Shares of the cells that moved most: reference against current with its interval.
+fn distribution(told: &Told, statistic: &Statistic, page: &mut String) {
+    const ROW: f64 = 34.0;
+    const LABELS: f64 = 260.0;
+    const BARS: f64 = 560.0;
+    let shares = |m: &Mover| m.reference_share.max(m.current_interval[1]);
+    let most = statistic.movers.iter().map(shares).fold(1e-9, f64::max);
+    let long = |share: f64| share / most * BARS;
+    let title = escape(&place_and_signal(told.reference, statistic));
+    let _ = write!(
+        page,
+        "<h3>{title}</h3><p><span class=key style='background:var(--grey);margin-left:0'></span>reference\
+         <span class=key style='background:var(--blue)'></span>current, with its 95 % confidence interval</p>\
+         <svg viewBox='-{LABELS} 0 {WIDTH} {}' role=img aria-label='shares of {title}, reference and current'>",
+        ROW * statistic.movers.len() as f64
+    );
+    for (row, mover) in statistic.movers.iter().enumerate() {
+        let top = ROW * row as f64;
+        let [low, high] = mover.current_interval.map(long);
+        let _ = write!(
+            page,
+            "<text x=-8 y='{:.0}' text-anchor=end>{}</text>\
+             <rect class=reference x=0 y='{:.0}' width='{:.1}' height=11 /><rect class=current x=0 y='{:.0}' width='{:.1}' height=11 />\
+             <line class=whisker x1='{low:.1}' x2='{high:.1}' y1='{middle:.1}' y2='{middle:.1}'/>\
+             <text x='{:.1}' y='{:.0}'>{:.1} % → {:.1} %</text>",
+            top + 20.0,
+            escape(&mover.cell),
+            top + 4.0,
+            long(mover.reference_share),
+            top + 16.0,
+            long(mover.current_share),
+            long(shares(mover)) + 8.0,
+            top + 20.0,
+            mover.reference_share * 100.0,
+            mover.current_share * 100.0,
+            middle = top + 21.5,
+        );
+    }
+    page.push_str("</svg><details><summary>as a table</summary><table><tr><th>cell<th>reference<th>current<th>interval<th>count</tr>");
+    for mover in &statistic.movers {
+        let [low, high] = mover.current_interval;
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{:.2} %<td>{:.2} %<td>{:.2} to {:.2} %<td>{}</tr>",
+            escape(&mover.cell),
+            mover.reference_share * 100.0,
+            mover.current_share * 100.0,
+            low * 100.0,
+            high * 100.0,
+            mover.current_count
+        );
+    }
+    page.push_str("</table></details>");
+}
+
+fn comparison(all: &[Told], page: &mut String) {
+    page.push_str("<h2>Other settings on the same stream</h2><table><tr><th>settings<th>windows<th>alerts<th>in windows<th>highest evidence / threshold</tr>");
+    for told in all {
+        let opened: Vec<String> = told.alerts.iter().map(|a| format!("{} ({})", a.opened_window, a.kind)).collect();
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
+            escape(told.name),
+            told.judged.len(),
+            told.alerts.len(),
+            escape(&opened.join(", ")),
+            ratio_text(told.highest())
+        );
+    }
+    page.push_str("</table>");
+}
+
+fn windows_table(told: &Told, page: &mut String) {
+    page.push_str("<details><summary>All windows as a table</summary><div class=scroll><table><tr><th>window<th>start<th>records<th>evidence / threshold<th>verdict<th>strongest</tr>");
+    for (index, judged) in told.judged.iter().enumerate() {
+        let report = &judged.report;
+        let name = strongest(report, 1).first().map_or_else(String::new, |s| place_and_signal(told.reference, s));
+        let _ = write!(
+            page,
+            "<tr><td>{index}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
+            report.start,
+            report.records,
+            ratio_text((report.ln_evidence - report.ln_threshold).exp()),
+            report.verdict.name(),
+            escape(&name)
+        );
+    }
+    page.push_str("</table></div></details>");
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
