@@ -10,7 +10,7 @@ const CEILING: usize = 400;
 const LISTS: [(&str, usize); 6] = [
     ("store/mod.rs", 600),
     ("store/judging.rs", 420),
-    ("api/views.rs", 470),
+    ("api/views.rs", 490),
     ("config/raw.rs", 420),
     ("cli.rs", 420),
     ("config/validate.rs", 420),

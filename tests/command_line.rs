@@ -53,6 +53,73 @@ fn a_backtest_keeps_its_contract() {
     assert!(table.contains("head `intent` answers differently"), "{table}");
     let page = succeed(command.args(["--format", "html"]));
     assert!(page.contains("<svg") && page.contains("Alert in window") && !page.contains("http"), "self-contained");
+    for part in ["Where, over time", "class=current", "class=whisker", "as a table", "intent predicted_class"] {
+        assert!(page.contains(part), "{part}");
+    }
+    for tag in ["svg", "table", "details", "div", "p"] {
+        let opened = page.matches(&format!("<{tag} ")).count() + page.matches(&format!("<{tag}>")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "every <{tag}> is closed");
+    }
+
+    // Other settings on the same stream: nothing smaller than a huge margin alarms.
+    let other = ["--budget", "1/1d", "--compare", "margin=100,min-records=40", "--compare", "window=4s"];
+    let compared = backtest(&example_manifest(), &reference, &stream, &other);
+    assert_eq!((&compared["alerts"], &compared["windows"]), (&told["alerts"], &told["windows"]));
+    assert_eq!(compared["comparison"][0]["alerts"], Value::Array(vec![]));
+    assert_eq!(compared["comparison"][1]["summary"]["windows"], 13);
+    assert_eq!(compared["comparison"][1]["alerts"].as_array().map(Vec::len), Some(1));
+    let mut wrong = driftd();
+    wrong.args(["backtest", "--compare", "speed=9", "-m"]).arg(example_manifest());
+    let said = fail_with(wrong.arg("-r").arg(&reference).arg("-i").arg(&stream), 1);
+    assert!(said.contains("`speed` is none of budget"), "{said}");
+}
+
+#[test]
+fn references_are_kept_listed_and_activated() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let file = directory.path().join("driftd.yaml");
+    let manifest = example_manifest();
+    let config = format!(
+        "kafka: {{brokers: 'localhost:1', topics: [a], start: earliest}}\nstore: {{url: '{}'}}\nmodels:\n  - {{manifest: '{}', window: {{length: 2s}}}}\n",
+        support::sqlite_url(directory.path()),
+        manifest.display()
+    );
+    std::fs::write(&file, &config).expect("written");
+    let reference_command = |action: &str| {
+        let mut command = driftd();
+        command.args(["reference", action, "-c"]).arg(&file);
+        command
+    };
+    assert!(succeed(driftd().arg("check").arg("-c").arg(&file)).contains("active in the store"));
+    let none = fail_with(driftd().args(["run", "--roles", "api", "-c"]).arg(&file), 1);
+    assert!(none.contains("driftd reference activate"), "{none}");
+    assert!(succeed(&mut reference_command("list")).contains("holds no reference"));
+    let said = fail_with(reference_command("activate").arg("ref_000000000000"), 1);
+    assert!(said.contains("neither a file nor the id"), "{said}");
+    let said = succeed(reference_command("activate").arg(&reference));
+    let id = said.split(' ').next().expect("the id").to_owned();
+    assert!(id.starts_with("ref_") && said.contains("at its next start"), "{said}");
+    succeed(reference_command("activate").arg(&id));
+    let listed = succeed(&mut reference_command("list"));
+    assert!(listed.contains(&id) && listed.contains("fixed") && listed.trim_end().ends_with("active"), "{listed}");
+
+    let pinned = config.replace("window:", &format!("reference: '{}', window:", reference.display()));
+    std::fs::write(&file, pinned).expect("written");
+    let said = succeed(reference_command("activate").arg(&id));
+    assert!(said.contains("which goes first"), "{said}");
+}
+
+#[test]
+fn a_stream_older_than_its_reference_is_judged_with_a_warning() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let stream = directory.path().join("stream.jsonl");
+    simulate(&stream, 1_000, &["--seed", "5", "--interval", "10ms", "--start", "2020-03-02T00:00:00Z"]);
+    let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
+    let warnings = told["summary"]["warnings"].to_string();
+    assert!(warnings.contains("before the reference begins"), "{warnings}");
+    assert_eq!(told["summary"]["records"]["folded"], 1_000);
 }
 
 #[test]

@@ -268,6 +268,53 @@ fn poor_references_are_refused_or_warned_about() {
     );
 }
 
+/// What one fault of the records costs: a warning that names it, and the other signals work on.
+#[test]
+fn faulty_references_name_the_fault_and_work_on() {
+    type Fault = fn(&mut FitRecord);
+    let other_dimension: Fault = |record| record.joined.embedding = vec![0.5; 9];
+    let not_numbers: Fault = |record| record.joined.embedding = vec![f32::NAN; 6];
+    let no_class_4: Fault = |record| {
+        if let Some(Answer::Class { class, .. }) = &mut record.joined.answers[0] {
+            *class = (*class).min(3);
+        }
+    };
+    let no_head: Fault = |record| record.joined.answers[3] = None;
+    for (fault, told, lost) in [
+        (other_dimension, "3000 of 3000 embeddings are unusable (another dimension than 6", "encoder_mean"),
+        (not_numbers, "3000 of 3000 embeddings are unusable", "encoder_mean"),
+        (no_class_4, "task `intent`: never seen: `c4`", ""),
+        (no_head, "no record answers task `urgency`", "predicted_value"),
+    ] {
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut records: Vec<FitRecord> = (0..3_000)
+            .map(|second| {
+                let mut record = record(&mut rng, second, false);
+                fault(&mut record);
+                record
+            })
+            .collect();
+        let fitted = fit(&plan(&spec(), WindowRule::Records(50)), &mut records).expect("the rest is enough");
+        assert!(fitted.warnings.iter().any(|w| w.contains(told)), "{told}: {:?}", fitted.warnings);
+        let signals = &fitted.reference.signals;
+        assert!(signals.iter().all(|s| s.key.signal != lost), "{lost} has nothing to learn from");
+        assert!(signals.iter().any(|s| s.key.signal == "token_count"), "{told}");
+        let mut course = Course::new(&fitted.reference);
+        for slot in 0..20 {
+            let mut summary = Summary::empty(&fitted.reference);
+            for second in 0..60 {
+                let mut record = record(&mut rng, 4_000 + second, false);
+                fault(&mut record);
+                let place = place(&record.joined.embedding, fitted.reference.geometry.as_ref());
+                summary.fold(&fitted.reference, record.time, &record.joined.observe(place, &fitted.reference.segments));
+            }
+            let (start, end) = (Timestamp::from_micros(0), Timestamp::from_micros(1));
+            let report = course.advance(&fitted.reference, &WATCH, &ClosedWindow { slot, start, end, summary }).report;
+            assert_eq!(report.verdict, Verdict::Ok, "{told}: {}", report.ln_evidence);
+        }
+    }
+}
+
 /// No signal's p-values are too small on independent records: at 1 % no more than chance allows.
 #[test]
 fn every_signal_keeps_its_level() {

@@ -103,8 +103,8 @@ fn chart(told: &Told, page: &mut String) {
     let x = |index: usize| column(index, n) + WIDTH / n.max(1) as f64 / 2.0;
     let _ = write!(
         page,
-        "<svg viewBox='-46 -12 {} {}' role=img aria-label='evidence by window against the threshold, on a logarithmic scale'>",
-        WIDTH + 56.0,
+        "<svg viewBox='-70 -12 {} {}' role=img aria-label='evidence by window against the threshold, on a logarithmic scale'>",
+        WIDTH + 80.0,
         HEIGHT + 40.0
     );
     for alert in &told.alerts {
@@ -114,7 +114,7 @@ fn chart(told: &Told, page: &mut String) {
     let mut tick = FLOOR;
     while tick <= top {
         let label = match tick {
-            t if t == 0.0 => "threshold".to_owned(),
+            t if t == 0.0 => "×1".to_owned(),
             t if t == FLOOR => "less".to_owned(),
             t => format!("×1e{t:.0}"),
         };
@@ -125,8 +125,9 @@ fn chart(told: &Told, page: &mut String) {
         told.judged.iter().enumerate().map(|(i, j)| format!("{:.1},{:.1}", x(i), y(value(&j.report)))).collect();
     let _ = write!(
         page,
-        "<line class=limit x1=0 x2='{WIDTH}' y1='{limit:.1}' y2='{limit:.1}'/><polyline class=evidence points='{}'/>",
+        "<line class=limit x1=0 x2='{WIDTH}' y1='{limit:.1}' y2='{limit:.1}'/><polyline class=evidence points='{}'/><text x=4 y='{:.1}'>threshold</text>",
         points.join(" "),
+        y(0.0) - 4.0,
         limit = y(0.0)
     );
     for (i, judged) in told.judged.iter().enumerate().filter(|(_, j)| j.report.verdict == Verdict::Drift) {
@@ -137,28 +138,18 @@ fn chart(told: &Told, page: &mut String) {
     page.push_str("</svg><p><span class=key style='background:var(--red);opacity:.3'></span>an alert is firing; after an alarm, evidence is counted anew</p>");
 }
 
+/// A few starts of windows; the date only where it is another than before.
 fn time_axis(told: &Told, y: f64, page: &mut String) {
-    const TICKS: usize = 5;
+    const TICKS: usize = 6;
     let n = told.judged.len();
-    if n == 0 {
-        return;
-    }
-    for tick in 0..=TICKS.min(n - 1) {
-        let index = tick * (n - 1) / TICKS.min(n - 1).max(1);
+    let mut date = String::new();
+    for index in (0..n).step_by(n.div_ceil(TICKS).max(1)) {
         let start = told.judged[index].report.start.to_string();
-        let anchor = if tick == 0 {
-            "start"
-        } else if index == n - 1 {
-            "end"
-        } else {
-            "middle"
-        };
-        let _ = write!(
-            page,
-            "<text x='{:.1}' y='{y}' text-anchor={anchor}>{}</text>",
-            column(index, n) + WIDTH / n as f64 / 2.0,
-            start.get(..16).unwrap_or(&start).replace('T', " ")
-        );
+        let (day, time) = (start.get(..10).unwrap_or(&start), start.get(11..16).unwrap_or_default());
+        let label = if day == date { time.to_owned() } else { format!("{day} {time}") };
+        day.clone_into(&mut date);
+        let x = column(index, n) + WIDTH / n as f64 / 2.0;
+        let _ = write!(page, "<text x='{x:.1}' y='{y}' text-anchor=middle>{label}</text>");
     }
 }
 
@@ -231,9 +222,9 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         alert.opened_at
     );
     let report = &told.judged[alert.opened_window].report;
-    let strongest = strongest(report, SIGNALS);
+    let signals = strongest(report, SIGNALS);
     page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
-    for statistic in &strongest {
+    for statistic in &signals {
         let Some((test, _)) = &statistic.tested else { continue };
         let _ = write!(
             page,
@@ -248,9 +239,9 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         );
     }
     page.push_str("</table></div>");
-    for statistic in strongest.iter().filter(|s| !s.movers.is_empty()) {
-        distribution(told, statistic, page);
-    }
+    // Means have no cells to show; those that have are shown though a mean may have more evidence.
+    let shown = strongest(report, usize::MAX).into_iter().filter(|s| !s.movers.is_empty());
+    shown.take(SIGNALS).for_each(|statistic| distribution(told, statistic, page));
 }
 
 /// Shares of the cells that moved most: reference against current with its interval.

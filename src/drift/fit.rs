@@ -118,7 +118,7 @@ pub enum FitError<E> {
 /// # Errors
 /// [`FitError`] if there is too little, or nothing, to learn from.
 pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<R::Error>> {
-    let mut survey = Survey::new();
+    let mut survey = Survey::new(plan.spec.embedding_dimension);
     records.each(&mut |record| survey.take(record)).map_err(FitError::Read)?;
     if survey.records < LEAST_RECORDS {
         return Err(FitError::TooFew { found: survey.records });
@@ -226,6 +226,7 @@ fn layout(measures: Vec<(SignalKey, Measure)>, sample: &Sample) -> Vec<SignalRef
 
 /// What the first reading learns.
 struct Survey {
+    dimension: Option<usize>,
     records: usize,
     span: Option<(Timestamp, Timestamp)>,
     sample: Vec<(u64, FitRecord)>,
@@ -274,8 +275,9 @@ impl Checks {
 }
 
 impl Survey {
-    fn new() -> Survey {
+    fn new(dimension: Option<usize>) -> Survey {
         Survey {
+            dimension,
             records: 0,
             span: None,
             sample: Vec::new(),
@@ -294,7 +296,8 @@ impl Survey {
         self.checks.take(&record);
         if !record.joined.embedding.is_empty() {
             self.checks.embeddings += 1;
-            let usable = record.joined.embedding.iter().all(|v| v.is_finite());
+            let embedding = &record.joined.embedding;
+            let usable = Some(embedding.len()) == self.dimension && embedding.iter().all(|v| v.is_finite());
             self.checks.unusable_embeddings += u64::from(!usable);
         }
         // Algorithm R (Vitter 1985).
