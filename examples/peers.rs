@@ -72,8 +72,7 @@ struct Table {
 
 impl Table {
     fn load(stem: &Path) -> Table {
-        let with =
-            |suffix: &str| stem.with_file_name(format!("{}.{suffix}", stem.file_name().unwrap().to_str().unwrap()));
+        let with = |suffix: &str| stem.with_extension(suffix);
         let names = std::fs::read_to_string(with("columns")).expect("run scripts/peers_columns.py first");
         let (shape, bytes) = npy(&with("num.npy"));
         let rows = shape[1];

@@ -114,7 +114,7 @@ fn chart(told: &Told, page: &mut String) {
     let mut tick = FLOOR;
     while tick <= top {
         let label = match tick {
-            t if t == 0.0 => "×1".to_owned(),
+            0.0 => "×1".to_owned(),
             t if t == FLOOR => "less".to_owned(),
             t => format!("×1e{t:.0}"),
         };
