@@ -1,6 +1,6 @@
 # driftd: `make demo` shows it, `make test` proves it. Both install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench gpu-check screenshot
+.PHONY: help setup demo test lint bench quality gpu-check screenshot
 
 SHELL := /bin/bash
 STEP := @scripts/step.sh
@@ -33,6 +33,13 @@ bench: ## Ratios to a bare Kafka consumer and a bare ONNX Runtime loop
 	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka
 	$(STEP) "build" cargo build --release --locked --bin driftd --example bench
 	$(STEP) "bench" scripts/with-services.sh --kafka -- target/release/examples/bench $(ARGS)
+
+quality: ## Simulated months, delays and the cost of a window, as in docs/quality.md
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard
+	$(STEP) "build" cargo build --release --locked --example months --example cost
+	@target/release/examples/months false-alarms
+	@target/release/examples/months delays
+	@target/release/examples/cost
 
 gpu-check: ## On a machine with an NVIDIA GPU: CUDA against CPU; needs no network (docs/gpu.md)
 	@[ -x target/release/driftd ] || command -v cargo > /dev/null || \
