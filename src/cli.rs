@@ -12,6 +12,7 @@ use crate::app;
 use crate::config::raw::Device;
 use crate::drift::observation::HeadSource;
 use crate::drift::reference::ReferenceKind;
+use crate::drift::time::Timestamp;
 
 /// Watches multi-task NLP models in production and says whether, where and how much they drifted.
 #[derive(Debug, Parser)]
@@ -189,6 +190,12 @@ pub struct Fit {
     /// What the reference stands for: fixed, trailing, previous_period or other_version
     #[arg(long, default_value = "fixed", value_parser = parse_kind)]
     pub kind: ReferenceKind,
+    /// Leave out records before this time, such as 2026-11-01T00:00:00Z
+    #[arg(long, value_parser = parse_time)]
+    pub from: Option<Timestamp>,
+    /// Leave out records from this time on
+    #[arg(long, value_parser = parse_time)]
+    pub to: Option<Timestamp>,
 }
 
 /// `driftd backtest`
@@ -345,6 +352,10 @@ fn parse_heads(text: &str) -> Result<HeadSource, String> {
         "inference" => Ok(HeadSource::Inference),
         _ => Err("expected predictions or inference".to_owned()),
     }
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "expected an RFC 3339 time such as 2026-11-01T00:00:00Z".to_owned())
 }
 
 fn parse_kind(text: &str) -> Result<ReferenceKind, String> {

@@ -132,6 +132,12 @@ fn records_without_answers_are_run_through_the_model() {
     command.args(["reference", "fit", "--device", "cpu", "--window-records", "100", "-m"]).arg(example_manifest());
     let table = succeed(command.arg("-i").arg(&records).arg("-o").arg(&reference));
     assert!(table.contains("our own inference") && table.contains("2000 in 20 windows"), "{table}");
+    let part = directory.path().join("part.bin");
+    let mut command = driftd();
+    command.args(["reference", "fit", "--device", "cpu", "--window-records", "100", "--kind", "trailing"]);
+    command.args(["--from", "2026-03-01T00:00:05Z", "--to", "2026-03-01T00:00:15Z"]).arg("-i").arg(&records);
+    let table = succeed(command.arg("-o").arg(&part).arg("-m").arg(example_manifest()));
+    assert!(table.contains("1000 in 10 windows"), "{table}");
     let told = backtest(&example_manifest(), &reference, &records, &["--arl-windows", "2000"]);
     assert_eq!(told["alerts"], Value::Array(vec![]), "what it learned from is normal");
     assert_eq!(told["windows"][3]["records"], 100);

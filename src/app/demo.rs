@@ -186,6 +186,8 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
         windows,
         heads: None,
         kind: ReferenceKind::Fixed,
+        from: None,
+        to: None,
     };
     fit::main(&args)
 }

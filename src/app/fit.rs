@@ -31,8 +31,12 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let bar = progress::records("reading");
     let mut spool = Spool::new()?;
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |record, inference| {
+        let time = record.time;
+        if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
+            return Ok(());
+        }
         let labels = record.labels.iter().filter_map(|label| Some((label.task, label.class?))).collect();
-        spool.push(&FitRecord { time: record.time, joined: Joined::new(record, inference, heads), labels })
+        spool.push(&FitRecord { time, joined: Joined::new(record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
     let tokenizer = Tokenizer::load(&manifest.tokenizer).ok();
