@@ -44,6 +44,8 @@ enum Command {
     /// Learn what is normal
     #[command(subcommand)]
     Reference(Reference),
+    /// Account for every record of the topics: folded, set aside, dead-lettered, lost, not read yet
+    Audit(Audit),
     /// Judge a recorded stream with the daemon's own code
     Backtest(Backtest),
     /// Make traffic from a grammar and a model, with drift on request
@@ -196,6 +198,29 @@ pub struct Fit {
     /// Leave out records from this time on
     #[arg(long, value_parser = parse_time)]
     pub to: Option<Timestamp>,
+}
+
+/// `driftd audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Do not ask the broker how far the topics go
+    #[arg(long)]
+    pub offline: bool,
+    /// table or json
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: AuditFormat,
+}
+
+/// How an audit is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// For the terminal.
+    Table,
+    /// For scripts.
+    Json,
 }
 
 /// `driftd backtest`
@@ -374,6 +399,7 @@ pub fn main() -> ExitCode {
         Command::Reference(Reference::Fit(fit)) => app::fit::main(&fit),
         Command::Reference(Reference::List(config)) => app::references::list(&config),
         Command::Reference(Reference::Activate(args)) => app::references::activate(&args),
+        Command::Audit(audit) => app::audit::main(&audit),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
         Command::Demo(demo) => app::demo::main(&demo),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::drift::time::{Span, Timestamp};
+use crate::fault;
 use crate::hook::Attempt;
 use crate::hook::webhook::Webhook;
 use crate::metrics;
@@ -77,6 +78,9 @@ async fn step(
     let now = clock::now();
     let lease_until = now.plus(Span::from_micros(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX)));
     let claimed = store.claim(now, lease_until).await?;
+    if !claimed.is_empty() {
+        fault::point("after_claim");
+    }
     let mut sends = JoinSet::new();
     for delivery in claimed {
         let (store, routes) = (store.clone(), routes.clone());
@@ -98,6 +102,7 @@ async fn send(store: &dyn DeliverStore, route: Option<&Route>, delivery: Deliver
     let (status, outcome, settlement) = match route {
         Some(route) => {
             let attempt = route.webhook.send(&delivery.delivery_id, &delivery.body, clock::now()).await;
+            fault::point("after_answer");
             settlement(&attempt, &delivery, route.max_age, clock::now())
         }
         None => (None, "unknown_endpoint", Settlement::Failed),

@@ -12,6 +12,8 @@ pub mod stats;
 pub mod clock;
 pub mod config;
 pub mod document;
+pub mod fault;
+pub mod health;
 pub mod metrics;
 pub mod retry;
 pub mod signature;

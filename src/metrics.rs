@@ -7,6 +7,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::drift::record::RejectReason;
+use crate::health::Part;
 
 /// Bounds for the durations of stages, in seconds.
 const SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -19,7 +20,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
     describe();
     gauge!("driftd_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    for outcome in ["folded", "label", "other_version", "late", "repeated"] {
+    for outcome in ["folded", "folded_late", "label", "other_version", "late", "repeated"] {
         counter!("driftd_records_total", "outcome" => outcome).absolute(0);
     }
     for reason in RejectReason::ALL {
@@ -34,7 +35,13 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     ] {
         counter!(name).absolute(0);
     }
-    for role in ["collect", "judge", "deliver"] {
+    for reason in ["retention", "topic_recreated"] {
+        counter!("driftd_losses_total", "reason" => reason).absolute(0);
+    }
+    for part in Part::ALL {
+        trouble(part.name(), false);
+    }
+    for role in ["collect", "judge", "deliver", "maintain"] {
         counter!("driftd_step_failures_total", "role" => role).absolute(0);
     }
     Ok(handle)
@@ -50,6 +57,16 @@ fn describe() {
     describe_counter!("driftd_kafka_errors_total", "errors of the Kafka client");
     describe_counter!("driftd_kafka_rebalances_total", "rebalances, by kind");
     describe_gauge!("driftd_source_paused", "1 while reading is paused because a later step is busy");
+    describe_gauge!("driftd_kafka_consumer_lag_messages", "records that the broker holds and that were not read yet");
+    describe_gauge!(
+        "driftd_partition_watermark_timestamp_seconds",
+        Unit::Seconds,
+        "event time a partition has reached"
+    );
+    describe_gauge!("driftd_trouble", "1 while a part of the process cannot do its work; /readyz says why");
+    describe_counter!("driftd_losses_total", "times that records were lost before they could be read, by reason");
+    describe_histogram!("driftd_transaction_duration_seconds", Unit::Seconds, "one transaction of the store, by name");
+    describe_gauge!("driftd_queue_length", "batches, texts or messages that wait for a step, by stage");
     describe_counter!("driftd_inferences_total", "texts run through the tokenizer or model");
     describe_counter!("driftd_inference_failures_total", "calls of the model that failed");
     describe_histogram!("driftd_inference_duration_seconds", Unit::Seconds, "one gathered batch through the model");
@@ -103,6 +120,38 @@ pub fn rebalance(kind: &'static str) {
 /// Reading was paused or goes on.
 pub fn paused(paused: bool) {
     gauge!("driftd_source_paused").set(if paused { 1.0 } else { 0.0 });
+}
+
+/// Records of a partition that the broker holds and that were not read yet.
+pub fn lag(topic: &str, partition: i32, records: i64) {
+    let labels = [("topic", topic.to_owned()), ("partition", partition.to_string())];
+    gauge!("driftd_kafka_consumer_lag_messages", &labels).set(records as f64);
+}
+
+/// How far a partition's event time is.
+pub fn watermark(topic: &str, partition: i32, secs: f64) {
+    let labels = [("topic", topic.to_owned()), ("partition", partition.to_string())];
+    gauge!("driftd_partition_watermark_timestamp_seconds", &labels).set(secs);
+}
+
+/// A part of the process is in trouble, or well again.
+pub fn trouble(part: &'static str, is: bool) {
+    gauge!("driftd_trouble", "part" => part).set(if is { 1.0 } else { 0.0 });
+}
+
+/// Records were lost before they could be read, or nobody knows how many.
+pub fn lost(reason: &'static str) {
+    counter!("driftd_losses_total", "reason" => reason).increment(1);
+}
+
+/// One transaction of the store.
+pub fn transaction(name: &'static str, took: Duration) {
+    histogram!("driftd_transaction_duration_seconds", "name" => name).record(took.as_secs_f64());
+}
+
+/// Things that wait for a step.
+pub fn queue(stage: &'static str, length: usize) {
+    gauge!("driftd_queue_length", "stage" => stage).set(length as f64);
 }
 
 /// Texts went through the model.

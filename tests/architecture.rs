@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 /// Lines of a file, tests aside. Beyond this it holds more than one idea.
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
-const LISTS: [(&str, usize); 6] = [
-    ("store/mod.rs", 600),
+const LISTS: [(&str, usize); 7] = [
+    ("store/rows.rs", 500),
     ("store/judging.rs", 420),
+    ("judge/rows.rs", 420),
     ("api/views.rs", 490),
     ("config/raw.rs", 420),
     ("cli.rs", 420),
@@ -17,7 +18,7 @@ const LISTS: [(&str, usize); 6] = [
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 19] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
@@ -25,16 +26,21 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("signature", &[]),
     ("retry", &[]),
     ("telemetry", &["config"]),
-    ("metrics", &["drift"]),
+    ("metrics", &["drift", "health"]),
+    ("health", &["metrics"]),
+    ("fault", &[]),
     ("config", &["document", "drift", "signature"]),
-    ("source", &["clock", "config", "drift", "metrics", "telemetry"]),
+    ("source", &["clock", "config", "drift", "fault", "metrics", "telemetry"]),
     ("model", &["config", "document", "drift", "metrics"]),
     ("hook", &["drift", "signature"]),
-    ("store", &["drift"]),
-    ("collect", &["clock", "config", "drift", "metrics", "model", "retry", "source", "store", "telemetry"]),
-    ("judge", &["clock", "drift", "metrics", "store"]),
-    ("deliver", &["clock", "drift", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["drift", "metrics", "store", "telemetry"]),
+    ("store", &["drift", "fault"]),
+    (
+        "collect",
+        &["clock", "config", "drift", "fault", "health", "metrics", "model", "retry", "source", "store", "telemetry"],
+    ),
+    ("judge", &["clock", "drift", "fault", "health", "metrics", "store"]),
+    ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
+    ("api", &["drift", "health", "metrics", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),
 ];

@@ -22,13 +22,13 @@ fn partition(number: i32) -> Partition {
 fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
     let mut watermark = Watermark::default();
     watermark.observe(at(to));
-    watermark.advance();
     let ledger = Ledger { folded: to - from.unwrap_or(0), ..Ledger::default() };
-    let delta = Delta { from, to, watermark, ledger };
+    let delta = Delta { ledger, ..Delta::starting(from, to, watermark) };
+    let records = ledger.folded;
     let body = vec![0, 255, u8::try_from(to % 200).expect("small")];
     Collected {
         flush_id: id.into(),
-        partials: vec![Partial { model: "m".into(), reference_id: "r".into(), slot, body }],
+        partials: vec![Partial { model: "m".into(), reference_id: "r".into(), slot, late: to % 2 == 1, records, body }],
         delta: BTreeMap::from([(partition(0), delta)]),
         now: at(1_000),
     }
@@ -43,6 +43,8 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         end: at(60),
         records: 7,
         revision: 0,
+        late_records: 2,
+        incomplete: true,
         verdict: "drift".into(),
         ln_evidence: Some(12.5),
         ln_threshold: 9.0,
@@ -139,11 +141,94 @@ async fn positions_move_only_from_where_they_are(store: &SqlStore) {
     let partials = store.partials("m", "r", 6, 100).await.expect("read");
     let ids: Vec<&str> = partials.iter().map(|p| p.partial_id.as_str()).collect();
     assert_eq!(ids, ["a-0", "e-0"]);
+    assert!(partials.iter().all(|p| !p.late));
     assert_eq!(partials[1].body, [0, 255, 30], "bytes come back as they were");
 
-    let progress = store.progress().await.expect("read");
+    let progress = store.partitions().await.expect("read");
     assert_eq!((progress[0].ledger.total(), progress[0].next_offset - progress[0].first_offset), (30, 30));
-    assert_eq!((progress[0].watermark, progress[0].updated), (Some(at(30)), at(1_000)));
+    assert_eq!((progress[0].reached.watermark, progress[0].reached.moved), (Some(at(30)), at(1_000)));
+    assert_eq!(store.held().await.expect("read"), Held { judged: 0, open: 30, expired: 0 });
+}
+
+async fn partitions_that_nobody_read_are_known(store: &SqlStore) {
+    store.note_topics(&[("t".into(), 3)], at(500)).await.expect("notes");
+    store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
+    let reached = store.reached().await.expect("read");
+    let told: Vec<_> = reached.iter().map(|r| (r.partition.number, r.watermark, r.moved)).collect();
+    assert_eq!(told, [(0, Some(at(10)), at(1_000)), (1, None, at(500)), (2, None, at(500))]);
+
+    // An end is confirmed only while the position stands there.
+    store.confirm_ends(&[(partition(0), 9), (partition(1), 0)], at(1_100)).await.expect("confirms");
+    assert_eq!(store.reached().await.expect("read")[0].caught_up, None);
+    store.confirm_ends(&[(partition(0), 10)], at(1_100)).await.expect("confirms");
+    assert_eq!(store.reached().await.expect("read")[0].caught_up, Some(at(1_100)));
+
+    // A topic that was created anew with fewer partitions waits for none of the others.
+    store.commit_collected(&moved(2, None, 4, |_| {})).await.expect("applied");
+    store.note_topics(&[("t".into(), 1)], at(600)).await.expect("notes");
+    assert_eq!(store.reached().await.expect("read").len(), 1);
+}
+
+/// A flush of one partition without tallies.
+fn moved(number: i32, from: Option<i64>, to: i64, change: impl FnOnce(&mut Delta)) -> Collected {
+    let mut delta = Delta::starting(from, from.unwrap_or(0), Watermark::default());
+    change(&mut delta);
+    while delta.to < to {
+        delta.pass(delta.to);
+        delta.observe(at(delta.to));
+        delta.ledger.set_aside += 1;
+    }
+    let delta = BTreeMap::from([(partition(number), delta)]);
+    Collected { flush_id: format!("m{number}-{from:?}-{to}"), partials: vec![], delta, now: at(1_000) }
+}
+
+async fn losses_are_kept_and_told_once(store: &SqlStore) {
+    store.commit_collected(&moved(0, None, 10, |_| {})).await.expect("applied");
+    let lost = moved(0, Some(10), 25, |d| d.lose_until(25));
+    assert_eq!(store.commit_collected(&lost).await.expect("applied"), Commit::Applied);
+    let gaps = store.gaps().await.expect("read");
+    let (gap, watermark) = (gaps[0].clone(), lost.delta[&partition(0)].watermark.reached());
+    assert_eq!(
+        (gap.from, gap.to, gap.reason.as_str(), gap.after, gap.until),
+        (10, Some(25), "retention", watermark, None)
+    );
+    assert_eq!(store.unannounced_gaps().await.expect("read"), gaps);
+
+    // The first record after it ends it.
+    let mut ended = lost.delta[&partition(0)].clone().committed();
+    ended.pass(25);
+    ended.observe(at(77));
+    let ended = Collected { flush_id: "x".into(), delta: BTreeMap::from([(partition(0), ended)]), ..lost.clone() };
+    assert_eq!(store.commit_collected(&ended).await.expect("applied"), Commit::Applied);
+    assert_eq!(store.gaps().await.expect("read")[0].until, Some(at(77)));
+
+    let message = NewDelivery {
+        delivery_id: "msg_gap".into(),
+        endpoint: "a".into(),
+        event: "pipeline.data_gap".into(),
+        model: "m".into(),
+        body: "{}".into(),
+    };
+    for _ in 0..2 {
+        store.announce(&gap, std::slice::from_ref(&message), at(1_001)).await.expect("announces");
+    }
+    assert!(store.unannounced_gaps().await.expect("read").is_empty());
+    assert_eq!(store.deliveries(None, PAGE).await.expect("read").len(), 1);
+}
+
+async fn a_topic_created_anew_begins_another_ledger(store: &SqlStore) {
+    store.commit_collected(&moved(0, None, 10, |_| {})).await.expect("applied");
+    let anew = moved(0, Some(10), 3, |d| d.begin_anew(0));
+    let wrong = moved(0, Some(9), 3, |d| d.begin_anew(0));
+    assert_eq!(store.commit_collected(&wrong).await.expect("answers"), Commit::Fenced(partition(0)));
+    assert_eq!(store.commit_collected(&anew).await.expect("answers"), Commit::Applied);
+    assert_eq!(store.commit_collected(&anew).await.expect("answers"), Commit::Fenced(partition(0)));
+    let now = &store.partitions().await.expect("read")[0];
+    assert_eq!((now.generation, now.first_offset, now.next_offset, now.ledger.total()), (1, 0, 3, 3));
+    let closed = &store.closed_partitions().await.expect("read")[0];
+    assert_eq!((closed.generation, closed.first_offset, closed.next_offset, closed.ledger.total()), (0, 0, 10, 10));
+    let gap = &store.gaps().await.expect("read")[0];
+    assert_eq!((gap.generation, gap.from, gap.to, gap.reason.as_str()), (1, 10, None, "topic_recreated"));
 }
 
 async fn partials_come_in_whole_slots(store: &SqlStore) {
@@ -293,7 +378,7 @@ async fn racing_replicas_never_both_win(store: &SqlStore) {
         assert_eq!(won.iter().filter(|w| **w).count(), 1, "round {round}: {won:?}");
         next += if won[0] { 3 } else { 5 };
     }
-    let progress = store.progress().await.expect("read");
+    let progress = store.partitions().await.expect("read");
     assert_eq!((progress[0].next_offset, progress[0].ledger.total()), (next, next));
 }
 
@@ -324,6 +409,9 @@ macro_rules! conformance {
 
 conformance!(
     positions_move_only_from_where_they_are,
+    partitions_that_nobody_read_are_known,
+    losses_are_kept_and_told_once,
+    a_topic_created_anew_begins_another_ledger,
     partials_come_in_whole_slots,
     a_judgement_applies_once,
     deliveries_keep_their_order_and_their_lease,

@@ -16,6 +16,8 @@ use crate::store::ReadStore;
 
 mod alerts;
 mod dashboard;
+/// What became of every record.
+pub mod ledger;
 mod models;
 mod pages;
 /// Errors as problem+json.
@@ -58,6 +60,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(alerts::deliveries))
         .routes(routes!(alerts::requests))
         .routes(routes!(status::show))
+        .routes(routes!(ledger::show))
         .split_for_parts()
 }
 

@@ -1,5 +1,6 @@
 //! Probes and metrics, on their own port. `/livez` says that the process answers, and nothing of
-//! Kafka, the store or a GPU; `/readyz` says that everything was set up and the store answers.
+//! Kafka, the store or a GPU; `/readyz` says that everything was set up, that the store answers, and
+//! what the loops cannot do right now.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::health::Health;
 use crate::store::ReadStore;
 
 /// The store may take this long to answer a probe.
@@ -24,6 +26,8 @@ pub struct OpsState {
     pub started: Arc<AtomicBool>,
     /// The store.
     pub store: Arc<dyn ReadStore>,
+    /// What the loops say of themselves.
+    pub health: Health,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
 }
@@ -39,11 +43,11 @@ pub fn router(state: OpsState) -> Router {
 
 async fn ready(State(state): State<OpsState>) -> Response {
     let problem = if !state.started.load(Ordering::Acquire) {
-        Some("starting")
+        Some("starting".to_owned())
     } else {
         match tokio::time::timeout(PATIENCE, state.store.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(_)) | Err(_) => Some("the store does not answer"),
+            Ok(Ok(())) => state.health.told(),
+            Ok(Err(_)) | Err(_) => Some("store: it does not answer".to_owned()),
         }
     };
     crate::metrics::ready(problem.is_none());

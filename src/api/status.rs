@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ApiState;
+use super::ledger::PartitionView;
 use super::problem::Problem;
-use super::views::{PartitionView, stored};
+use super::views::stored;
 
 /// The deployment.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

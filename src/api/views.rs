@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::drift::time::Timestamp;
 use crate::store::{
-    AlertRow, DeliveryRow, ModelRow, Progress, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow,
+    AlertRow, DeliveryRow, ModelRow, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow,
 };
 
 /// Larger evidence is shown as this.
@@ -122,6 +122,10 @@ pub struct WindowView {
     pub verdict: String,
     /// How often late records changed it.
     pub revision: i64,
+    /// Records that came late, among all; they took no part in the verdict.
+    pub late_records: i64,
+    /// Whether records of it may have been lost.
+    pub incomplete: bool,
     /// Whether the budget is promised.
     pub guarantee: Value,
     /// Evidence by part.
@@ -275,32 +279,6 @@ pub struct RequestView {
     pub created_at: Timestamp,
 }
 
-/// A partition's progress and ledger.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct PartitionView {
-    /// Topic.
-    pub topic: String,
-    /// Partition.
-    pub partition: i32,
-    /// Next offset to read.
-    pub next_offset: i64,
-    /// Offset at which accounting began.
-    pub first_offset: i64,
-    /// Event time reached.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub watermark: Option<Timestamp>,
-    /// Records folded into windows.
-    pub folded: i64,
-    /// Records set aside: labels, other versions, too late.
-    pub set_aside: i64,
-    /// Records dead-lettered.
-    pub dead_lettered: i64,
-    /// Offsets that Kafka skipped.
-    pub gaps: i64,
-    /// Whether all of these are the offsets passed.
-    pub adds_up: bool,
-}
-
 /// JSON that driftd wrote itself.
 pub fn stored(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
@@ -365,6 +343,8 @@ impl From<ReportRow> for WindowView {
             evidence: evidence(row.ln_evidence),
             threshold: row.ln_threshold.exp(),
             revision: row.revision,
+            late_records: row.late_records,
+            incomplete: row.incomplete,
             guarantee: stored(&row.guarantee),
             scopes: parts(&row),
             verdict: row.verdict,
@@ -449,23 +429,6 @@ impl From<RequestRow> for RequestView {
             protected_tasks: stored(&row.protected_tasks),
             reason: row.reason,
             created_at: row.created,
-        }
-    }
-}
-
-impl From<Progress> for PartitionView {
-    fn from(row: Progress) -> PartitionView {
-        PartitionView {
-            adds_up: row.next_offset - row.first_offset == row.ledger.total(),
-            topic: row.partition.topic,
-            partition: row.partition.number,
-            next_offset: row.next_offset,
-            first_offset: row.first_offset,
-            watermark: row.watermark,
-            folded: row.ledger.folded,
-            set_aside: row.ledger.set_aside,
-            dead_lettered: row.ledger.dead_lettered,
-            gaps: row.ledger.gaps,
         }
     }
 }

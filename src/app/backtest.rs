@@ -182,7 +182,7 @@ impl<'a> Stream<'a> {
         let closed_below = match self.window {
             WindowRule::Records(_) => Some(slot),
             // Sorting the recent times for every record would cost more than folding it.
-            WindowRule::Time(_) if self.open.len() > 1 => self.watermark.advance().map(|w| self.window.slot(w, 0)),
+            WindowRule::Time(_) if self.open.len() > 1 => self.watermark.reached().map(|w| self.window.slot(w, 0)),
             WindowRule::Time(_) => None,
         };
         while let Some(entry) = self.open.first_entry().filter(|e| closed_below.is_some_and(|below| *e.key() < below)) {

@@ -11,6 +11,8 @@ use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
 use crate::store::StoreError;
 
+/// The ledger beside what the broker holds.
+pub mod audit;
 /// Judging a file.
 pub mod backtest;
 /// A back-test as a page.

@@ -17,18 +17,23 @@ use tokio_util::sync::CancellationToken;
 use super::{decode_reference, load_reference, runtime};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
+use crate::clock::Clock;
 use crate::collect::observe::Watched;
-use crate::collect::{Collector, DRAIN};
+use crate::collect::{self, Collector, DRAIN};
 use crate::config::raw::EventKind;
 use crate::config::{self, Config, Endpoint, Infer};
 use crate::deliver::{self, Route};
+use crate::drift::closing::Closing;
 use crate::drift::observation::HeadSource;
 use crate::drift::reference::Reference;
+use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
+use crate::health::Health;
 use crate::hook::webhook::Webhook;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::model::{Manifest, ModelHandle, batching};
+use crate::source::Source;
 use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
@@ -91,11 +96,14 @@ impl App {
         let (ops, api) = (ops_listener.local_addr()?, api_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let read: Arc<dyn ReadStore> = Arc::new(store.clone());
         let mut loops: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
-        let state = ops::OpsState { started: started.clone(), store: read.clone(), metrics };
+        let health = Health::default();
+        let state = ops::OpsState { started: started.clone(), store: read.clone(), health: health.clone(), metrics };
         let stop = shutdown.clone();
         loops.spawn(async move { Ok(api::serve(ops_listener, ops::router(state), stop).await.map(|()| "ops")?) });
 
         let onnxruntime = config.onnxruntime.clone();
+        let topics = config.kafka.as_ref().map(|k| k.topics.clone()).unwrap_or_default();
+        let idle_after = config.collect.idle_after;
         let (collects, mut models) = (has(Role::Collect), Vec::new());
         for model in config.models.clone() {
             let manifest = Manifest::load(&model.manifest)?;
@@ -103,8 +111,9 @@ impl App {
             models.push((model, manifest, reference));
         }
         let loaded = tokio::task::spawn_blocking(move || {
-            let load =
-                |(model, manifest, reference)| load(model, manifest, reference, collects, onnxruntime.as_deref());
+            let load = |(model, manifest, reference)| {
+                load(model, manifest, reference, collects, idle_after, onnxruntime.as_deref())
+            };
             models.into_iter().map(load).collect::<anyhow::Result<Vec<_>>>()
         });
         let loaded = loaded.await.context("the loading thread")??;
@@ -116,20 +125,29 @@ impl App {
             let decoder = Arc::new(NativeDecoder::new(specs, config.collect.max_record_bytes));
             let max_future = config.collect.max_future;
             let dead_letters = DeadLetters::new(&kafka)?;
-            let reopen = move || Ok(KafkaSource::start(&kafka, decoder.clone(), max_future)?);
+            let reopen = move || -> anyhow::Result<Box<dyn Source>> {
+                Ok(Box::new(KafkaSource::start(&kafka, decoder.clone(), max_future)?))
+            };
             let first = tokio::task::spawn_blocking(reopen.clone()).await.context("the source's starting thread")??;
             let watched = loaded.iter().map(|l| l.watched.clone()).collect();
-            let collector =
-                Collector::new(Arc::new(store.clone()), dead_letters, watched, config.collect, collected.clone());
+            let doors = collect::Doors {
+                store: Arc::new(store.clone()),
+                dead_letters: Box::new(dead_letters),
+                clock: Clock::wall(),
+                health: health.clone(),
+                committed: collected.clone(),
+            };
+            let collector = Collector::new(doors, watched, config.collect);
             let stop = shutdown.clone();
             loops.spawn(async move { collector.run(first, reopen, stop).await.map(|()| "collect") });
         }
         if has(Role::Judge) {
             let receivers: Vec<Receiver> = config.endpoints.iter().map(receiver).collect();
-            let judges = loaded.iter().map(|l| judge(l, config.collect.idle_after, &receivers)).collect();
-            let (store, written, stop) = (Arc::new(store.clone()), written.clone(), shutdown.clone());
+            let judges = loaded.iter().map(|l| judge(l, &topics, &receivers)).collect();
+            let doors = judge::Doors { store: Arc::new(store.clone()), health, collected, written: written.clone() };
+            let stop = shutdown.clone();
             loops.spawn(async move {
-                judge::run(store, judges, collected, written, stop).await;
+                judge::run(doors, judges, stop).await;
                 Ok("judge")
             });
         }
@@ -225,6 +243,7 @@ fn load(
     manifest: Manifest,
     reference: Reference,
     collects: bool,
+    idle_after: Span,
     library: Option<&std::path::Path>,
 ) -> anyhow::Result<Loaded> {
     let heads = config.heads.unwrap_or(reference.heads);
@@ -254,13 +273,13 @@ fn load(
         model,
         heads,
         infer: config.infer,
-        window: WindowRule::Time(config.window),
+        closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
     };
     Ok(Loaded { config, manifest, watched })
 }
 
-fn judge(loaded: &Loaded, idle_after: crate::drift::time::Span, receivers: &[Receiver]) -> Judge {
+fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
     let spec = &loaded.manifest.spec;
     let tasks: Vec<_> =
         spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
@@ -268,9 +287,8 @@ fn judge(loaded: &Loaded, idle_after: crate::drift::time::Span, receivers: &[Rec
     Judge {
         reference: loaded.watched.reference.clone(),
         watch: loaded.config.watch,
-        window: loaded.watched.window,
-        grace: loaded.config.grace,
-        idle_after,
+        closing: loaded.watched.closing,
+        topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         model: ModelRow {
             name: spec.name.clone(),
@@ -291,6 +309,7 @@ fn receiver(endpoint: &Endpoint) -> Receiver {
         endpoint: endpoint.name.clone(),
         alerts: endpoint.events.contains(&EventKind::Alerts),
         retraining: endpoint.events.contains(&EventKind::Retraining),
+        pipeline: endpoint.events.contains(&EventKind::Pipeline),
     }
 }
 

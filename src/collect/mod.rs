@@ -4,7 +4,7 @@
 //! a position, the model fails, the commit's outcome is unknown) the loop drops that memory and
 //! reads again from the stored positions: nothing is lost, and nothing counts twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,69 +12,80 @@ use anyhow::{Context as _, bail};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::Collect;
 use crate::drift::checkpoint::{CheckpointDelta, Delta, Partition, Position};
-use crate::drift::observation::Observation;
-use crate::drift::record::{Record, VersionMatch};
-use crate::drift::summary::Summary;
-use crate::drift::time::Timestamp;
-use crate::drift::window::Slot;
+use crate::drift::record::Record;
+use crate::fault;
+use crate::health::{Health, Part};
 use crate::metrics;
 use crate::retry::Backoff;
-use crate::source::dead_letter::DeadLetters;
-use crate::source::kafka::KafkaSource;
-use crate::source::{Event, Message, Refused};
-use crate::store::{CollectStore, Collected, Commit, Partial, StoreError};
+use crate::source::{Begin, DeadLetterSink, Event, Message, Refused, Source};
+use crate::store::{CollectStore, Collected, Commit, StoreError};
+use crate::telemetry::chain;
 
 /// Which records are run, and how they become observations.
 pub mod observe;
+mod partition;
+mod windows;
 
 use observe::Watched;
+use partition::{Outcome, Reading};
+use windows::Windows;
 
 /// Texts that go to the model in one call: enough to fill its batches.
 const TEXTS: usize = 256;
+/// How many times the end of a quiet partition is confirmed until it counts as idle.
+const CONFIRMATIONS: u32 = 4;
 
 /// The collect loop's state.
 pub struct Collector {
     store: Arc<dyn CollectStore>,
-    dead_letters: DeadLetters,
+    dead_letters: Box<dyn DeadLetterSink>,
     models: Vec<Watched>,
     limits: Collect,
+    clock: Clock,
+    health: Health,
     committed: Arc<Notify>,
     partitions: HashMap<Partition, Reading>,
     starting: HashMap<Partition, u64>,
-    windows: BTreeMap<(usize, Slot), Summary>,
+    windows: Windows,
     refused: Vec<(Partition, i64, Refused)>,
     unflushed: u64,
+    confirmed: Option<tokio::time::Instant>,
 }
 
-/// A partition being read.
-struct Reading {
-    epoch: u64,
-    delta: Delta,
+/// What a collector works with.
+pub struct Doors {
+    /// Where tallies and positions go.
+    pub store: Arc<dyn CollectStore>,
+    /// Where refused records go.
+    pub dead_letters: Box<dyn DeadLetterSink>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Who is told of trouble.
+    pub health: Health,
+    /// Notified after each commit.
+    pub committed: Arc<Notify>,
 }
 
 impl Collector {
-    /// A collector that has read nothing. `committed` is notified after each commit.
-    pub fn new(
-        store: Arc<dyn CollectStore>,
-        dead_letters: DeadLetters,
-        models: Vec<Watched>,
-        limits: Collect,
-        committed: Arc<Notify>,
-    ) -> Collector {
+    /// A collector that has read nothing.
+    pub fn new(doors: Doors, models: Vec<Watched>, limits: Collect) -> Collector {
         Collector {
-            store,
-            dead_letters,
+            store: doors.store,
+            dead_letters: doors.dead_letters,
             models,
             limits,
-            committed,
+            clock: doors.clock,
+            health: doors.health,
+            committed: doors.committed,
             partitions: HashMap::new(),
             starting: HashMap::new(),
-            windows: BTreeMap::new(),
+            windows: Windows::default(),
             refused: Vec::new(),
             unflushed: 0,
+            confirmed: None,
         }
     }
 
@@ -83,9 +94,9 @@ impl Collector {
     ///
     /// # Errors
     /// None that time heals; only a source that cannot be reopened because of its configuration.
-    pub async fn run<F>(mut self, first: KafkaSource, reopen: F, shutdown: CancellationToken) -> anyhow::Result<()>
+    pub async fn run<F>(mut self, first: Box<dyn Source>, reopen: F, shutdown: CancellationToken) -> anyhow::Result<()>
     where
-        F: Fn() -> anyhow::Result<KafkaSource> + Clone + Send + 'static,
+        F: Fn() -> anyhow::Result<Box<dyn Source>> + Clone + Send + 'static,
     {
         let mut source = Some(first);
         let mut backoff = Backoff::new();
@@ -98,6 +109,7 @@ impl Collector {
                         Ok(source) => source,
                         Err(error) => {
                             metrics::step_failed("collect");
+                            self.health.trouble(Part::Source, format!("{error:#}"));
                             tracing::warn!(error = format!("{error:#}"), "the source cannot be opened; trying again");
                             backoff.wait(&shutdown).await;
                             continue;
@@ -105,7 +117,8 @@ impl Collector {
                     }
                 }
             };
-            let outcome = self.session(&mut current, &shutdown, &mut backoff).await;
+            self.health.well(Part::Source);
+            let outcome = self.session(current.as_mut(), &shutdown, &mut backoff).await;
             current.stop().await;
             if let Err(error) = outcome {
                 self.forget();
@@ -119,7 +132,7 @@ impl Collector {
 
     async fn session(
         &mut self,
-        source: &mut KafkaSource,
+        source: &mut dyn Source,
         shutdown: &CancellationToken,
         backoff: &mut Backoff,
     ) -> anyhow::Result<()> {
@@ -131,6 +144,7 @@ impl Collector {
                 () = shutdown.cancelled() => break,
                 _ = tick.tick() => {
                     self.flush(source, shutdown).await?;
+                    self.confirm_ends().await;
                     backoff.reset();
                 }
                 event = source.next() => match event {
@@ -142,9 +156,10 @@ impl Collector {
         self.flush(source, shutdown).await
     }
 
-    async fn take(&mut self, event: Event, source: &KafkaSource, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    async fn take(&mut self, event: Event, source: &dyn Source, shutdown: &CancellationToken) -> anyhow::Result<()> {
         match event {
-            Event::Assigned { partitions, epoch, positions } => {
+            Event::Assigned { partitions, topics, epoch, positions } => {
+                self.note(&topics, shutdown).await?;
                 let stored = self.positions(&partitions, shutdown).await?;
                 let answer = partitions.iter().map(|p| (p.clone(), stored.get(p).map(|s| s.next_offset))).collect();
                 for partition in partitions {
@@ -154,22 +169,21 @@ impl Collector {
                         continue;
                     };
                     let delta = Delta::starting(Some(s.next_offset), s.next_offset, s.watermark.clone());
-                    self.partitions.insert(partition, Reading { epoch, delta });
+                    self.partitions.insert(partition, Reading::new(epoch, delta));
                 }
                 if positions.send(answer).is_err() {
                     bail!("the source gave up waiting for positions");
                 }
             }
-            Event::Started { offsets } => {
-                for (partition, offset) in offsets {
-                    if let Some(epoch) = self.starting.remove(&partition) {
-                        let delta = Delta::starting(None, offset, Default::default());
-                        self.partitions.insert(partition, Reading { epoch, delta });
-                    } else if let Some(reading) = self.partitions.get_mut(&partition) {
-                        let gap = offset - reading.delta.to;
-                        reading.delta.ledger.gaps += gap;
-                        metrics::gaps(gap.unsigned_abs());
-                        reading.delta.to = offset;
+            Event::Started { begins } => {
+                for (partition, begin) in begins {
+                    self.begin(partition, begin);
+                }
+            }
+            Event::Ends(ends) => {
+                for end in ends {
+                    if let Some(reading) = self.partitions.get_mut(&end.partition) {
+                        reading.at_end = end.handed_over.is_none_or(|offset| reading.delta.to >= offset);
                     }
                 }
             }
@@ -184,12 +198,21 @@ impl Collector {
             }
             Event::Messages(messages) => {
                 self.fold(messages).await?;
-                if self.unflushed >= self.limits.flush_records {
+                if self.unflushed >= self.limits.flush_records || self.windows.len() >= self.limits.max_open_windows {
                     self.flush(source, shutdown).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn begin(&mut self, partition: Partition, begin: Begin) {
+        if let Some(epoch) = self.starting.remove(&partition) {
+            let delta = Delta::starting(None, begin.offset(), Default::default());
+            self.partitions.insert(partition, Reading::new(epoch, delta));
+        } else if let Some(reading) = self.partitions.get_mut(&partition) {
+            reading.begin(begin);
+        }
     }
 
     /// Stored positions, asked for until the store answers: without them nothing can be read.
@@ -202,105 +225,88 @@ impl Collector {
         loop {
             match self.store.positions(partitions).await {
                 Ok(found) => return Ok(found.into_iter().collect()),
-                Err(error) if error.is_transient() => trouble(&error, "positions cannot be read; trying again"),
-                Err(error) => return Err(error.into()),
-            }
-            if !backoff.wait(shutdown).await {
-                bail!("shutting down");
+                Err(error) => self.wait(error, "positions cannot be read", &mut backoff, shutdown).await?,
             }
         }
+    }
+
+    /// Partitions that nobody has read yet hold windows open, so they are noted before the others
+    /// are read.
+    async fn note(&self, topics: &[(String, i32)], shutdown: &CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.store.note_topics(topics, self.clock.now()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.wait(error, "topics cannot be noted", &mut backoff, shutdown).await?,
+            }
+        }
+    }
+
+    /// Waits after an error of the store that time may heal; any other ends the session.
+    async fn wait(
+        &self,
+        error: StoreError,
+        what: &str,
+        backoff: &mut Backoff,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        metrics::step_failed("collect");
+        if !error.is_transient() {
+            return Err(error.into());
+        }
+        tracing::warn!(error = %chain(&error), "{what}; trying again");
+        self.health.trouble(Part::Store, format!("{what}: {}", chain(&error)));
+        if !backoff.wait(shutdown).await {
+            bail!("shutting down while the store is away: the last records will be read again");
+        }
+        Ok(())
     }
 
     async fn fold(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
-        let mut waiting: Vec<Record> = Vec::new();
+        let mut waiting: Vec<(Record, bool)> = Vec::new();
         for message in messages {
-            if let Some(record) = self.account(message) {
-                waiting.push(record);
+            let partition = message.partition.clone();
+            let Some(reading) = self.partitions.get_mut(partition.as_ref()) else { continue };
+            match reading.account(message, &self.models) {
+                Outcome::Ignore => continue,
+                Outcome::Done => {}
+                Outcome::Refuse(offset, refused) => self.refused.push((partition.as_ref().clone(), offset, refused)),
+                Outcome::Fold(record, late) => waiting.push((record, late)),
             }
+            self.unflushed += 1;
             if waiting.len() >= TEXTS {
-                self.infer_and_fold(std::mem::take(&mut waiting)).await?;
+                self.fold_all(std::mem::take(&mut waiting)).await?;
             }
         }
-        self.infer_and_fold(waiting).await
+        self.fold_all(waiting).await
     }
 
-    /// Enters one message in its partition's ledger; gives the record back if it is to be folded.
-    fn account(&mut self, message: Message) -> Option<Record> {
-        let reading = self.partitions.get_mut(message.partition.as_ref())?;
-        if message.epoch < reading.epoch {
-            return None;
-        }
-        let before = reading.delta.ledger.gaps;
-        if !reading.delta.pass(message.offset) {
-            metrics::record("repeated", 1);
-            return None;
-        }
-        metrics::gaps((reading.delta.ledger.gaps - before).unsigned_abs());
-        self.unflushed += 1;
-        let ledger = &mut reading.delta.ledger;
-        let record = match message.decoded {
-            Ok(record) => record,
-            Err(refused) => {
-                ledger.dead_lettered += 1;
-                metrics::dead_letter(refused.why.reason);
-                self.refused.push((message.partition.as_ref().clone(), message.offset, refused));
-                return None;
-            }
-        };
-        reading.delta.watermark.observe(record.time);
-        metrics::unknown_tasks(u64::from(record.unknown_tasks));
-        let watched = &self.models[record.model];
-        let late = reading.delta.watermark.reached().is_some_and(|w| record.time < w.minus(watched.late_limit));
-        let aside = match () {
-            () if record.version == VersionMatch::Other => Some("other_version"),
-            () if late => Some("late"),
-            () if observe::is_only_label(&record) => Some("label"),
-            () => None,
-        };
-        if let Some(outcome) = aside {
-            ledger.set_aside += 1;
-            metrics::record(outcome, 1);
-            return None;
-        }
-        ledger.folded += 1;
-        Some(record)
-    }
-
-    async fn infer_and_fold(&mut self, records: Vec<Record>) -> anyhow::Result<()> {
-        let count = records.len() as u64;
-        let mut by_model: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
-        for record in records {
-            by_model.entry(record.model).or_default().push(record);
-        }
-        for (index, records) in by_model {
-            let watched = &self.models[index];
-            let inferences = observe::infer(watched, &records).await?;
-            let mut by_slot: BTreeMap<Slot, Vec<(Timestamp, Observation)>> = BTreeMap::new();
-            for (record, inference) in records.into_iter().zip(inferences) {
-                let (time, slot) = (record.time, watched.window.slot(record.time, 0));
-                let observation = Observation::new(record, inference, &watched.reference);
-                by_slot.entry(slot).or_default().push((time, observation));
-            }
-            for (slot, observations) in by_slot {
-                let window = self.windows.entry((index, slot)).or_insert_with(|| Summary::empty(&watched.reference));
-                let observations: Vec<(Timestamp, &Observation)> = observations.iter().map(|(t, o)| (*t, o)).collect();
-                window.fold_all(&watched.reference, &observations);
+    async fn fold_all(&mut self, records: Vec<(Record, bool)>) -> anyhow::Result<()> {
+        fault::point("in_inference");
+        match self.windows.fold(&self.models, records).await {
+            Ok(()) => self.health.well(Part::Model),
+            Err(error) => {
+                self.health.trouble(Part::Model, chain(&error));
+                return Err(error.into());
             }
         }
-        metrics::record("folded", count);
         Ok(())
     }
 
     /// Dead letters first, then tallies and positions in one transaction, then the hint to Kafka.
-    async fn flush(&mut self, source: &KafkaSource, shutdown: &CancellationToken) -> anyhow::Result<()> {
-        let changed = self.partitions.values().any(|r| r.delta.from != Some(r.delta.to));
-        if !changed {
+    async fn flush(&mut self, source: &dyn Source, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        if !self.partitions.values().any(|r| r.delta.is_moved()) {
             return Ok(());
         }
         let started = Instant::now();
-        self.dead_letters.send(&self.refused).await?;
+        if let Err(error) = self.dead_letters.send(&self.refused).await {
+            self.health.trouble(Part::DeadLetters, chain(&error));
+            return Err(error.into());
+        }
+        self.health.well(Part::DeadLetters);
         let collected = self.collected();
         let windows = collected.partials.len();
+        fault::point("before_commit");
         match self.commit(&collected, shutdown).await? {
             Commit::Applied => {}
             Commit::Fenced(partition) => {
@@ -308,39 +314,52 @@ impl Collector {
                 bail!("another replica has moved `{}` partition {}", partition.topic, partition.number);
             }
         }
+        fault::point("after_commit");
         self.refused.clear();
         self.windows.clear();
         self.unflushed = 0;
-        for reading in self.partitions.values_mut() {
-            let delta = &mut reading.delta;
-            *delta = Delta::starting(Some(delta.to), delta.to, std::mem::take(&mut delta.watermark));
+        for (partition, reading) in &mut self.partitions {
+            if let Some(reached) = reading.delta.watermark.reached() {
+                metrics::watermark(&partition.topic, partition.number, reached.micros() as f64 / 1e6);
+            }
+            reading.delta = reading.delta.committed();
         }
         let positions: Vec<(Partition, i64)> = collected.delta.iter().map(|(p, d)| (p.clone(), d.to)).collect();
         source.hint(positions);
         self.committed.notify_one();
         metrics::flush(started.elapsed(), windows);
+        fault::point("after_hint");
         Ok(())
     }
 
-    fn collected(&mut self) -> Collected {
-        let mut delta = CheckpointDelta::new();
-        for (partition, reading) in &mut self.partitions {
-            if reading.delta.from != Some(reading.delta.to) {
-                reading.delta.watermark.advance();
-                delta.insert(partition.clone(), reading.delta.clone());
-            }
+    /// Confirms, now and then, that quiet partitions have ended for now: only such ones are idle.
+    async fn confirm_ends(&mut self) {
+        let every = Duration::from_micros(self.limits.idle_after.micros().unsigned_abs()) / CONFIRMATIONS;
+        if self.confirmed.is_some_and(|at| at.elapsed() < every) {
+            return;
         }
-        let partial = |((model, slot), summary): (&(usize, Slot), &Summary)| Partial {
-            model: self.models[*model].reference.spec.name.clone(),
-            reference_id: self.models[*model].reference.id.clone(),
-            slot: *slot,
-            body: summary.encode(),
-        };
+        let quiet = self.partitions.iter().filter(|(_, r)| r.at_end && !r.delta.is_moved());
+        let ends: Vec<(Partition, i64)> = quiet.map(|(p, r)| (p.clone(), r.delta.to)).collect();
+        match self.store.confirm_ends(&ends, self.clock.now()).await {
+            Ok(()) => {
+                self.confirmed = Some(tokio::time::Instant::now());
+                self.health.well(Part::Store);
+                if !ends.is_empty() {
+                    self.committed.notify_one();
+                }
+            }
+            Err(error) => tracing::debug!(error = %chain(&error), "ends could not be confirmed"),
+        }
+    }
+
+    fn collected(&self) -> Collected {
+        let moved = self.partitions.iter().filter(|(_, reading)| reading.delta.is_moved());
+        let delta: CheckpointDelta = moved.map(|(p, reading)| (p.clone(), reading.delta.clone())).collect();
         Collected {
             flush_id: uuid::Uuid::now_v7().simple().to_string(),
-            partials: self.windows.iter().map(partial).collect(),
+            partials: self.windows.partials(&self.models),
             delta,
-            now: clock::now(),
+            now: self.clock.now(),
         }
     }
 
@@ -349,16 +368,14 @@ impl Collector {
     async fn commit(&self, collected: &Collected, shutdown: &CancellationToken) -> anyhow::Result<Commit> {
         let mut backoff = Backoff::new();
         loop {
+            let started = Instant::now();
             match self.store.commit_collected(collected).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) if error.is_transient() => {
-                    metrics::step_failed("collect");
-                    trouble(&error, "a flush failed; trying again");
+                Ok(outcome) => {
+                    metrics::transaction("collect", started.elapsed());
+                    self.health.well(Part::Store);
+                    return Ok(outcome);
                 }
-                Err(error) => return Err(error.into()),
-            }
-            if !backoff.wait(shutdown).await {
-                bail!("shutting down while the store is away: the last records will be read again");
+                Err(error) => self.wait(error, "a flush failed", &mut backoff, shutdown).await?,
             }
         }
     }
@@ -371,10 +388,6 @@ impl Collector {
         self.refused.clear();
         self.unflushed = 0;
     }
-}
-
-fn trouble(error: &StoreError, message: &str) {
-    tracing::warn!(error = %crate::telemetry::chain(error), "{message}");
 }
 
 /// How long a flush at shutdown may take before the process gives up; the records are read again.

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::config::Infer;
+use crate::drift::closing::Closing;
 use crate::drift::inference::Inference;
 use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record};
 use crate::drift::reference::Reference;
 use crate::drift::time::Span;
-use crate::drift::window::WindowRule;
 use crate::model::{Depth, ModelError, ModelHandle};
 
 /// One model as the collect loop needs it.
@@ -23,8 +23,8 @@ pub struct Watched {
     pub heads: HeadSource,
     /// Which records are run.
     pub infer: Infer,
-    /// How its stream is cut.
-    pub window: WindowRule,
+    /// How its stream is cut, and when a record is late.
+    pub closing: Closing,
     /// Later records are set aside.
     pub late_limit: Span,
 }

@@ -125,8 +125,10 @@ pub struct Collect {
     pub max_record_bytes: usize,
     /// How far in the future a record may lie.
     pub max_future: Span,
-    /// A partition without records for so long does not hold windows open.
+    /// A partition that has been read to its end for so long does not hold windows open.
     pub idle_after: Span,
+    /// Windows in memory at most before a flush.
+    pub max_open_windows: usize,
 }
 
 /// A receiver of events.

@@ -251,8 +251,11 @@ pub struct RawCollect {
     pub max_record_bytes: usize,
     /// How far in the future of this machine's clock a record may lie.
     pub max_future: String,
-    /// A partition without records for so long does not hold windows open.
+    /// A partition that has been read to its end for so long does not hold windows open.
     pub idle_after: String,
+    /// Windows in memory at most before a flush: with their size, the bound on memory.
+    #[schemars(range(min = 1))]
+    pub max_open_windows: usize,
 }
 
 impl Default for RawCollect {
@@ -263,6 +266,7 @@ impl Default for RawCollect {
             max_record_bytes: 1 << 20,
             max_future: "1h".into(),
             idle_after: "1m".into(),
+            max_open_windows: 256,
         }
     }
 }
@@ -296,6 +300,8 @@ pub enum EventKind {
     Alerts,
     /// Retraining requests.
     Retraining,
+    /// Records that were lost before they could be read.
+    Pipeline,
 }
 
 /// The API and dashboard.
@@ -350,7 +356,7 @@ fn default_margin() -> f64 {
 }
 
 fn default_events() -> Vec<EventKind> {
-    vec![EventKind::Alerts, EventKind::Retraining]
+    vec![EventKind::Alerts, EventKind::Retraining, EventKind::Pipeline]
 }
 
 fn default_timeout() -> String {

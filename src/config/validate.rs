@@ -234,6 +234,7 @@ impl Checker<'_> {
             max_record_bytes: raw.max_record_bytes,
             max_future: max_future?,
             idle_after,
+            max_open_windows: raw.max_open_windows,
         })
     }
 

@@ -13,6 +13,8 @@ pub mod answer;
 mod calibrate;
 /// Positions in the input and what may move them.
 pub mod checkpoint;
+/// Which windows are closed.
+pub mod closing;
 /// The course of one model through its windows: detectors, alerts and requests together.
 pub mod course;
 /// Evidence per signal and scale, and its weighted tree.

@@ -3,20 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::drift::closing::Closing;
 use crate::drift::course::{Course, Watch};
 use crate::drift::judgement::{ClosedWindow, revise};
 use crate::drift::reference::Reference;
 use crate::drift::summary::Summary;
-use crate::drift::time::{Span, Timestamp};
-use crate::drift::window::{Slot, WindowRule};
+use crate::drift::time::Timestamp;
+use crate::drift::window::Slot;
+use crate::fault;
+use crate::health::{Health, Part};
 use crate::metrics;
-use crate::store::{JudgeStore, Judged, ModelRow, Progress, ReferenceRow, StoredPartial};
+use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoredPartial};
 
 /// Judgements to rows and messages.
 pub mod rows;
@@ -37,31 +40,37 @@ pub struct Judge {
     pub reference: Arc<Reference>,
     /// How it is watched.
     pub watch: Watch,
-    /// How its stream is cut.
-    pub window: WindowRule,
-    /// How long a window waits for stragglers.
-    pub grace: Span,
-    /// A partition without records for so long does not hold windows open.
-    pub idle_after: Span,
+    /// How its stream is cut, and when windows close.
+    pub closing: Closing,
+    /// Topics that bring its records; empty for all that were ever read.
+    pub topics: Vec<String>,
     /// Who is told.
     pub receivers: Vec<Receiver>,
     /// What readers should know of the model.
     pub model: ModelRow,
 }
 
-/// Runs until `shutdown`; woken by `collected` or a timer, wakes `written` when messages wait.
-pub async fn run(
-    store: Arc<dyn JudgeStore>,
-    models: Vec<Judge>,
-    collected: Arc<Notify>,
-    written: Arc<Notify>,
-    shutdown: CancellationToken,
-) {
+/// What a judge loop works with.
+pub struct Doors {
+    /// Where tallies come from and judgements go.
+    pub store: Arc<dyn JudgeStore>,
+    /// Who is told of trouble.
+    pub health: Health,
+    /// Notified by whoever commits tallies.
+    pub collected: Arc<Notify>,
+    /// Notified when messages wait.
+    pub written: Arc<Notify>,
+}
+
+/// Runs until `shutdown`; woken by new tallies or a timer.
+pub async fn run(doors: Doors, models: Vec<Judge>, shutdown: CancellationToken) {
+    let Doors { store, health, collected, written } = doors;
     let holder = uuid::Uuid::now_v7().to_string();
     let mut registered = vec![false; models.len()];
     while !shutdown.is_cancelled() {
+        let mut trouble = None;
         for (judge, registered) in models.iter().zip(&mut registered) {
-            match judge.step(store.as_ref(), &holder, registered).await {
+            match judge.step(store.as_ref(), &holder, registered, clock::now()).await {
                 Ok(true) => written.notify_one(),
                 Ok(false) => {}
                 Err(error) => {
@@ -71,8 +80,13 @@ pub async fn run(
                         error = format!("{error:#}"),
                         "judging failed; trying again"
                     );
+                    trouble = Some(format!("{}: {error:#}", judge.model.name));
                 }
             }
+        }
+        match trouble {
+            Some(words) => health.trouble(Part::Judge, words),
+            None => health.well(Part::Judge),
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -87,8 +101,13 @@ impl Judge {
     ///
     /// # Errors
     /// If the store fails or holds what does not decode; the step can be done again.
-    pub async fn step(&self, store: &dyn JudgeStore, holder: &str, registered: &mut bool) -> anyhow::Result<bool> {
-        let now = clock::now();
+    pub async fn step(
+        &self,
+        store: &dyn JudgeStore,
+        holder: &str,
+        registered: &mut bool,
+        now: Timestamp,
+    ) -> anyhow::Result<bool> {
         if !store.lease(&format!("judge:{}", self.model.name), holder, now, LEASE).await? {
             return Ok(false);
         }
@@ -96,30 +115,52 @@ impl Judge {
             store.register(&self.model, &ReferenceRow::of(&self.reference, now), now).await?;
             *registered = true;
         }
-        let progress = store.progress().await?;
-        let Some(below) = self.closed_below(&progress, now) else { return Ok(false) };
-        let (mut version, mut course) = self.course(store).await?;
+        let mut messages = self.announce_gaps(store, now).await?;
+        let mut reached = store.reached().await?;
+        reached.retain(|r| self.topics.is_empty() || self.topics.contains(&r.partition.topic));
+        let Some(below) = self.closing.first_open(&reached, now) else { return Ok(messages) };
         let partials = store.partials(&self.model.name, &self.reference.id, below, WINDOWS_PER_STEP).await?;
-        let mut messages = false;
+        if partials.is_empty() {
+            return Ok(messages);
+        }
+        let gaps = store.gaps().await?;
+        let (mut version, mut course) = self.course(store).await?;
         for (slot, partials) in by_slot(partials) {
-            let Some(judged) = self.judge(store, &mut course, version, slot, &partials).await? else { continue };
-            messages |= !judged.deliveries.is_empty();
-            if !store.commit_judged(&judged).await? {
-                anyhow::bail!("another judge has moved the course of `{}`", self.model.name);
+            // Late records never take part in the judgement of their window, however early it is
+            // judged: so it is the same however late.
+            let (late, in_time): (Vec<_>, Vec<_>) = partials.into_iter().partition(|p| p.late);
+            for (partials, late) in [(in_time, false), (late, true)] {
+                if partials.is_empty() {
+                    continue;
+                }
+                let Some(mut judged) = self.judge(store, &mut course, slot, &partials, late, &gaps, now).await? else {
+                    continue;
+                };
+                judged.expected_version = version;
+                messages |= !judged.deliveries.is_empty();
+                fault::point("before_judgement");
+                let started = Instant::now();
+                if !store.commit_judged(&judged).await? {
+                    anyhow::bail!("another judge has moved the course of `{}`", self.model.name);
+                }
+                metrics::transaction("judge", started.elapsed());
+                fault::point("after_judgement");
+                version += 1;
+                rows::observe(&judged);
             }
-            version += 1;
-            rows::observe(&judged);
         }
         Ok(messages)
     }
 
-    /// The first slot that is still open: the least watermark of the partitions that are not idle,
-    /// less the grace. `None` if nothing is closed, or every partition is idle: then event time
-    /// stands still, as it does while the broker is away.
-    fn closed_below(&self, progress: &[Progress], now: Timestamp) -> Option<Slot> {
-        let active = progress.iter().filter(|p| now.since(p.updated) < self.idle_after);
-        let least = active.map(|p| p.watermark).min()??;
-        Some(self.window.slot(least.minus(self.grace), 0))
+    /// Tells of losses, each once.
+    async fn announce_gaps(&self, store: &dyn JudgeStore, now: Timestamp) -> anyhow::Result<bool> {
+        let mut messages = false;
+        for gap in store.unannounced_gaps().await? {
+            let deliveries = rows::gap_messages(self, &gap);
+            messages |= !deliveries.is_empty();
+            store.announce(&gap, &deliveries, now).await?;
+        }
+        Ok(messages)
     }
 
     async fn course(&self, store: &dyn JudgeStore) -> anyhow::Result<(i64, Course)> {
@@ -143,43 +184,50 @@ impl Judge {
         }
     }
 
-    /// Judges one window, or revises it if it was judged before its last records came.
+    /// Judges one window, or revises it if the records came late or it was judged before they came.
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename it")]
     async fn judge(
         &self,
         store: &dyn JudgeStore,
         course: &mut Course,
-        version: i64,
         slot: Slot,
         partials: &[StoredPartial],
+        late: bool,
+        gaps: &[GapRow],
+        now: Timestamp,
     ) -> anyhow::Result<Option<Judged>> {
         let mut summary = Summary::empty(&self.reference);
         for partial in partials {
             summary.merge(&Summary::decode(&partial.body)?)?;
         }
-        let Some((start, end)) = self.window.bounds(slot) else { return Ok(None) };
-        let now = clock::now();
-        let earlier = match course.next_slot {
-            Some(next) if slot < next => store.report(&self.model.name, &self.reference.id, slot).await?,
-            _ => None,
-        };
-        let mut judged = if course.next_slot.is_some_and(|next| slot < next) {
-            let revision = earlier.as_ref().map_or(0, |e| e.revision + 1);
+        let Some((start, end)) = self.closing.window.bounds(slot) else { return Ok(None) };
+        let earlier = store.report(&self.model.name, &self.reference.id, slot).await?;
+        let revises = late || earlier.is_some() || course.next_slot.is_some_and(|next| slot < next);
+        let mut judged = if revises {
+            let came_late = if late { summary.records } else { 0 };
             if let Some(earlier) = &earlier {
                 summary.merge(&Summary::decode(&earlier.summary)?)?;
             }
             let statistics = revise(&self.reference, &summary, self.watch.sensitivity);
-            rows::revised(self, slot, (start, end), revision, earlier, &summary, &statistics, now)
+            rows::revised(self, slot, (start, end), earlier, &summary, came_late, &statistics, now)
         } else {
             let window = ClosedWindow { slot, start, end, summary };
             let outcome = course.advance(&self.reference, &self.watch, &window);
             rows::judged(self, &window, &outcome, now)
         };
-        judged.expected_version = version;
+        if let Some(report) = &mut judged.report {
+            report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));
+        }
         judged.next_slot = course.next_slot;
         judged.course = course.encode();
         judged.consumed = partials.iter().map(|p| p.partial_id.clone()).collect();
         Ok(Some(judged))
     }
+}
+
+/// Whether records of a window may lie in a gap.
+fn touches(gap: &GapRow, start: Timestamp, end: Timestamp) -> bool {
+    gap.after.is_none_or(|after| after < end) && gap.until.unwrap_or(gap.found) >= start
 }
 
 fn by_slot(partials: Vec<StoredPartial>) -> BTreeMap<Slot, Vec<StoredPartial>> {

@@ -18,7 +18,7 @@ use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 use crate::metrics;
-use crate::store::{AlertRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
+use crate::store::{AlertRow, GapRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
 
 /// An endpoint as the judge sees it: who gets which events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Receiver {
     pub alerts: bool,
     /// Whether it wants retraining requests.
     pub retraining: bool,
+    /// Whether it wants to hear what goes wrong on the way of the records.
+    pub pipeline: bool,
 }
 
 /// Everything a newly judged window changes; course and consumed partials are the caller's part.
@@ -54,6 +56,8 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
             end: report.end,
             records: i64::try_from(report.records).unwrap_or(i64::MAX),
             revision: 0,
+            late_records: 0,
+            incomplete: false,
             verdict: report.verdict.name().to_owned(),
             ln_evidence: finite(report.ln_evidence),
             ln_threshold: report.ln_threshold,
@@ -76,9 +80,9 @@ pub(super) fn revised(
     judge: &Judge,
     slot: Slot,
     (start, end): (Timestamp, Timestamp),
-    revision: i64,
     earlier: Option<ReportRow>,
     summary: &Summary,
+    came_late: u64,
     statistics: &[Statistic],
     now: Timestamp,
 ) -> Judged {
@@ -90,7 +94,9 @@ pub(super) fn revised(
         start,
         end,
         records: 0,
-        revision,
+        revision: -1,
+        late_records: 0,
+        incomplete: false,
         verdict: Verdict::InsufficientData.name().to_owned(),
         ln_evidence: None,
         ln_threshold: judge.watch.threshold.ln(),
@@ -98,11 +104,13 @@ pub(super) fn revised(
         parts: "[]".to_owned(),
         summary: Vec::new(),
     };
+    let earlier = earlier.unwrap_or_else(fresh);
     let report = ReportRow {
         records: i64::try_from(summary.records).unwrap_or(i64::MAX),
-        revision,
+        revision: earlier.revision + 1,
+        late_records: earlier.late_records + i64::try_from(came_late).unwrap_or(i64::MAX),
         summary: summary.encode(),
-        ..earlier.unwrap_or_else(fresh)
+        ..earlier
     };
     Judged {
         report: Some(report),
@@ -345,6 +353,32 @@ fn request_messages(judge: &Judge, request: &RequestRow, alert: &AlertRow, repor
     });
     let wants = |r: &&Receiver| r.retraining;
     messages(judge, "retraining.requested", &request.request_id, request.created, &data, wants)
+}
+
+/// Messages about records that were lost before they could be read.
+pub(super) fn gap_messages(judge: &Judge, gap: &GapRow) -> Vec<NewDelivery> {
+    let partition = &gap.partition;
+    let lost = gap.to.map(|to| to - gap.from);
+    let summary = match lost {
+        Some(lost) => format!("{lost} records of `{}` partition {} were lost", partition.topic, partition.number),
+        None => format!("topic `{}` was created anew; records may be lost", partition.topic),
+    };
+    let data = json!({
+        "topic": partition.topic,
+        "partition": partition.number,
+        "from_offset": gap.from,
+        "to_offset": gap.to,
+        "records": lost,
+        "reason": gap.reason,
+        "summary": summary,
+        "event_time": {"after": gap.after, "until": gap.until},
+    });
+    let about = stable_id(
+        "gap",
+        &[&partition.topic, &partition.number.to_string(), &gap.generation.to_string(), &gap.from.to_string()],
+    );
+    tracing::error!(topic = partition.topic, partition = partition.number, reason = gap.reason, lost, "data gap");
+    messages(judge, "pipeline.data_gap", &about, gap.found, &data, |r| r.pipeline)
 }
 
 fn messages(

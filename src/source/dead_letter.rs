@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::kafka::connection_config;
-use super::{Refused, SourceError};
+use super::client::connection_config;
+use super::{DeadLetterSink, Refused, SourceError};
 use crate::config;
 use crate::drift::checkpoint::Partition;
 
@@ -40,16 +41,6 @@ impl DeadLetters {
         Ok(DeadLetters { producer, topic: kafka.dead_letter_topic.clone() })
     }
 
-    /// Sends refused records and waits until the broker has them all.
-    ///
-    /// # Errors
-    /// [`SourceError::DeadLetter`] if it does not take one; sending all again is right, since
-    /// positions have not moved.
-    pub async fn send(&self, refused: &[(Partition, i64, Refused)]) -> Result<(), SourceError> {
-        let sends = refused.iter().map(|(partition, offset, refused)| self.send_one(partition, *offset, refused));
-        futures_util::future::try_join_all(sends).await.map(drop)
-    }
-
     async fn send_one(&self, partition: &Partition, offset: i64, refused: &Refused) -> Result<(), SourceError> {
         let ours = [
             ("topic", partition.topic.clone()),
@@ -79,5 +70,13 @@ impl DeadLetters {
         }
         let sent = self.producer.send(record, TIMEOUT).await;
         sent.map(drop).map_err(|(source, _)| SourceError::DeadLetter { topic: self.topic.clone(), source })
+    }
+}
+
+#[async_trait]
+impl DeadLetterSink for DeadLetters {
+    async fn send(&self, refused: &[(Partition, i64, Refused)]) -> Result<(), SourceError> {
+        let sends = refused.iter().map(|(partition, offset, refused)| self.send_one(partition, *offset, refused));
+        futures_util::future::try_join_all(sends).await.map(drop)
     }
 }

@@ -5,13 +5,17 @@
 //! for lag tools.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::drift::checkpoint::Partition;
 use crate::drift::record::{Record, Rejected};
 use crate::drift::time::Timestamp;
 
+/// How the broker is reached.
+pub mod client;
 /// Refused records to a topic of their own.
 pub mod dead_letter;
 /// Records from JSONL files, plain or compressed.
@@ -24,6 +28,72 @@ mod native_answer;
 mod native_json;
 /// Records to Kafka, and a broker inside the process.
 pub mod producer;
+mod rebalance;
+mod statistics;
+
+/// How long the broker may take to answer a question at start or assignment.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Where events come from. Dropping it, or stopping it, gives its partitions back.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The next event; `None` when it can give no more.
+    async fn next(&mut self) -> Option<Event>;
+
+    /// Tells the broker how far we are, for lag tools; nothing depends on it.
+    fn hint(&self, positions: Vec<(Partition, i64)>);
+
+    /// Ends it; events on their way are dropped.
+    async fn stop(self: Box<Self>);
+}
+
+/// Where refused records go.
+#[async_trait]
+pub trait DeadLetterSink: Send + Sync {
+    /// Sends refused records and waits until all of them are kept.
+    ///
+    /// # Errors
+    /// If one is not kept; sending all again is right, since positions have not moved.
+    async fn send(&self, refused: &[(Partition, i64, Refused)]) -> Result<(), SourceError>;
+}
+
+/// Where reading of a partition begins, compared with its stored position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At the stored position, or where a partition that was never read is to begin.
+    At(i64),
+    /// Later than stored: retention has removed what lies between.
+    Lost(i64),
+    /// At the beginning of a topic that was created anew: the stored position lies beyond its end.
+    Anew(i64),
+}
+
+impl Begin {
+    /// The offset to read first.
+    pub fn offset(self) -> i64 {
+        match self {
+            Begin::At(offset) | Begin::Lost(offset) | Begin::Anew(offset) => offset,
+        }
+    }
+
+    /// Compares a stored position with what the broker holds: offsets from `oldest` to before `end`.
+    pub fn compare(stored: i64, oldest: i64, end: i64) -> Begin {
+        match () {
+            () if stored > end => Begin::Anew(oldest),
+            () if stored < oldest => Begin::Lost(oldest),
+            () => Begin::At(stored),
+        }
+    }
+}
+
+/// The end of a partition, as the broker last told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Which.
+    pub partition: Partition,
+    /// Everything below this offset was handed over; `None` if nothing was since the assignment.
+    pub handed_over: Option<i64>,
+}
 
 /// What happens at the source.
 #[derive(Debug)]
@@ -32,6 +102,8 @@ pub enum Event {
     Assigned {
         /// Which.
         partitions: Vec<Partition>,
+        /// All topics with their numbers of partitions.
+        topics: Vec<(String, i32)>,
         /// Messages with a lower epoch are leftovers of an earlier assignment.
         epoch: u64,
         /// Stored positions, `None` for a partition never read.
@@ -39,9 +111,11 @@ pub enum Event {
     },
     /// Where reading really starts.
     Started {
-        /// Partition and offset.
-        offsets: Vec<(Partition, i64)>,
+        /// Partition and beginning; a partition that could not be begun is left out.
+        begins: Vec<(Partition, Begin)>,
     },
+    /// These partitions have no more records for now.
+    Ends(Vec<End>),
     /// Partitions are taken away; what was read of them may still be committed before the answer.
     Revoked {
         /// Which.
@@ -104,20 +178,6 @@ pub enum SourceError {
         /// Which.
         topic: String,
     },
-    /// The stored position lies beyond the end.
-    #[error(
-        "the stored position {stored} of `{topic}` partition {partition} lies beyond its end {end}: was the topic created anew?"
-    )]
-    BeyondEnd {
-        /// Topic.
-        topic: String,
-        /// Partition.
-        partition: i32,
-        /// Stored position.
-        stored: i64,
-        /// End of the partition.
-        end: i64,
-    },
     /// Anything else of the client.
     #[error("Kafka")]
     Kafka(#[from] rdkafka::error::KafkaError),
@@ -133,4 +193,18 @@ pub enum SourceError {
     /// The source's thread has ended.
     #[error("the source's thread has ended")]
     Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Begin;
+
+    #[test]
+    fn a_stored_position_is_compared_with_what_the_broker_holds() {
+        for (stored, begin) in
+            [(4, Begin::Lost(5)), (5, Begin::At(5)), (9, Begin::At(9)), (10, Begin::At(10)), (11, Begin::Anew(5))]
+        {
+            assert_eq!(Begin::compare(stored, 5, 10), begin, "{stored}");
+        }
+    }
 }

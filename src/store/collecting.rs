@@ -5,8 +5,9 @@ use sqlx::{Any, Transaction};
 
 use super::sql::{Columns, SqlStore};
 use super::{CollectStore, Collected, Commit, StoreError};
-use crate::drift::checkpoint::{Delta, Partition, Position};
+use crate::drift::checkpoint::{Delta, Gap, Partition, Position};
 use crate::drift::time::Timestamp;
+use crate::fault;
 
 #[async_trait]
 impl CollectStore for SqlStore {
@@ -33,27 +34,136 @@ impl CollectStore for SqlStore {
     async fn commit_collected(&self, collected: &Collected) -> Result<Commit, StoreError> {
         let mut transaction = self.begin().await?;
         for (partition, delta) in &collected.delta {
-            if !move_position(&mut transaction, partition, delta, collected.now).await? {
+            let moved = match delta.restart {
+                Some(start) => begin_anew(&mut transaction, partition, delta, start, collected.now).await?,
+                None => move_position(&mut transaction, partition, delta, collected.now).await?,
+            };
+            if !moved {
                 transaction.rollback().await?;
                 return Ok(Commit::Fenced(partition.clone()));
             }
+            if let Some(gap) = &delta.gap {
+                write_gap(&mut transaction, partition, gap, collected.now).await?;
+            }
         }
+        fault::point("in_commit");
         for (i, partial) in collected.partials.iter().enumerate() {
             sqlx::query(
                 "-- commit_collected
-                insert into window_partial (partial_id, model, reference_id, slot, body) values ($1, $2, $3, $4, $5)",
+                insert into window_partial (partial_id, model, reference_id, slot, late, records, body, flushed_us)
+                values ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(format!("{}-{i}", collected.flush_id))
             .bind(&partial.model)
             .bind(&partial.reference_id)
             .bind(partial.slot)
+            .bind(i64::from(partial.late))
+            .bind(partial.records)
             .bind(&partial.body)
+            .bind(collected.now.micros())
             .execute(&mut *transaction)
             .await?;
         }
         transaction.commit().await?;
         Ok(Commit::Applied)
     }
+
+    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<(), StoreError> {
+        for (topic, partitions) in topics {
+            sqlx::query(
+                "-- note_topics
+                insert into topic (name, partitions, seen_us) values ($1, $2, $3)
+                on conflict (name) do update set partitions = excluded.partitions, seen_us = excluded.seen_us",
+            )
+            .bind(topic)
+            .bind(i64::from(*partitions))
+            .bind(now.micros())
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm_ends(&self, ends: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {
+        for (partition, next) in ends {
+            sqlx::query(
+                "-- confirm_ends
+                update position set caught_up_us = $4 where topic = $1 and partition = $2 and next_offset = $3",
+            )
+            .bind(&partition.topic)
+            .bind(i64::from(partition.number))
+            .bind(*next)
+            .bind(now.micros())
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Closes the ledger of a partition whose topic was created anew, and begins another.
+async fn begin_anew(
+    transaction: &mut Transaction<'static, Any>,
+    partition: &Partition,
+    delta: &Delta,
+    start: i64,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let closed = sqlx::query(
+        "-- begin_anew (close)
+        insert into position_closed (topic, partition, generation, first_offset, next_offset, folded, set_aside,
+            dead_lettered, gaps, closed_us)
+        select topic, partition, generation, first_offset, next_offset, folded, set_aside, dead_lettered, gaps, $4
+        from position where topic = $1 and partition = $2 and next_offset = $3",
+    )
+    .bind(&partition.topic)
+    .bind(i64::from(partition.number))
+    .bind(delta.from)
+    .bind(now.micros())
+    .execute(&mut **transaction)
+    .await?;
+    if closed.rows_affected() != 1 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "-- begin_anew
+        update position set generation = generation + 1, first_offset = $3, next_offset = $3, folded = 0, set_aside = 0,
+            dead_lettered = 0, gaps = 0
+        where topic = $1 and partition = $2",
+    )
+    .bind(&partition.topic)
+    .bind(i64::from(partition.number))
+    .bind(start)
+    .execute(&mut **transaction)
+    .await?;
+    let moved = Delta { from: Some(start), restart: None, ..delta.clone() };
+    move_position(transaction, partition, &moved, now).await
+}
+
+/// A loss, or the end of one that was written before.
+async fn write_gap(
+    transaction: &mut Transaction<'static, Any>,
+    partition: &Partition,
+    gap: &Gap,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- write_gap
+        insert into gap (topic, partition, generation, from_offset, to_offset, reason, after_us, until_us, found_us)
+        select topic, partition, generation, $3, $4, $5, $6, $7, $8 from position where topic = $1 and partition = $2
+        on conflict (topic, partition, generation, from_offset) do update set until_us = excluded.until_us",
+    )
+    .bind(&partition.topic)
+    .bind(i64::from(partition.number))
+    .bind(gap.from)
+    .bind(gap.to)
+    .bind(gap.reason.name())
+    .bind(gap.after.map(Timestamp::micros))
+    .bind(gap.until.map(Timestamp::micros))
+    .bind(now.micros())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 /// The compare-and-set; false if the stored position is not where the delta starts.

@@ -7,13 +7,15 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
 use super::references::keep;
-use super::sql::{Columns, SqlStore, ledger, partition};
+use super::sql::{Columns, SqlStore};
 use super::{
-    AlertRow, JudgeStore, Judged, ModelRow, NewDelivery, Progress, ReferenceRow, ReportRow, RequestRow, StatisticRow,
+    AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, ReferenceRow, ReportRow, RequestRow, StatisticRow,
     StoreError, StoredCourse, StoredPartial, TransitionRow,
 };
+use crate::drift::closing::Reached;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::Slot;
+use crate::fault;
 
 type Tx = Transaction<'static, Any>;
 
@@ -63,20 +65,20 @@ impl JudgeStore for SqlStore {
         Ok(transaction.commit().await?)
     }
 
-    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
-        let rows =
-            sqlx::query("-- progress\nselect * from position order by topic, partition").fetch_all(&self.pool).await?;
-        let row = |row: &AnyRow| -> Result<Progress, sqlx::Error> {
-            Ok(Progress {
-                partition: partition(row)?,
-                watermark: row.maybe_time("watermark_us")?,
-                updated: row.time("updated_us")?,
-                next_offset: row.int("next_offset")?,
-                first_offset: row.int("first_offset")?,
-                ledger: ledger(row)?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    async fn reached(&self) -> Result<Vec<Reached>, StoreError> {
+        self.all_reached().await
+    }
+
+    async fn gaps(&self) -> Result<Vec<GapRow>, StoreError> {
+        self.all_gaps(false).await
+    }
+
+    async fn unannounced_gaps(&self) -> Result<Vec<GapRow>, StoreError> {
+        self.all_gaps(true).await
+    }
+
+    async fn announce(&self, gap: &GapRow, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError> {
+        self.announce_gap(gap, deliveries, now).await
     }
 
     async fn course(&self, model: &str) -> Result<Option<StoredCourse>, StoreError> {
@@ -99,7 +101,7 @@ impl JudgeStore for SqlStore {
     ) -> Result<Vec<StoredPartial>, StoreError> {
         let rows = sqlx::query(
             "-- partials
-            select partial_id, slot, body from window_partial
+            select partial_id, slot, late, body from window_partial
             where model = $1 and reference_id = $2 and slot < $3 and slot <= (
                 select max(slot) from (
                     select distinct slot from window_partial
@@ -113,7 +115,12 @@ impl JudgeStore for SqlStore {
         .fetch_all(&self.pool)
         .await?;
         let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(StoredPartial { partial_id: row.text("partial_id")?, slot: row.int("slot")?, body: row.bytes("body")? })
+            Ok(StoredPartial {
+                partial_id: row.text("partial_id")?,
+                slot: row.int("slot")?,
+                late: row.int("late")? == 1,
+                body: row.bytes("body")?,
+            })
         };
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
@@ -153,6 +160,7 @@ impl JudgeStore for SqlStore {
         for (i, delivery) in (0..).zip(&judged.deliveries) {
             write_delivery(&mut transaction, delivery, judged.now.plus(Span::from_micros(i))).await?;
         }
+        fault::point("in_judgement");
         transaction.commit().await?;
         Ok(true)
     }
@@ -168,6 +176,8 @@ pub(super) fn report_row(row: &AnyRow) -> Result<ReportRow, sqlx::Error> {
         end: row.time("end_us")?,
         records: row.int("records")?,
         revision: row.int("revision")?,
+        late_records: row.int("late_records")?,
+        incomplete: row.int("incomplete")? == 1,
         verdict: row.text("verdict")?,
         ln_evidence: row.maybe_float("ln_evidence")?,
         ln_threshold: row.float("ln_threshold")?,
@@ -216,10 +226,11 @@ async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) 
     sqlx::query(
         "-- write_report
         insert into report (model, reference_id, slot, start_us, end_us, records, revision, verdict, ln_evidence,
-            ln_threshold, guarantee, parts, summary, judged_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            ln_threshold, guarantee, parts, summary, judged_us, late_records, incomplete)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (model, start_us, reference_id) do update set records = excluded.records,
-            revision = excluded.revision, summary = excluded.summary, judged_us = excluded.judged_us",
+            revision = excluded.revision, summary = excluded.summary, judged_us = excluded.judged_us,
+            late_records = excluded.late_records, incomplete = excluded.incomplete",
     )
     .bind(&report.model)
     .bind(&report.reference_id)
@@ -235,6 +246,8 @@ async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) 
     .bind(&report.parts)
     .bind(&report.summary)
     .bind(now.micros())
+    .bind(report.late_records)
+    .bind(i64::from(report.incomplete))
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -339,7 +352,11 @@ async fn write_request(transaction: &mut Tx, request: &RequestRow) -> Result<(),
     Ok(())
 }
 
-async fn write_delivery(transaction: &mut Tx, delivery: &NewDelivery, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn write_delivery(
+    transaction: &mut Tx,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query(
         "-- write_delivery
         insert into delivery (delivery_id, endpoint, event, model, body, state, attempts, created_us, next_attempt_us, lease_until_us)

@@ -12,19 +12,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition, Position};
+use crate::drift::checkpoint::{Partition, Position};
+use crate::drift::closing::Reached;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 
+mod accounting;
 mod collecting;
 mod delivering;
 mod judging;
 mod postgres;
 mod reading;
 mod references;
+mod rows;
 mod sql;
 mod sqlite;
 
+pub use rows::*;
 pub use sql::SqlStore;
 
 /// What goes wrong with a store.
@@ -63,41 +67,6 @@ impl StoreError {
     }
 }
 
-/// Tallies of one flush for one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partial {
-    /// Name of the model.
-    pub model: String,
-    /// Reference whose layout the tallies have.
-    pub reference_id: String,
-    /// The window.
-    pub slot: Slot,
-    /// An encoded [`crate::drift::summary::Summary`].
-    pub body: Vec<u8>,
-}
-
-/// One flush: tallies and the positions they moved.
-#[derive(Clone, Debug)]
-pub struct Collected {
-    /// Unique: makes the ids of its partials.
-    pub flush_id: String,
-    /// Tallies.
-    pub partials: Vec<Partial>,
-    /// Positions.
-    pub delta: CheckpointDelta,
-    /// Wall clock.
-    pub now: Timestamp,
-}
-
-/// What became of a flush.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Commit {
-    /// Everything was applied.
-    Applied,
-    /// Nothing was: this partition was moved by somebody else.
-    Fenced(Partition),
-}
-
 /// What the collect loop asks of a store.
 #[async_trait]
 pub trait CollectStore: Send + Sync {
@@ -106,274 +75,12 @@ pub trait CollectStore: Send + Sync {
 
     /// Applies one flush in one transaction.
     async fn commit_collected(&self, collected: &Collected) -> Result<Commit, StoreError>;
-}
 
-/// How far a partition is, for closing windows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
-    /// Which.
-    pub partition: Partition,
-    /// Event time it has reached.
-    pub watermark: Option<Timestamp>,
-    /// When its position last moved, by the wall clock.
-    pub updated: Timestamp,
-    /// Next offset.
-    pub next_offset: i64,
-    /// Offset at which accounting began.
-    pub first_offset: i64,
-    /// What became of the records between.
-    pub ledger: Ledger,
-}
+    /// Notes how many partitions each topic has: one that was never read holds windows open.
+    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<(), StoreError>;
 
-/// A model's course as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCourse {
-    /// Compare-and-set counter.
-    pub version: i64,
-    /// An encoded [`crate::drift::course::Course`].
-    pub body: Vec<u8>,
-}
-
-/// A partial with the id under which it is consumed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredPartial {
-    /// Its id.
-    pub partial_id: String,
-    /// The window.
-    pub slot: Slot,
-    /// An encoded summary.
-    pub body: Vec<u8>,
-}
-
-/// A report row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReportRow {
-    /// Name of the model.
-    pub model: String,
-    /// Reference it was judged against.
-    pub reference_id: String,
-    /// The window's number.
-    pub slot: Slot,
-    /// Start.
-    pub start: Timestamp,
-    /// End, exclusive.
-    pub end: Timestamp,
-    /// Records.
-    pub records: i64,
-    /// How often late records changed it.
-    pub revision: i64,
-    /// Verdict's name.
-    pub verdict: String,
-    /// ln evidence, `None` for no evidence at all.
-    pub ln_evidence: Option<f64>,
-    /// ln threshold.
-    pub ln_threshold: f64,
-    /// Guarantee as JSON.
-    pub guarantee: String,
-    /// Evidence by part as JSON.
-    pub parts: String,
-    /// An encoded summary.
-    pub summary: Vec<u8>,
-}
-
-/// A statistic row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StatisticRow {
-    /// Scope's name.
-    pub scope: String,
-    /// Task's name, empty for none.
-    pub task: String,
-    /// Segment's name, empty for all records.
-    pub segment: String,
-    /// Signal's name.
-    pub signal: String,
-    /// Units.
-    pub n: i64,
-    /// Statistic, if it was computed.
-    pub statistic: Option<f64>,
-    /// Degrees of freedom.
-    pub degrees_of_freedom: Option<f64>,
-    /// ln p-value.
-    pub ln_p: Option<f64>,
-    /// ln e-value.
-    pub ln_e: Option<f64>,
-    /// ln evidence of the signal.
-    pub ln_evidence: Option<f64>,
-    /// Effect as JSON.
-    pub effect: String,
-    /// Movers as JSON.
-    pub movers: String,
-    /// Name of how far the budget is promised for this signal.
-    pub guarantee: String,
-}
-
-/// An alert row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlertRow {
-    /// Stable id.
-    pub alert_id: String,
-    /// Name of the model.
-    pub model: String,
-    /// Reference it was found against.
-    pub reference_id: String,
-    /// State's name.
-    pub state: String,
-    /// Cause's kind.
-    pub cause: String,
-    /// Cause's task.
-    pub cause_task: Option<String>,
-    /// Cause's segment.
-    pub cause_segment: Option<String>,
-    /// Tasks affected as a JSON array.
-    pub tasks_affected: String,
-    /// One sentence.
-    pub summary: String,
-    /// When it opened.
-    pub opened: Timestamp,
-    /// Start of the window in which it opened.
-    pub opened_window: Timestamp,
-    /// When it resolved.
-    pub resolved: Option<Timestamp>,
-    /// ln evidence when it fired.
-    pub ln_evidence: Option<f64>,
-    /// ln threshold.
-    pub ln_threshold: f64,
-    /// Guarantee as JSON.
-    pub guarantee: String,
-}
-
-/// A transition row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransitionRow {
-    /// Stable id.
-    pub transition_id: String,
-    /// The alert.
-    pub alert_id: String,
-    /// When.
-    pub at: Timestamp,
-    /// From this state.
-    pub from: String,
-    /// To this one.
-    pub to: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A retraining request row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestRow {
-    /// Stable id.
-    pub request_id: String,
-    /// Name of the model.
-    pub model: String,
-    /// The alert that led to it.
-    pub alert_id: String,
-    /// State's name.
-    pub state: String,
-    /// Tasks to retrain as a JSON array.
-    pub tasks: String,
-    /// Protected tasks as a JSON array.
-    pub protected_tasks: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub created: Timestamp,
-}
-
-/// A message to an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDelivery {
-    /// Stable id, the message's id on the wire.
-    pub delivery_id: String,
-    /// Which endpoint.
-    pub endpoint: String,
-    /// Event type.
-    pub event: String,
-    /// Name of the model.
-    pub model: String,
-    /// The body to send.
-    pub body: String,
-}
-
-/// Everything one judged window changes.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// The model's name.
-    pub model: String,
-    /// The course's version this judgement started from; 0 for none yet.
-    pub expected_version: i64,
-    /// The reference it was judged against.
-    pub reference_id: String,
-    /// First window not judged yet.
-    pub next_slot: Option<Slot>,
-    /// Encoded course after the window.
-    pub course: Vec<u8>,
-    /// Partials merged into the report, to be removed.
-    pub consumed: Vec<String>,
-    /// The report; replaces an earlier revision.
-    pub report: Option<ReportRow>,
-    /// Its statistics.
-    pub statistics: Vec<StatisticRow>,
-    /// The alert as it stands.
-    pub alert: Option<AlertRow>,
-    /// Its change.
-    pub transition: Option<TransitionRow>,
-    /// A retraining request.
-    pub request: Option<RequestRow>,
-    /// Messages to send.
-    pub deliveries: Vec<NewDelivery>,
-    /// Wall clock.
-    pub now: Timestamp,
-}
-
-/// A model's row for readers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelRow {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// Active reference.
-    pub reference_id: String,
-    /// Budget as written.
-    pub budget: String,
-    /// Windows to one false alarm.
-    pub threshold: f64,
-    /// Window length in microseconds.
-    pub window_us: i64,
-    /// Embedding dimension.
-    pub embedding_dimension: Option<i64>,
-    /// Tasks as JSON.
-    pub tasks: String,
-    /// Where it really runs, as JSON; `None` if this deployment runs no model.
-    pub inference: Option<String>,
-}
-
-/// A reference's row for readers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReferenceRow {
-    /// Id.
-    pub reference_id: String,
-    /// Model.
-    pub model: String,
-    /// Version.
-    pub version: String,
-    /// Name of its kind.
-    pub kind: String,
-    /// Records.
-    pub records: i64,
-    /// Windows.
-    pub windows: i64,
-    /// First event time.
-    pub first: Timestamp,
-    /// Last event time.
-    pub last: Timestamp,
-    /// Guarantee as JSON.
-    pub guarantee: String,
-    /// When it was stored.
-    pub created: Timestamp,
-    /// The encoded reference.
-    pub body: Vec<u8>,
+    /// Notes that these partitions end at these positions; one that has moved on is left alone.
+    async fn confirm_ends(&self, ends: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What the judge loop asks of a store.
@@ -385,8 +92,17 @@ pub trait JudgeStore: Send + Sync {
     /// Writes what readers should know of a model and its reference.
     async fn register(&self, model: &ModelRow, reference: &ReferenceRow, now: Timestamp) -> Result<(), StoreError>;
 
-    /// How far all partitions are.
-    async fn progress(&self) -> Result<Vec<Progress>, StoreError>;
+    /// How far all partitions of all topics are, also those that were never read.
+    async fn reached(&self) -> Result<Vec<Reached>, StoreError>;
+
+    /// All losses, the oldest first.
+    async fn gaps(&self) -> Result<Vec<GapRow>, StoreError>;
+
+    /// Losses that nobody was told of.
+    async fn unannounced_gaps(&self) -> Result<Vec<GapRow>, StoreError>;
+
+    /// Writes messages about a loss, once.
+    async fn announce(&self, gap: &GapRow, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError>;
 
     /// The model's course, if it has one.
     async fn course(&self, model: &str) -> Result<Option<StoredCourse>, StoreError>;
@@ -407,53 +123,6 @@ pub trait JudgeStore: Send + Sync {
     async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError>;
 }
 
-/// A claimed delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Stable id.
-    pub delivery_id: String,
-    /// Which endpoint.
-    pub endpoint: String,
-    /// Body.
-    pub body: String,
-    /// Attempts so far.
-    pub attempts: i64,
-    /// When it was written.
-    pub created: Timestamp,
-}
-
-/// How a delivery goes on after an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done.
-    Delivered,
-    /// Try again at this time.
-    RetryAt(Timestamp),
-    /// Given up.
-    Failed,
-    /// The endpoint is gone: this and everything pending for it is given up.
-    Disable,
-}
-
-/// One attempt, settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// Which delivery.
-    pub delivery_id: String,
-    /// Its endpoint.
-    pub endpoint: String,
-    /// HTTP status, if there was one.
-    pub status: Option<i64>,
-    /// Bounded outcome.
-    pub outcome: String,
-    /// How long it took.
-    pub took: Duration,
-    /// How it goes on.
-    pub settlement: Settlement,
-    /// Wall clock.
-    pub now: Timestamp,
-}
-
 /// What the deliver loop asks of a store.
 #[async_trait]
 pub trait DeliverStore: Send + Sync {
@@ -467,73 +136,6 @@ pub trait DeliverStore: Send + Sync {
     /// Forgets that endpoints were disabled, at start: the operator has kept them in the
     /// configuration.
     async fn enable(&self, endpoints: &[String]) -> Result<(), StoreError>;
-}
-
-/// Which statistics a reader wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StatisticFilter {
-    /// Scope's name.
-    pub scope: Option<String>,
-    /// Task's name.
-    pub task: Option<String>,
-    /// Segment's name, empty for all records.
-    pub segment: Option<String>,
-    /// Signal's name.
-    pub signal: Option<String>,
-}
-
-/// One page of a list: at most `limit` rows strictly before the cursor's time, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Rows at most.
-    pub limit: i64,
-    /// Only rows before this time (microseconds).
-    pub before_us: i64,
-}
-
-/// A statistic with its window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TimedStatistic {
-    /// Start of the window.
-    pub start: Timestamp,
-    /// End of the window.
-    pub end: Timestamp,
-    /// The statistic.
-    pub row: StatisticRow,
-}
-
-/// A delivery for readers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryRow {
-    /// Stable id.
-    pub delivery_id: String,
-    /// Endpoint.
-    pub endpoint: String,
-    /// Event type.
-    pub event: String,
-    /// Model.
-    pub model: String,
-    /// State's name.
-    pub state: String,
-    /// Attempts so far.
-    pub attempts: i64,
-    /// When it was written.
-    pub created: Timestamp,
-    /// When it arrived.
-    pub delivered: Option<Timestamp>,
-    /// Bounded reason of the last failure.
-    pub last_error: Option<String>,
-}
-
-/// A reference with its place among those of its model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeptReference {
-    /// Its row.
-    pub row: ReferenceRow,
-    /// Whether it is what a configuration without a file takes.
-    pub active: bool,
-    /// Whether the daemon judges by it.
-    pub in_use: bool,
 }
 
 /// What the commands about references ask of a store.
@@ -580,8 +182,14 @@ pub trait ReadStore: Send + Sync {
     async fn deliveries(&self, model: Option<&str>, page: Page) -> Result<Vec<DeliveryRow>, StoreError>;
     /// Retraining requests, of one model or all.
     async fn requests(&self, model: Option<&str>, page: Page) -> Result<Vec<RequestRow>, StoreError>;
-    /// How far all partitions are.
+    /// How far all partitions are that were ever read.
     async fn partitions(&self) -> Result<Vec<Progress>, StoreError>;
+    /// Ledgers of partitions whose topics were created anew since.
+    async fn closed_partitions(&self) -> Result<Vec<ClosedPartition>, StoreError>;
+    /// All losses, the oldest first.
+    async fn losses(&self) -> Result<Vec<GapRow>, StoreError>;
+    /// Where the folded records are.
+    async fn held(&self) -> Result<Held, StoreError>;
 }
 
 /// A store that serves every loop.

@@ -7,8 +7,8 @@ use super::judging::report_row;
 use super::references::read;
 use super::sql::{Columns, Dialect, SqlStore};
 use super::{
-    AlertRow, DeliveryRow, JudgeStore, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow, RequestRow,
-    StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
+    AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow,
+    RequestRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
 };
 use crate::drift::time::Timestamp;
 
@@ -218,7 +218,19 @@ impl ReadStore for SqlStore {
     }
 
     async fn partitions(&self) -> Result<Vec<Progress>, StoreError> {
-        self.progress().await
+        self.all_positions().await
+    }
+
+    async fn closed_partitions(&self) -> Result<Vec<ClosedPartition>, StoreError> {
+        self.all_closed().await
+    }
+
+    async fn losses(&self) -> Result<Vec<GapRow>, StoreError> {
+        self.all_gaps(false).await
+    }
+
+    async fn held(&self) -> Result<Held, StoreError> {
+        self.all_held().await
     }
 }
 

@@ -1,0 +1,93 @@
+//! One partition being read: where it is, what became of its records, whether it has ended for now.
+
+use crate::drift::checkpoint::Delta;
+use crate::drift::record::{Record, VersionMatch};
+use crate::metrics;
+use crate::source::{Begin, Message, Refused};
+
+use super::observe::{self, Watched};
+
+/// A partition being read.
+pub(super) struct Reading {
+    /// The assignment it is read under.
+    pub epoch: u64,
+    /// What is not committed yet.
+    pub delta: Delta,
+    /// Whether everything the broker holds has been taken in.
+    pub at_end: bool,
+}
+
+/// What becomes of one message.
+pub(super) enum Outcome {
+    /// It is to be folded; true if it came after its window had closed.
+    Fold(Record, bool),
+    /// It goes to the dead-letter topic.
+    Refuse(i64, Refused),
+    /// It is accounted, and that is all.
+    Done,
+    /// It is not this assignment's, or was taken in before.
+    Ignore,
+}
+
+impl Reading {
+    /// A partition that is read under this assignment from where the delta starts.
+    pub fn new(epoch: u64, delta: Delta) -> Reading {
+        Reading { epoch, delta, at_end: false }
+    }
+
+    /// Reading of a partition with a stored position begins.
+    pub fn begin(&mut self, begin: Begin) {
+        match begin {
+            Begin::At(_) => {}
+            Begin::Lost(oldest) => {
+                metrics::gaps((oldest - self.delta.to).unsigned_abs());
+                metrics::lost("retention");
+                self.delta.lose_until(oldest);
+            }
+            Begin::Anew(start) => {
+                metrics::lost("topic_recreated");
+                self.delta.begin_anew(start);
+            }
+        }
+    }
+
+    /// Enters one message in the ledger. Everything is decided by the partition's own records, so
+    /// that whoever reads them again decides the same.
+    pub fn account(&mut self, message: Message, models: &[Watched]) -> Outcome {
+        if message.epoch < self.epoch {
+            return Outcome::Ignore;
+        }
+        self.at_end = false;
+        let before = self.delta.ledger.gaps;
+        if !self.delta.pass(message.offset) {
+            metrics::record("repeated", 1);
+            return Outcome::Ignore;
+        }
+        metrics::gaps((self.delta.ledger.gaps - before).unsigned_abs());
+        let record = match message.decoded {
+            Ok(record) => record,
+            Err(refused) => {
+                self.delta.ledger.dead_lettered += 1;
+                metrics::dead_letter(refused.why.reason);
+                return Outcome::Refuse(message.offset, refused);
+            }
+        };
+        let watermark = self.delta.observe(record.time);
+        metrics::unknown_tasks(u64::from(record.unknown_tasks));
+        let watched = &models[record.model];
+        let aside = match () {
+            () if record.version == VersionMatch::Other => Some("other_version"),
+            () if watermark.is_some_and(|w| record.time < w.minus(watched.late_limit)) => Some("late"),
+            () if observe::is_only_label(&record) => Some("label"),
+            () => None,
+        };
+        if let Some(outcome) = aside {
+            self.delta.ledger.set_aside += 1;
+            metrics::record(outcome, 1);
+            return Outcome::Done;
+        }
+        self.delta.ledger.folded += 1;
+        let late = watched.closing.is_late(record.time, watermark);
+        Outcome::Fold(record, late)
+    }
+}

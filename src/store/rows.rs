@@ -1,0 +1,480 @@
+//! What goes into a store and comes out of it: plain data, as the loops and the API see it.
+
+use std::time::Duration;
+
+use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
+use crate::drift::closing::Reached;
+use crate::drift::time::Timestamp;
+use crate::drift::window::Slot;
+
+/// Tallies of one flush for one window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// Name of the model.
+    pub model: String,
+    /// Reference whose layout the tallies have.
+    pub reference_id: String,
+    /// The window.
+    pub slot: Slot,
+    /// Whether its records came after their window had closed by their own partition.
+    pub late: bool,
+    /// How many.
+    pub records: i64,
+    /// An encoded [`crate::drift::summary::Summary`].
+    pub body: Vec<u8>,
+}
+
+/// One flush: tallies and the positions they moved.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// Unique: makes the ids of its partials.
+    pub flush_id: String,
+    /// Tallies.
+    pub partials: Vec<Partial>,
+    /// Positions.
+    pub delta: CheckpointDelta,
+    /// Wall clock.
+    pub now: Timestamp,
+}
+
+/// What became of a flush.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// Everything was applied.
+    Applied,
+    /// Nothing was: this partition was moved by somebody else.
+    Fenced(Partition),
+}
+
+/// How far a partition is, and what became of its records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// What closes windows.
+    pub reached: Reached,
+    /// How often its topic was created anew.
+    pub generation: i64,
+    /// Next offset.
+    pub next_offset: i64,
+    /// Offset at which accounting began.
+    pub first_offset: i64,
+    /// What became of the records between.
+    pub ledger: Ledger,
+}
+
+/// A model's course as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCourse {
+    /// Compare-and-set counter.
+    pub version: i64,
+    /// An encoded [`crate::drift::course::Course`].
+    pub body: Vec<u8>,
+}
+
+/// A partial with the id under which it is consumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPartial {
+    /// Its id.
+    pub partial_id: String,
+    /// The window.
+    pub slot: Slot,
+    /// Whether its records came late.
+    pub late: bool,
+    /// An encoded summary.
+    pub body: Vec<u8>,
+}
+
+/// Records that were lost before they could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapRow {
+    /// Where.
+    pub partition: Partition,
+    /// How often the topic had been created anew before.
+    pub generation: i64,
+    /// The first offset lost.
+    pub from: i64,
+    /// The first offset after it; `None` where nobody knows.
+    pub to: Option<i64>,
+    /// Reason's name.
+    pub reason: String,
+    /// The partition's watermark before it.
+    pub after: Option<Timestamp>,
+    /// Event time of the first record after it, if there is one.
+    pub until: Option<Timestamp>,
+    /// When it was found, by the wall clock.
+    pub found: Timestamp,
+}
+
+/// A report row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportRow {
+    /// Name of the model.
+    pub model: String,
+    /// Reference it was judged against.
+    pub reference_id: String,
+    /// The window's number.
+    pub slot: Slot,
+    /// Start.
+    pub start: Timestamp,
+    /// End, exclusive.
+    pub end: Timestamp,
+    /// Records.
+    pub records: i64,
+    /// How often late records changed it.
+    pub revision: i64,
+    /// Records that came late, among `records`.
+    pub late_records: i64,
+    /// Whether records of this window may have been lost.
+    pub incomplete: bool,
+    /// Verdict's name.
+    pub verdict: String,
+    /// ln evidence, `None` for no evidence at all.
+    pub ln_evidence: Option<f64>,
+    /// ln threshold.
+    pub ln_threshold: f64,
+    /// Guarantee as JSON.
+    pub guarantee: String,
+    /// Evidence by part as JSON.
+    pub parts: String,
+    /// An encoded summary.
+    pub summary: Vec<u8>,
+}
+
+/// A statistic row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatisticRow {
+    /// Scope's name.
+    pub scope: String,
+    /// Task's name, empty for none.
+    pub task: String,
+    /// Segment's name, empty for all records.
+    pub segment: String,
+    /// Signal's name.
+    pub signal: String,
+    /// Units.
+    pub n: i64,
+    /// Statistic, if it was computed.
+    pub statistic: Option<f64>,
+    /// Degrees of freedom.
+    pub degrees_of_freedom: Option<f64>,
+    /// ln p-value.
+    pub ln_p: Option<f64>,
+    /// ln e-value.
+    pub ln_e: Option<f64>,
+    /// ln evidence of the signal.
+    pub ln_evidence: Option<f64>,
+    /// Effect as JSON.
+    pub effect: String,
+    /// Movers as JSON.
+    pub movers: String,
+    /// Name of how far the budget is promised for this signal.
+    pub guarantee: String,
+}
+
+/// An alert row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertRow {
+    /// Stable id.
+    pub alert_id: String,
+    /// Name of the model.
+    pub model: String,
+    /// Reference it was found against.
+    pub reference_id: String,
+    /// State's name.
+    pub state: String,
+    /// Cause's kind.
+    pub cause: String,
+    /// Cause's task.
+    pub cause_task: Option<String>,
+    /// Cause's segment.
+    pub cause_segment: Option<String>,
+    /// Tasks affected as a JSON array.
+    pub tasks_affected: String,
+    /// One sentence.
+    pub summary: String,
+    /// When it opened.
+    pub opened: Timestamp,
+    /// Start of the window in which it opened.
+    pub opened_window: Timestamp,
+    /// When it resolved.
+    pub resolved: Option<Timestamp>,
+    /// ln evidence when it fired.
+    pub ln_evidence: Option<f64>,
+    /// ln threshold.
+    pub ln_threshold: f64,
+    /// Guarantee as JSON.
+    pub guarantee: String,
+}
+
+/// A transition row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitionRow {
+    /// Stable id.
+    pub transition_id: String,
+    /// The alert.
+    pub alert_id: String,
+    /// When.
+    pub at: Timestamp,
+    /// From this state.
+    pub from: String,
+    /// To this one.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A retraining request row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Stable id.
+    pub request_id: String,
+    /// Name of the model.
+    pub model: String,
+    /// The alert that led to it.
+    pub alert_id: String,
+    /// State's name.
+    pub state: String,
+    /// Tasks to retrain as a JSON array.
+    pub tasks: String,
+    /// Protected tasks as a JSON array.
+    pub protected_tasks: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub created: Timestamp,
+}
+
+/// A message to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Stable id, the message's id on the wire.
+    pub delivery_id: String,
+    /// Which endpoint.
+    pub endpoint: String,
+    /// Event type.
+    pub event: String,
+    /// Name of the model.
+    pub model: String,
+    /// The body to send.
+    pub body: String,
+}
+
+/// Everything one judged window changes.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The model's name.
+    pub model: String,
+    /// The course's version this judgement started from; 0 for none yet.
+    pub expected_version: i64,
+    /// The reference it was judged against.
+    pub reference_id: String,
+    /// First window not judged yet.
+    pub next_slot: Option<Slot>,
+    /// Encoded course after the window.
+    pub course: Vec<u8>,
+    /// Partials merged into the report, to be removed.
+    pub consumed: Vec<String>,
+    /// The report; replaces an earlier revision.
+    pub report: Option<ReportRow>,
+    /// Its statistics.
+    pub statistics: Vec<StatisticRow>,
+    /// The alert as it stands.
+    pub alert: Option<AlertRow>,
+    /// Its change.
+    pub transition: Option<TransitionRow>,
+    /// A retraining request.
+    pub request: Option<RequestRow>,
+    /// Messages to send.
+    pub deliveries: Vec<NewDelivery>,
+    /// Wall clock.
+    pub now: Timestamp,
+}
+
+/// A model's row for readers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRow {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Active reference.
+    pub reference_id: String,
+    /// Budget as written.
+    pub budget: String,
+    /// Windows to one false alarm.
+    pub threshold: f64,
+    /// Window length in microseconds.
+    pub window_us: i64,
+    /// Embedding dimension.
+    pub embedding_dimension: Option<i64>,
+    /// Tasks as JSON.
+    pub tasks: String,
+    /// Where it really runs, as JSON; `None` if this deployment runs no model.
+    pub inference: Option<String>,
+}
+
+/// A reference's row for readers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceRow {
+    /// Id.
+    pub reference_id: String,
+    /// Model.
+    pub model: String,
+    /// Version.
+    pub version: String,
+    /// Name of its kind.
+    pub kind: String,
+    /// Records.
+    pub records: i64,
+    /// Windows.
+    pub windows: i64,
+    /// First event time.
+    pub first: Timestamp,
+    /// Last event time.
+    pub last: Timestamp,
+    /// Guarantee as JSON.
+    pub guarantee: String,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// The encoded reference.
+    pub body: Vec<u8>,
+}
+
+/// A claimed delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Stable id.
+    pub delivery_id: String,
+    /// Which endpoint.
+    pub endpoint: String,
+    /// Body.
+    pub body: String,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When it was written.
+    pub created: Timestamp,
+}
+
+/// How a delivery goes on after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done.
+    Delivered,
+    /// Try again at this time.
+    RetryAt(Timestamp),
+    /// Given up.
+    Failed,
+    /// The endpoint is gone: this and everything pending for it is given up.
+    Disable,
+}
+
+/// One attempt, settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which delivery.
+    pub delivery_id: String,
+    /// Its endpoint.
+    pub endpoint: String,
+    /// HTTP status, if there was one.
+    pub status: Option<i64>,
+    /// Bounded outcome.
+    pub outcome: String,
+    /// How long it took.
+    pub took: Duration,
+    /// How it goes on.
+    pub settlement: Settlement,
+    /// Wall clock.
+    pub now: Timestamp,
+}
+
+/// Which statistics a reader wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatisticFilter {
+    /// Scope's name.
+    pub scope: Option<String>,
+    /// Task's name.
+    pub task: Option<String>,
+    /// Segment's name, empty for all records.
+    pub segment: Option<String>,
+    /// Signal's name.
+    pub signal: Option<String>,
+}
+
+/// One page of a list: at most `limit` rows strictly before the cursor's time, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows at most.
+    pub limit: i64,
+    /// Only rows before this time (microseconds).
+    pub before_us: i64,
+}
+
+/// A statistic with its window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimedStatistic {
+    /// Start of the window.
+    pub start: Timestamp,
+    /// End of the window.
+    pub end: Timestamp,
+    /// The statistic.
+    pub row: StatisticRow,
+}
+
+/// A delivery for readers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Stable id.
+    pub delivery_id: String,
+    /// Endpoint.
+    pub endpoint: String,
+    /// Event type.
+    pub event: String,
+    /// Model.
+    pub model: String,
+    /// State's name.
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When it was written.
+    pub created: Timestamp,
+    /// When it arrived.
+    pub delivered: Option<Timestamp>,
+    /// Bounded reason of the last failure.
+    pub last_error: Option<String>,
+}
+
+/// A reference with its place among those of its model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptReference {
+    /// Its row.
+    pub row: ReferenceRow,
+    /// Whether it is what a configuration without a file takes.
+    pub active: bool,
+    /// Whether the daemon judges by it.
+    pub in_use: bool,
+}
+
+/// The ledger of a partition whose topic was created anew since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedPartition {
+    /// Which.
+    pub partition: Partition,
+    /// How often the topic had been created anew before.
+    pub generation: i64,
+    /// First offset.
+    pub first_offset: i64,
+    /// Next offset.
+    pub next_offset: i64,
+    /// What became of the records between.
+    pub ledger: Ledger,
+}
+
+/// Where the folded records are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// In windows that were judged.
+    pub judged: i64,
+    /// In windows that are open, or that a late record will revise.
+    pub open: i64,
+    /// In windows that retention has removed.
+    pub expired: i64,
+}
