@@ -18,7 +18,7 @@ use crate::hook::Attempt;
 use crate::hook::webhook::Webhook;
 use crate::metrics;
 use crate::retry::jittered;
-use crate::store::{DeliverStore, Delivery, Settled, Settlement, StoreError};
+use crate::store::{self, DeliverStore, Delivery, Settled, Settlement, StoreError};
 
 /// How often due messages are looked for without being told.
 const EVERY: Duration = Duration::from_millis(500);
@@ -77,7 +77,7 @@ async fn step(
 ) -> Result<usize, StoreError> {
     let now = clock::now();
     let lease_until = now.plus(Span::from_micros(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX)));
-    let claimed = store.claim(now, lease_until).await?;
+    let claimed = store::within(store.claim(now, lease_until)).await?;
     if !claimed.is_empty() {
         fault::point("after_claim");
     }
@@ -123,7 +123,7 @@ async fn send(store: &dyn DeliverStore, route: Option<&Route>, delivery: Deliver
         settlement,
         now: clock::now(),
     };
-    store.settle(&settled).await
+    store::within(store.settle(&settled)).await
 }
 
 /// What follows from an attempt: a receiver's `Retry-After` is a lower bound on the wait.

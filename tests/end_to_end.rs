@@ -4,7 +4,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use driftd::source::producer::Producer;
@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Headers as _;
 use serde_json::Value;
 use sqlx::{AnyConnection, Connection as _, Row as _};
+use support::daemon::{CLASSIC, Daemon, Setup};
 use support::{eventually, fail_with, get_json, service};
 
 #[path = "../examples/assist_records.rs"]
@@ -74,16 +75,6 @@ fn example(directory: &Path) -> Scene {
     }
 }
 
-struct Daemon {
-    child: Child,
-    api: String,
-    ops: String,
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
-}
-
 /// Configuration and start of the real binary.
 fn start(
     directory: &Path,
@@ -91,65 +82,27 @@ fn start(
     topics: &(String, String),
     store: &str,
     receiver: &str,
-    infer: &str,
+    infer: &'static str,
 ) -> Daemon {
-    let (api, ops) = (free_port(), free_port());
-    let file = directory.join("driftd.yaml");
-    let text = format!(
-        "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: earliest\n  dead_letter_topic: '{dead}'\n\
-         \x20 properties: {{session.timeout.ms: '3000', heartbeat.interval.ms: '500'}}\n\
-         store: {{url: {{env: TEST_STORE}}}}\n\
-         models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n    budget: {budget}\n\
-         \x20   window: {{length: {window}, grace: 0s}}\n    retraining: {{mode: auto}}\n\
-         collect: {{flush_every: 200ms}}\n\
-         endpoints:\n  - {{name: test, url: '{receiver}', secret: {{env: TEST_SECRET}}}}\n\
-         api: {{listen: '127.0.0.1:{api}'}}\nops: {{listen: '127.0.0.1:{ops}'}}\n",
-        brokers = service("KAFKA_BROKERS"),
-        topic = topics.0,
-        dead = topics.1,
-        manifest = scene.manifest.display(),
-        reference = scene.reference.display(),
-        window = scene.window,
-        budget = scene.budget,
-    );
-    std::fs::write(&file, text).expect("written");
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("driftd.log")).expect("a log");
-    let mut command = support::driftd();
-    command.args(["run", "-c"]).arg(&file).env("TEST_STORE", store).env("TEST_SECRET", support::SECRET);
-    let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts");
-    Daemon { child, api: format!("http://127.0.0.1:{api}"), ops: format!("http://127.0.0.1:{ops}") }
-}
-
-impl Daemon {
-    async fn ready(&mut self, directory: &Path) {
-        let url = format!("{}/readyz", self.ops);
-        let deadline = Instant::now() + LONG;
-        loop {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            let ended = self.child.try_wait().expect("asked");
-            let log = || std::fs::read_to_string(directory.join("driftd.log")).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < deadline, "not ready ({ended:?}):\n{}", log());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(status.success());
-    }
-
-    /// SIGTERM; returns how long it took to end with exit code 0.
-    async fn terminate(mut self, directory: &Path) -> Duration {
-        let began = Instant::now();
-        self.signal("-TERM");
-        let status = tokio::task::spawn_blocking(move || self.child.wait()).await.expect("joined").expect("waited");
-        let log = std::fs::read_to_string(directory.join("driftd.log")).unwrap_or_default();
-        assert!(status.success(), "ended with {status}:\n{log}");
-        began.elapsed()
-    }
+    let setup = Setup {
+        directory: directory.to_owned(),
+        manifest: scene.manifest.clone(),
+        reference: scene.reference.clone(),
+        brokers: service("KAFKA_BROKERS"),
+        topic: topics.0.clone(),
+        dead_letter_topic: topics.1.clone(),
+        store: store.to_owned(),
+        receiver: receiver.to_owned(),
+        infer,
+        budget: scene.budget,
+        window: format!("length: {}, grace: 0s", scene.window),
+        collect: "flush_every: 200ms".into(),
+        properties: CLASSIC.into(),
+        more: String::new(),
+        roles: "collect,judge,deliver,api",
+        env: Vec::new(),
+    };
+    setup.start()
 }
 
 /// (records passed, folded, set aside, dead-lettered, gaps) over all partitions.
@@ -193,7 +146,7 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
     arrivals.answer_first(&[503]);
     let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");
     let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "always");
-    daemon.ready(directory.path()).await;
+    daemon.ready(LONG).await;
     producer.send(&scene.records).await.expect("sent");
 
     let firing = eventually("the alert", LONG, || async { arrivals.first("drift.alarm.firing") }).await;
@@ -234,7 +187,7 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
     assert_eq!(alarm["attempts"], 2);
 
     the_faces_show_it(&daemon, &scene, directory.path()).await;
-    assert!(daemon.terminate(directory.path()).await < Duration::from_secs(10));
+    assert!(daemon.terminate().await < Duration::from_secs(10));
 }
 
 /// API, metrics and dashboard of a daemon that has alarmed.
@@ -318,7 +271,7 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
     let (first, rest) = scene.records.split_at(scene.records.len() / 3);
     let (second, third) = rest.split_at(rest.len() / 2);
     let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
-    daemon.ready(directory.path()).await;
+    daemon.ready(LONG).await;
     producer.send(first).await.expect("sent");
     let deadline = Instant::now() + LONG;
     while ledger(&mut connection).await.0 < 300 {
@@ -330,16 +283,16 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
     daemon.child.wait().expect("waited");
 
     let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
-    daemon.ready(directory.path()).await;
+    daemon.ready(LONG).await;
     producer.send(third).await.expect("sent");
     tokio::time::sleep(Duration::from_millis(700)).await; // somewhere in the middle of it
-    let took = daemon.terminate(directory.path()).await;
+    let took = daemon.terminate().await;
     assert!(took < Duration::from_secs(10), "{took:?}");
     let (passed, folded, aside, dead, gaps) = ledger(&mut connection).await;
     assert_eq!(passed, folded + aside + dead + gaps, "adds up at any time");
 
     let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
-    daemon.ready(directory.path()).await;
+    daemon.ready(LONG).await;
     let deadline = Instant::now() + LONG;
     while ledger(&mut connection).await.0 < produced {
         assert!(Instant::now() < deadline, "{:?} of {produced}", ledger(&mut connection).await);
@@ -347,7 +300,7 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
     }
     let poison = i64::try_from(POISON.len()).expect("small") + 1;
     assert_eq!(ledger(&mut connection).await, (produced, produced - poison - 1, 1, poison, 0));
-    daemon.terminate(directory.path()).await;
+    daemon.terminate().await;
     assert_eq!(in_windows(&mut connection).await, produced - poison - 1, "each folded record is in exactly one window");
     dead_letters_say_where_from(&topics, usize::try_from(poison).expect("small"));
 }

@@ -71,8 +71,10 @@ fn neither_batch_nor_padding_nor_order_changes_an_answer() {
     reversed.reverse();
     let mut backwards = model.infer(&reversed, 3).expect("runs");
     backwards.reverse();
+    // Not nearly the same: the same bits, or a replay would not give the same tallies.
     for (i, inference) in together.iter().enumerate() {
-        assert!(close(inference, &one_by_one[i]) && close(inference, &backwards[i]), "text {i}");
+        let told = [inference, &one_by_one[i], &backwards[i]].map(|i| format!("{i:?}"));
+        assert!(told[0] == told[1] && told[0] == told[2], "text {i}:\n{told:#?}");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::health::{Health, Part};
 use crate::metrics;
 use crate::retry::Backoff;
 use crate::source::{Begin, DeadLetterSink, Event, Message, Refused, Source};
-use crate::store::{CollectStore, Collected, Commit, StoreError};
+use crate::store::{self, CollectStore, Collected, Commit, StoreError};
 use crate::telemetry::chain;
 
 /// Which records are run, and how they become observations.
@@ -183,7 +183,7 @@ impl Collector {
             Event::Ends(ends) => {
                 for end in ends {
                     if let Some(reading) = self.partitions.get_mut(&end.partition) {
-                        reading.at_end = end.handed_over.is_none_or(|offset| reading.delta.to >= offset);
+                        reading.ended(end.handed_over);
                     }
                 }
             }
@@ -223,7 +223,7 @@ impl Collector {
     ) -> anyhow::Result<HashMap<Partition, Position>> {
         let mut backoff = Backoff::new();
         loop {
-            match self.store.positions(partitions).await {
+            match store::within(self.store.positions(partitions)).await {
                 Ok(found) => return Ok(found.into_iter().collect()),
                 Err(error) => self.wait(error, "positions cannot be read", &mut backoff, shutdown).await?,
             }
@@ -235,7 +235,7 @@ impl Collector {
     async fn note(&self, topics: &[(String, i32)], shutdown: &CancellationToken) -> anyhow::Result<()> {
         let mut backoff = Backoff::new();
         loop {
-            match self.store.note_topics(topics, self.clock.now()).await {
+            match store::within(self.store.note_topics(topics, self.clock.now())).await {
                 Ok(()) => return Ok(()),
                 Err(error) => self.wait(error, "topics cannot be noted", &mut backoff, shutdown).await?,
             }
@@ -338,9 +338,9 @@ impl Collector {
         if self.confirmed.is_some_and(|at| at.elapsed() < every) {
             return;
         }
-        let quiet = self.partitions.iter().filter(|(_, r)| r.at_end && !r.delta.is_moved());
+        let quiet = self.partitions.iter().filter(|(_, r)| r.is_quiet());
         let ends: Vec<(Partition, i64)> = quiet.map(|(p, r)| (p.clone(), r.delta.to)).collect();
-        match self.store.confirm_ends(&ends, self.clock.now()).await {
+        match store::within(self.store.confirm_ends(&ends, self.clock.now())).await {
             Ok(()) => {
                 self.confirmed = Some(tokio::time::Instant::now());
                 self.health.well(Part::Store);
@@ -369,7 +369,7 @@ impl Collector {
         let mut backoff = Backoff::new();
         loop {
             let started = Instant::now();
-            match self.store.commit_collected(collected).await {
+            match store::within(self.store.commit_collected(collected)).await {
                 Ok(outcome) => {
                     metrics::transaction("collect", started.elapsed());
                     self.health.well(Part::Store);

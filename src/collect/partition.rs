@@ -1,5 +1,9 @@
 //! One partition being read: where it is, what became of its records, whether it has ended for now.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::drift::checkpoint::Delta;
 use crate::drift::record::{Record, VersionMatch};
 use crate::metrics;
@@ -13,9 +17,12 @@ pub(super) struct Reading {
     pub epoch: u64,
     /// What is not committed yet.
     pub delta: Delta,
-    /// Whether everything the broker holds has been taken in.
-    pub at_end: bool,
+    /// When it was last told that everything the broker holds has been taken in.
+    at_end: Option<Instant>,
 }
+
+/// Word of a partition's end is good for so long: the broker gives it every second.
+const GOOD_FOR: Duration = Duration::from_secs(3);
 
 /// What becomes of one message.
 pub(super) enum Outcome {
@@ -32,7 +39,18 @@ pub(super) enum Outcome {
 impl Reading {
     /// A partition that is read under this assignment from where the delta starts.
     pub fn new(epoch: u64, delta: Delta) -> Reading {
-        Reading { epoch, delta, at_end: false }
+        Reading { epoch, delta, at_end: None }
+    }
+
+    /// The broker says that nothing follows what it handed over.
+    pub fn ended(&mut self, handed_over: Option<i64>) {
+        let all = handed_over.is_none_or(|offset| self.delta.to >= offset);
+        self.at_end = all.then(Instant::now);
+    }
+
+    /// Whether it is committed up to its end.
+    pub fn is_quiet(&self) -> bool {
+        self.at_end.is_some_and(|told| told.elapsed() < GOOD_FOR) && !self.delta.is_moved()
     }
 
     /// Reading of a partition with a stored position begins.
@@ -57,7 +75,7 @@ impl Reading {
         if message.epoch < self.epoch {
             return Outcome::Ignore;
         }
-        self.at_end = false;
+        self.at_end = None;
         let before = self.delta.ledger.gaps;
         if !self.delta.pass(message.offset) {
             metrics::record("repeated", 1);

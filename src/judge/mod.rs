@@ -19,7 +19,7 @@ use crate::drift::window::Slot;
 use crate::fault;
 use crate::health::{Health, Part};
 use crate::metrics;
-use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoredPartial};
+use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoreError, StoredPartial};
 
 /// Judgements to rows and messages.
 pub mod rows;
@@ -28,6 +28,8 @@ use rows::Receiver;
 
 /// How often windows are looked for without being told.
 const EVERY: Duration = Duration::from_secs(1);
+/// One step may take this long before the store counts as silent; what it has written stays.
+const STEP: Duration = Duration::from_secs(120);
 /// How long a model stays with one judge.
 const LEASE: Duration = Duration::from_secs(30);
 /// Windows judged in one step.
@@ -70,7 +72,8 @@ pub async fn run(doors: Doors, models: Vec<Judge>, shutdown: CancellationToken) 
     while !shutdown.is_cancelled() {
         let mut trouble = None;
         for (judge, registered) in models.iter().zip(&mut registered) {
-            match judge.step(store.as_ref(), &holder, registered, clock::now()).await {
+            let step = judge.step(store.as_ref(), &holder, registered, clock::now());
+            match tokio::time::timeout(STEP, step).await.unwrap_or_else(|_| Err(StoreError::Silent.into())) {
                 Ok(true) => written.notify_one(),
                 Ok(false) => {}
                 Err(error) => {

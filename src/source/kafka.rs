@@ -4,7 +4,7 @@
 //! the broker still holds, and assigns exactly those. Where retention has overtaken a stored
 //! position, or the topic was created anew, reading begins at the oldest record and says so.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -67,6 +67,7 @@ impl KafkaSource {
             epoch: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            received: Mutex::default(),
         };
         let consumer: BaseConsumer<Context> =
             consumer_config(kafka).create_with_context(context).map_err(SourceError::Configuration)?;

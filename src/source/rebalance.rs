@@ -1,5 +1,6 @@
 //! What happens when partitions come and go. It runs on the polling thread, inside a poll.
 
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use rdkafka::{ClientContext, Statistics};
 use tokio::sync::{mpsc, oneshot};
 
 use super::client::count;
-use super::{ANSWER, Begin, Event, SourceError, statistics};
+use super::statistics::{Received, ends};
+use super::{ANSWER, Begin, Event, SourceError};
 use crate::config::raw::Start;
 use crate::drift::checkpoint::Partition;
 use crate::metrics;
@@ -28,6 +30,7 @@ pub(super) struct Context {
     pub epoch: AtomicU64,
     pub paused: AtomicBool,
     pub failed: AtomicBool,
+    pub received: Mutex<Received>,
 }
 
 impl ClientContext for Context {
@@ -41,7 +44,10 @@ impl ClientContext for Context {
         if self.paused.load(Ordering::Acquire) {
             return;
         }
-        let ends = statistics::ends(&statistics, &self.topics);
+        let ends = {
+            let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+            ends(&statistics, &self.topics, &mut received)
+        };
         // A full queue has messages in it: then nothing has ended.
         let _ = self.events.try_send(Event::Ends(ends));
     }

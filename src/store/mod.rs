@@ -55,6 +55,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the store")]
     Query(#[from] sqlx::Error),
+    /// No answer came: a network that hangs, say.
+    #[error("the store gives no answer")]
+    Silent,
     /// Something stored does not decode.
     #[error("the store holds something that does not decode: {0}")]
     Corrupt(String),
@@ -63,8 +66,21 @@ pub enum StoreError {
 impl StoreError {
     /// Whether doing the same again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::Query(_))
+        matches!(self, StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::Query(_) | StoreError::Silent)
     }
+}
+
+/// How long a loop waits for one answer: longer than the server's own limit for a statement, so that
+/// only a network that hangs comes to it.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Gives up on an answer that does not come. What was asked may still have happened: asking again
+/// must be harmless, as it is with every write of ours.
+///
+/// # Errors
+/// [`StoreError::Silent`], or what the store says.
+pub async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or(Err(StoreError::Silent))
 }
 
 /// What the collect loop asks of a store.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Executor, Row};
+use sqlx::{AnyPool, Connection as _, Executor, Row};
 
 use super::StoreError;
 use super::sql::place;
@@ -11,6 +11,8 @@ use super::sql::place;
 const CONNECTIONS: u32 = 8;
 /// How long a caller waits for a connection before the step fails and is tried again.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// A connection that does not answer its greeting for so long is thrown away.
+const GREETING: Duration = Duration::from_secs(3);
 /// No statement of ours takes longer; a lock or a dead disk does.
 const SESSION: &str = "set statement_timeout = '20s'; set lock_timeout = '10s'; \
                        set idle_in_transaction_session_timeout = '30s'";
@@ -28,11 +30,20 @@ pub(super) async fn open(url: &str) -> Result<AnyPool, StoreError> {
                 Ok(())
             })
         })
+        .test_before_acquire(false)
         .before_acquire(|connection, _| {
             Box::pin(async move {
-                let row = connection.fetch_one("select current_setting('transaction_read_only') as read_only").await?;
-                let read_only: String = row.try_get("read_only")?;
+                let ask = connection.fetch_one("select current_setting('transaction_read_only') as read_only");
+                let Ok(row) = tokio::time::timeout(GREETING, ask).await else { return Ok(false) };
+                let read_only: String = row?.try_get("read_only")?;
                 Ok(read_only == "off")
+            })
+        })
+        // What was given up in the middle of an answer must not hold its place in the pool for ever.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answers = tokio::time::timeout(GREETING, connection.ping()).await;
+                answers.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
             })
         })
         .connect(url)

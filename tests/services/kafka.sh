@@ -3,6 +3,8 @@
 #   kafka.sh start DIR    writes DIR/env with KAFKA_BROKERS, DIR/pid and DIR/kafka.log; waits for its answer
 #   kafka.sh stop DIR     ends it by its pid; the data stay
 #   kafka.sh archive      records the classes that a start loads: later starts take half the time
+# KAFKA_PORTS="BROKER CONTROLLER" chooses the ports, to start again where it was; KAFKA_ADVERTISED=HOST:PORT is what
+# clients are told, for a proxy before it.
 # The jars come from `scripts/setup.sh kafka`, which records them too.
 set -euo pipefail
 
@@ -54,13 +56,13 @@ runs() {
 
 launch() {
   local port controller
-  read -r port controller <<< "$(two_free_ports)"
+  read -r port controller <<< "${KAFKA_PORTS:-$(two_free_ports)}"
   cat > "$dir/server.properties" << PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-127.0.0.1:$port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$dir/data
@@ -89,7 +91,7 @@ PROPERTIES
   local end=$((SECONDS + deadline))
   while [ "$SECONDS" -lt "$end" ]; do
     if answers "$port"; then
-      echo "KAFKA_BROKERS=127.0.0.1:$port" > "$dir/env"
+      printf 'KAFKA_BROKERS=127.0.0.1:%s\nKAFKA_PORTS="%s %s"\n' "$port" "$port" "$controller" > "$dir/env"
       return 0
     fi
     kill -0 "$(cat "$dir/pid")" 2> /dev/null || return 1

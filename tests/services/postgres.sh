@@ -2,6 +2,7 @@
 # A private Postgres cluster in a directory of its own, on a free port, as a non-root user.
 #   postgres.sh start DIR    writes DIR/env with POSTGRES_URL, DIR/pid and DIR/postgres.log
 #   postgres.sh stop DIR     ends it by its pid; the data stay
+# POSTGRES_PORT chooses the port, to start again where it was.
 # Uses initdb and pg_ctl from Debian's /usr/lib/postgresql/VERSION/bin (the newest) or from PATH.
 set -euo pipefail
 
@@ -47,7 +48,7 @@ launch() {
   local port sockets=$dir
   # A socket's path has room for 107 characters; without it there is TCP.
   [ ${#dir} -le 80 ] || sockets=
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=${POSTGRES_PORT:-$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')}
   cat > "$dir/data/postgresql.auto.conf" << CONF
 port = $port
 listen_addresses = '127.0.0.1'

@@ -3,6 +3,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod daemon;
+pub mod proxy;
+pub mod services;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -88,11 +92,15 @@ pub fn example_reference(directory: &Path, window: &str) -> PathBuf {
 
 /// A database of its own in the test's Postgres.
 pub async fn fresh_database() -> String {
+    fresh_database_at(&service("POSTGRES_URL")).await
+}
+
+/// A database of its own in some Postgres.
+pub async fn fresh_database_at(admin: &str) -> String {
     use sqlx::{Connection, Executor};
     sqlx::any::install_default_drivers();
-    let admin = service("POSTGRES_URL");
     let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-    let mut connection = sqlx::AnyConnection::connect(&admin).await.expect("Postgres answers");
+    let mut connection = sqlx::AnyConnection::connect(admin).await.expect("Postgres answers");
     connection.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.expect("a database is created");
     let (server, _) = admin.rsplit_once('/').expect("the URL names a database");
     format!("{server}/{name}")
@@ -110,19 +118,30 @@ pub fn secret(url: &str) -> SecretString {
 
 /// Topics with names of their own: (records, dead letters).
 pub async fn fresh_topics(partitions: i32) -> (String, String) {
+    fresh_topics_at(&service("KAFKA_BROKERS"), partitions).await
+}
+
+/// An administrator's client.
+pub fn administrator(brokers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client")
+}
+
+/// Topics at a broker.
+pub async fn fresh_topics_at(brokers: &str, partitions: i32) -> (String, String) {
     let stem = uuid::Uuid::now_v7().simple().to_string();
     let topics = (format!("records-{stem}"), format!("dead-{stem}"));
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", service("KAFKA_BROKERS")).create().expect("an admin client");
-    let new = [
-        NewTopic::new(&topics.0, partitions, TopicReplication::Fixed(1)),
-        NewTopic::new(&topics.1, 1, TopicReplication::Fixed(1)),
-    ];
+    create_topic(brokers, &topics.0, partitions).await;
+    create_topic(brokers, &topics.1, 1).await;
+    topics
+}
+
+/// Creates a topic, and waits until the broker shows it.
+pub async fn create_topic(brokers: &str, topic: &str, partitions: i32) {
+    let new = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
-    for outcome in admin.create_topics(&new, &options).await.expect("the broker answers") {
+    for outcome in administrator(brokers).create_topics(&new, &options).await.expect("the broker answers") {
         outcome.expect("the topic is created");
     }
-    topics
 }
 
 /// Waits for a condition, or fails after a deadline with what was waited for.
