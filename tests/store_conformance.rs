@@ -158,10 +158,12 @@ async fn partitions_that_nobody_read_are_known(store: &SqlStore) {
     assert_eq!(told, [(0, Some(at(10)), at(1_000)), (1, None, at(500)), (2, None, at(500))]);
 
     // An end is confirmed only while the position stands there.
-    store.confirm_ends(&[(partition(0), 9), (partition(1), 0)], at(1_100)).await.expect("confirms");
-    assert_eq!(store.reached().await.expect("read")[0].caught_up, None);
-    store.confirm_ends(&[(partition(0), 10)], at(1_100)).await.expect("confirms");
-    assert_eq!(store.reached().await.expect("read")[0].caught_up, Some(at(1_100)));
+    store.confirm_idle(&[(partition(0), 9), (partition(1), 0)], at(1_100)).await.expect("confirms");
+    assert_eq!(store.reached().await.expect("read")[0].idle, None);
+    store.confirm_idle(&[(partition(0), 10)], at(1_100)).await.expect("confirms");
+    assert_eq!(store.reached().await.expect("read")[0].idle, Some(at(1_100)));
+    store.commit_collected(&flush("b", Some(10), 12, 5)).await.expect("applied");
+    assert_eq!(store.reached().await.expect("read")[0].idle, None, "it moved");
 
     // A topic that was created anew with fewer partitions waits for none of the others.
     store.commit_collected(&moved(2, None, 4, |_| {})).await.expect("applied");

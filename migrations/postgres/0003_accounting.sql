@@ -1,7 +1,7 @@
 -- A partition may be begun anew (a topic was deleted and made again), may lose records to retention, and is idle only
 -- where a collector has seen its end.
 alter table position add column generation bigint not null default 0;
-alter table position add column caught_up_us bigint;
+alter table position add column idle_us bigint;
 
 create table position_closed (
     topic text not null,
@@ -52,7 +52,7 @@ alter table report add column incomplete bigint not null default 0;
 alter table report add column late_records bigint not null default 0;
 
 comment on column position.generation is 'how often the topic was seen to have been created anew';
-comment on column position.caught_up_us is 'when a collector last saw the end of the partition at next_offset';
+comment on column position.idle_us is 'when a collector last confirmed that there is nothing after next_offset, and has not been for a while';
 comment on table position_closed is 'ledgers of partitions whose topic was created anew';
 comment on table topic is 'how many partitions each topic has: one that was never read holds windows open';
 comment on table gap is 'records lost before they were read: retention, or a topic created anew (to_offset unknown)';

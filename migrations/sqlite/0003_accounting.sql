@@ -1,7 +1,7 @@
 -- A partition may be begun anew (a topic was deleted and made again), may lose records to retention, and is idle only
 -- where a collector has seen its end.
 alter table position add column generation bigint not null default 0;
-alter table position add column caught_up_us bigint;
+alter table position add column idle_us bigint;
 
 create table position_closed (
     topic text not null,

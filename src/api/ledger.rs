@@ -41,9 +41,9 @@ pub struct PartitionView {
     /// Event time reached.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub watermark: Option<Timestamp>,
-    /// When its end was last confirmed; null while there is more to read.
+    /// When it was last confirmed to be idle: nothing to read for a while.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub caught_up_at: Option<Timestamp>,
+    pub idle_at: Option<Timestamp>,
     /// Records folded into windows.
     pub folded: i64,
     /// Records set aside: labels, other versions, too late.
@@ -158,7 +158,7 @@ impl From<Progress> for PartitionView {
             next_offset: row.next_offset,
             first_offset: row.first_offset,
             watermark: reached.watermark,
-            caught_up_at: reached.caught_up.filter(|at| *at >= reached.moved),
+            idle_at: reached.idle,
             folded: row.ledger.folded,
             set_aside: row.ledger.set_aside,
             dead_lettered: row.ledger.dead_lettered,

@@ -35,7 +35,7 @@ use windows::Windows;
 
 /// Texts that go to the model in one call: enough to fill its batches.
 const TEXTS: usize = 256;
-/// How many times the end of a quiet partition is confirmed until it counts as idle.
+/// How many times idle partitions are confirmed while a confirmation lasts.
 const CONFIRMATIONS: u32 = 4;
 
 /// The collect loop's state.
@@ -144,7 +144,7 @@ impl Collector {
                 () = shutdown.cancelled() => break,
                 _ = tick.tick() => {
                     self.flush(source, shutdown).await?;
-                    self.confirm_ends().await;
+                    self.confirm_idle().await;
                     backoff.reset();
                 }
                 event = source.next() => match event {
@@ -332,23 +332,22 @@ impl Collector {
         Ok(())
     }
 
-    /// Confirms, now and then, that quiet partitions have ended for now: only such ones are idle.
-    async fn confirm_ends(&mut self) {
-        let every = Duration::from_micros(self.limits.idle_after.micros().unsigned_abs()) / CONFIRMATIONS;
-        if self.confirmed.is_some_and(|at| at.elapsed() < every) {
+    /// Confirms, now and then, which partitions are idle: no others are taken for it.
+    async fn confirm_idle(&mut self) {
+        let idle_after = Duration::from_micros(self.limits.idle_after.micros().unsigned_abs());
+        if self.confirmed.is_some_and(|at| at.elapsed() < idle_after / CONFIRMATIONS) {
             return;
         }
-        let quiet = self.partitions.iter().filter(|(_, r)| r.is_quiet());
-        let ends: Vec<(Partition, i64)> = quiet.map(|(p, r)| (p.clone(), r.delta.to)).collect();
-        match store::within(self.store.confirm_ends(&ends, self.clock.now())).await {
+        let idle = self.partitions.iter().filter(|(_, reading)| reading.is_idle(idle_after));
+        let idle: Vec<(Partition, i64)> = idle.map(|(p, r)| (p.clone(), r.delta.to)).collect();
+        match store::within(self.store.confirm_idle(&idle, self.clock.now())).await {
             Ok(()) => {
                 self.confirmed = Some(tokio::time::Instant::now());
-                self.health.well(Part::Store);
-                if !ends.is_empty() {
+                if !idle.is_empty() {
                     self.committed.notify_one();
                 }
             }
-            Err(error) => tracing::debug!(error = %chain(&error), "ends could not be confirmed"),
+            Err(error) => tracing::debug!(error = %chain(&error), "idle partitions could not be confirmed"),
         }
     }
 

@@ -17,8 +17,8 @@ pub(super) struct Reading {
     pub epoch: u64,
     /// What is not committed yet.
     pub delta: Delta,
-    /// When it was last told that everything the broker holds has been taken in.
-    at_end: Option<Instant>,
+    /// Since when, and when last, it was told that everything the broker holds has been taken in.
+    at_end: Option<(Instant, Instant)>,
 }
 
 /// Word of a partition's end is good for so long: the broker gives it every second.
@@ -45,12 +45,15 @@ impl Reading {
     /// The broker says that nothing follows what it handed over.
     pub fn ended(&mut self, handed_over: Option<i64>) {
         let all = handed_over.is_none_or(|offset| self.delta.to >= offset);
-        self.at_end = all.then(Instant::now);
+        let since =
+            self.at_end.filter(|(_, last)| last.elapsed() < GOOD_FOR).map_or_else(Instant::now, |(since, _)| since);
+        self.at_end = all.then(|| (since, Instant::now()));
     }
 
-    /// Whether it is committed up to its end.
-    pub fn is_quiet(&self) -> bool {
-        self.at_end.is_some_and(|told| told.elapsed() < GOOD_FOR) && !self.delta.is_moved()
+    /// Whether it is committed up to its end, and has been there for so long.
+    pub fn is_idle(&self, idle_after: Duration) -> bool {
+        let at_end = |(since, last): (Instant, Instant)| since.elapsed() >= idle_after && last.elapsed() < GOOD_FOR;
+        self.at_end.is_some_and(at_end) && !self.delta.is_moved()
     }
 
     /// Reading of a partition with a stored position begins.

@@ -1,8 +1,8 @@
 //! Which windows of a model are closed.
 //!
 //! A window is closed once every partition has passed its end and the grace: by its watermark, or by
-//! being idle. A partition is idle only where a collector keeps confirming that it has read to the
-//! end; one whose collector is dead or cut off holds windows open, however long, because what it
+//! being idle. A partition is idle only where a collector keeps confirming that it has been at the
+//! end for long enough, by a clock that nobody sets; one whose collector is dead or cut off holds windows open, however long, because what it
 //! will bring is not known. Where all are idle, the wall clock closes what is past.
 
 use super::checkpoint::Partition;
@@ -18,8 +18,8 @@ pub struct Reached {
     pub watermark: Option<Timestamp>,
     /// When its position last moved, by the collector's clock.
     pub moved: Timestamp,
-    /// When a collector last confirmed that this was the partition's end, by its clock.
-    pub caught_up: Option<Timestamp>,
+    /// When a collector last confirmed that it is idle, by its clock; `None` since it moved.
+    pub idle: Option<Timestamp>,
 }
 
 /// When windows close.
@@ -29,13 +29,13 @@ pub struct Closing {
     pub window: WindowRule,
     /// How long a window waits for stragglers, in event time.
     pub grace: Span,
-    /// How long a partition must have been at its end to be idle, and how old a confirmation may be.
+    /// How long a partition must have been at its end to be idle; a confirmation lasts as long.
     pub idle_after: Span,
 }
 
 impl Reached {
     fn is_idle(&self, idle_after: Span, now: Timestamp) -> bool {
-        self.caught_up.is_some_and(|seen| seen.since(self.moved) >= idle_after && now.since(seen) < idle_after)
+        self.idle.is_some_and(|seen| now.since(seen) < idle_after && seen.since(now) < idle_after)
     }
 }
 
@@ -76,14 +76,14 @@ mod tests {
         Timestamp::from_micros(secs * 1_000_000)
     }
 
-    fn partition(number: i32, watermark: Option<i64>, moved: i64, caught_up: Option<i64>) -> Reached {
+    fn partition(number: i32, watermark: Option<i64>, idle: Option<i64>) -> Reached {
         let partition = Partition { topic: "t".into(), number };
-        Reached { partition, watermark: watermark.map(at), moved: at(moved), caught_up: caught_up.map(at) }
+        Reached { partition, watermark: watermark.map(at), moved: at(100), idle: idle.map(at) }
     }
 
     #[test]
     fn the_slowest_partition_decides() {
-        let both = |slow| [partition(0, Some(95), 1_000, None), partition(1, slow, 1_000, None)];
+        let both = |slow| [partition(0, Some(95), None), partition(1, slow, None)];
         assert_eq!(CLOSING.first_open(&both(Some(33)), at(1_000)), Some(3));
         assert_eq!(CLOSING.first_open(&both(Some(31)), at(1_000)), Some(2), "the grace");
         assert_eq!(CLOSING.first_open(&both(None), at(1_000)), None, "nothing is known of it");
@@ -92,16 +92,16 @@ mod tests {
 
     #[test]
     fn only_a_confirmed_end_is_idle() {
-        let with = |caught_up| [partition(0, Some(95), 1_000, None), partition(1, Some(33), 100, caught_up)];
+        let with = |idle| [partition(0, Some(95), None), partition(1, Some(33), idle)];
         assert_eq!(CLOSING.first_open(&with(None), at(1_000)), Some(3), "its collector may be dead");
         assert_eq!(CLOSING.first_open(&with(Some(990)), at(1_000)), Some(9));
         assert_eq!(CLOSING.first_open(&with(Some(900)), at(1_000)), Some(3), "an old confirmation");
-        assert_eq!(CLOSING.first_open(&with(Some(150)), at(160)), Some(3), "not idle for long enough");
+        assert_eq!(CLOSING.first_open(&with(Some(4_600)), at(1_000)), Some(3), "the clock was set back");
     }
 
     #[test]
     fn where_all_are_idle_the_wall_clock_goes_on() {
-        let idle = [partition(0, Some(33), 100, Some(995)), partition(1, None, 100, Some(995))];
+        let idle = [partition(0, Some(33), Some(995)), partition(1, None, Some(995))];
         assert_eq!(CLOSING.first_open(&idle, at(1_000)), Some(93));
     }
 

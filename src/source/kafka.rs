@@ -4,8 +4,8 @@
 //! the broker still holds, and assigns exactly those. Where retention has overtaken a stored
 //! position, or the topic was created anew, reading begins at the oldest record and says so.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 

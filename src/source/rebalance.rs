@@ -1,7 +1,7 @@
 //! What happens when partitions come and go. It runs on the polling thread, inside a poll.
 
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -26,7 +26,7 @@ impl SqlStore {
                 partition: partition(row)?,
                 watermark: row.maybe_time("watermark_us")?,
                 moved: row.time("updated_us")?,
-                caught_up: row.maybe_time("caught_up_us")?,
+                idle: row.maybe_time("idle_us")?,
             };
             Ok(Some(Progress {
                 reached,
@@ -47,7 +47,7 @@ impl SqlStore {
             for number in 0..i32::try_from(count).unwrap_or(i32::MAX) {
                 let partition = Partition { topic: topic.clone(), number };
                 if !all.iter().any(|r| r.partition == partition) {
-                    all.push(Reached { partition, watermark: None, moved: seen, caught_up: None });
+                    all.push(Reached { partition, watermark: None, moved: seen, idle: None });
                 }
             }
         }

@@ -84,11 +84,11 @@ impl CollectStore for SqlStore {
         Ok(())
     }
 
-    async fn confirm_ends(&self, ends: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {
-        for (partition, next) in ends {
+    async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {
+        for (partition, next) in idle {
             sqlx::query(
-                "-- confirm_ends
-                update position set caught_up_us = $4 where topic = $1 and partition = $2 and next_offset = $3",
+                "-- confirm_idle
+                update position set idle_us = $4 where topic = $1 and partition = $2 and next_offset = $3",
             )
             .bind(&partition.topic)
             .bind(i64::from(partition.number))
@@ -178,7 +178,8 @@ async fn move_position(
         Some(_) => {
             "-- move_position
             update position set next_offset = $3, watermark = $4, watermark_us = $5, folded = folded + $6,
-                set_aside = set_aside + $7, dead_lettered = dead_lettered + $8, gaps = gaps + $9, updated_us = $10
+                set_aside = set_aside + $7, dead_lettered = dead_lettered + $8, gaps = gaps + $9, updated_us = $10,
+                idle_us = null
             where topic = $1 and partition = $2 and next_offset = $11"
         }
         None => {

@@ -12,11 +12,12 @@ use crate::drift::time::Timestamp;
 impl DeliverStore for SqlStore {
     async fn claim(&self, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Delivery>, StoreError> {
         // The oldest pending message of an endpoint holds back the younger ones; the conditional
-        // update gives a row to one claimer even if two chose it at the same time.
+        // update gives a row to one claimer even if two chose it at the same time. A first attempt
+        // waits for no clock: one that was set back must not hold an alert.
         let due = sqlx::query(
             "-- claim (due)
             select delivery_id from delivery as d
-            where state = 'pending' and next_attempt_us <= $1 and lease_until_us <= $1
+            where state = 'pending' and (attempts = 0 or next_attempt_us <= $1) and lease_until_us <= $1
                 and endpoint not in (select endpoint from endpoint_disabled)
                 and not exists (
                     select 1 from delivery as older where older.endpoint = d.endpoint and older.state = 'pending'

@@ -66,7 +66,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether doing the same again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::Query(_) | StoreError::Silent)
+        matches!(
+            self,
+            StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::Query(_) | StoreError::Silent
+        )
     }
 }
 
@@ -95,8 +98,9 @@ pub trait CollectStore: Send + Sync {
     /// Notes how many partitions each topic has: one that was never read holds windows open.
     async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Notes that these partitions end at these positions; one that has moved on is left alone.
-    async fn confirm_ends(&self, ends: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError>;
+    /// Notes that these partitions have been at their ends, which are these positions, for long
+    /// enough to be idle; one that has moved on is left alone.
+    async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What the judge loop asks of a store.

@@ -68,7 +68,14 @@ impl Own {
         // Where nobody reaps the dead, Postgres takes its predecessor for alive. Its children end
         // by themselves.
         std::thread::sleep(std::time::Duration::from_millis(300));
-        let _ = std::fs::remove_file(self.directory.join("data/postmaster.pid"));
+        let leftover = |name: &str| name == "postmaster.pid" || name.starts_with(".s.PGSQL.");
+        for directory in [self.directory.clone(), self.directory.join("data")] {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                if leftover(&entry.file_name().to_string_lossy()) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
         let _ = std::fs::remove_file(self.directory.join("env"));
     }
 

@@ -1,0 +1,119 @@
+//! Broker, database and network that go away in every way they can.
+
+use std::time::Duration;
+
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+
+use crate::run::{LONG, Run, world};
+use crate::support::daemon::CLASSIC;
+use crate::support::proxy::{Proxy, Way};
+use crate::support::services::Own;
+use crate::support::{eventually, service};
+
+/// A database that goes away in every way it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_comes_and_goes() {
+    let world = world().await;
+    let services = shared_folder();
+    let postgres = Own::postgres(services.path());
+    let url = postgres.env("POSTGRES_URL");
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &url).await;
+    run.start().await;
+    let producing = run.produce_slowly(&world.records, Duration::from_secs(14));
+    run.until(300).await;
+    postgres.stop();
+    let words = eventually("readiness to say so", LONG, || async {
+        run.daemons[0].readiness().await.filter(|(ready, _)| !ready).map(|(_, words)| words)
+    })
+    .await;
+    assert!(words.contains("store"), "{words}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    postgres.start();
+    run.until(900).await;
+    postgres.kill();
+    postgres.start();
+    run.until(1_300).await;
+
+    let name = run.setup.store.rsplit('/').next().expect("a name").to_owned();
+    let mut admin = AnyConnection::connect(&url).await.expect("connects");
+    let alter = |what: &str| sqlx::AssertSqlSafe(format!("alter database {name} {what}"));
+    let end = || {
+        let all = format!("select pg_terminate_backend(pid)::text from pg_stat_activity where datname = '{name}'");
+        sqlx::AssertSqlSafe(all)
+    };
+    admin.execute(alter("set default_transaction_read_only = on")).await.expect("altered");
+    admin.execute(end()).await.expect("ended");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    admin.execute(alter("reset default_transaction_read_only")).await.expect("altered");
+    admin.execute(end()).await.expect("ended");
+    // No connection is to be had: new ones are refused, old ones are gone.
+    admin.execute(alter("allow_connections false")).await.expect("altered");
+    admin.execute(end()).await.expect("ended");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    admin.execute(alter("allow_connections true")).await.expect("altered");
+    producing.await.expect("produced");
+    run.finish_undisturbed(world, "Postgres stopped, killed, read-only, without connections").await;
+}
+
+/// Files that services of their own user can reach.
+fn shared_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+    directory
+}
+
+/// A broker that is killed and started again, and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_flaps() {
+    let world = world().await;
+    let services = shared_folder();
+    let kafka = Own::kafka(services.path(), None);
+    let mut run = Run::new(world, &kafka.env("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.produce(&world.records).await;
+    // Slow enough that all of it happens in the middle.
+    run.setup.collect = "flush_every: 100ms, flush_records: 20, idle_after: 2s".into();
+    run.start().await;
+    for passed in [200, 800, 1_600] {
+        run.until(passed).await;
+        kafka.kill();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        kafka.start();
+    }
+    run.finish_undisturbed(world, "a flapping broker").await;
+}
+
+/// Networks that delay, cut and hang.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_delays_cuts_and_hangs() {
+    let world = world().await;
+    let services = shared_folder();
+    let to_kafka = Proxy::start("").await;
+    let kafka = Own::kafka(services.path(), Some(to_kafka.address.to_string()));
+    to_kafka.aim(&kafka.env("KAFKA_BROKERS"));
+    let postgres = service("POSTGRES_URL");
+    let server = postgres.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let to_postgres = Proxy::start(&server).await;
+    let proxied = postgres.replace(&server, &to_postgres.address.to_string());
+
+    let mut run = Run::new(world, &to_kafka.address.to_string(), &proxied).await;
+    run.setup.properties = format!("{CLASSIC}, socket.timeout.ms: '4000'");
+    run.produce(&world.records).await;
+    run.setup.collect = "flush_every: 100ms, flush_records: 20, idle_after: 2s".into();
+    run.start().await;
+    let faults = [
+        (&to_postgres, Way::Slow(Duration::from_millis(50)), 3),
+        (&to_kafka, Way::Slow(Duration::from_millis(100)), 2),
+        (&to_postgres, Way::Cut, 2),
+        (&to_kafka, Way::Cut, 3),
+        (&to_kafka, Way::HalfOpen, 6),
+        (&to_postgres, Way::HalfOpen, 3),
+    ];
+    for (i, (proxy, way, seconds)) in faults.into_iter().enumerate() {
+        proxy.set(way);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        proxy.set(Way::Open);
+        run.until(200 + 200 * i64::try_from(i).expect("small")).await;
+    }
+    run.finish_undisturbed(world, "delays, cuts and half-open connections").await;
+}

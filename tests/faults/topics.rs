@@ -1,0 +1,193 @@
+//! Topics that lose records, are created anew or grow, dead letters that nobody takes, and clocks
+//! that are set.
+
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminOptions, NewPartitions};
+use sqlx::{Executor as _, Row as _};
+
+use crate::run::{LONG, PARTITIONS, Run, world};
+use crate::support::daemon::CLASSIC;
+use crate::support::{administrator, create_topic, eventually, get_json, root, service};
+
+fn soon() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
+}
+
+/// Retention removes what was not read yet: a gap with its extent, a message, and a mark on the
+/// windows that may lack records.
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_overtakes_us() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.produce(&world.records[..1_000]).await;
+    run.start().await;
+    run.until(1_000).await;
+    run.daemons.remove(0).terminate().await;
+    run.produce(&world.records[1_000..2_000]).await;
+    let mut cut = TopicPartitionList::new();
+    let mut lost = 0;
+    let mut connection = run.connect().await;
+    for row in connection.fetch_all("select partition, next_offset from position").await.expect("reads") {
+        let (partition, next) = (row.get::<i64, _>("partition") as i32, row.get::<i64, _>("next_offset"));
+        let before = rdkafka::Offset::Offset(next + i64::from(partition) * 10);
+        cut.add_partition_offset(&run.setup.topic, partition, before).expect("added");
+        lost += i64::from(partition) * 10;
+    }
+    administrator(&run.setup.brokers).delete_records(&cut, &soon()).await.expect("removed");
+    run.produce(&world.records[2_000..]).await;
+    run.start().await;
+    run.until(i64::try_from(world.records.len()).expect("small")).await;
+
+    let ledger = get_json(&format!("{}/api/v1/ledger", run.daemons[0].api)).await.expect("answers");
+    let losses = ledger["losses"].as_array().expect("a list");
+    let extent =
+        |l: &serde_json::Value| l["to_offset"].as_i64().expect("known") - l["from_offset"].as_i64().expect("known");
+    assert_eq!((losses.len(), losses.iter().map(extent).sum::<i64>()), (3, lost), "{ledger:#}");
+    assert!(losses.iter().all(|l| l["reason"] == "retention"));
+    let gaps: i64 = ledger["partitions"].as_array().expect("a list").iter().filter_map(|p| p["gaps"].as_i64()).sum();
+    assert_eq!((gaps, &ledger["adds_up"]), (lost, &true.into()));
+    let told = || async {
+        let all: Vec<_> = run.arrivals.all().into_iter().filter(|(_, b)| b["type"] == "pipeline.data_gap").collect();
+        (all.len() == 3).then_some(all)
+    };
+    for (_, body) in eventually("word of every gap", LONG, told).await {
+        let records = body["data"]["records"].as_i64().expect("known");
+        assert_eq!(records, 10 * body["data"]["partition"].as_i64().expect("a number"), "{body:#}");
+    }
+    let history = run.finish().await;
+    let marked: Vec<&String> = history.reports.iter().filter(|r| r.contains("incomplete 1")).collect();
+    assert!(!marked.is_empty() && marked.len() < 5, "only windows around the gap: {:#?}", history.reports);
+}
+
+/// A topic that is deleted and created anew while we read it: its old ledger stays, another begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_created_anew() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.setup.properties = format!("{CLASSIC}, topic.metadata.refresh.interval.ms: '500'");
+    run.produce(&world.records[..1_500]).await;
+    run.start().await;
+    run.until(1_500).await;
+    let topic = run.setup.topic.clone();
+    let admin = administrator(&run.setup.brokers);
+    for outcome in admin.delete_topics(&[&topic], &soon()).await.expect("answers") {
+        outcome.expect("deleted");
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    create_topic(&run.setup.brokers, &topic, PARTITIONS).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    run.produced = 0;
+    run.produce(&world.records[1_500..1_700]).await;
+    let ledger = eventually("the new topic to be read", LONG, || async {
+        let ledger = get_json(&format!("{}/api/v1/ledger", run.daemons[0].api)).await?;
+        let passed = |p: &serde_json::Value| Some(p["next_offset"].as_i64()? - p["first_offset"].as_i64()?);
+        let partitions = ledger["partitions"].as_array()?;
+        let anew = partitions.iter().all(|p| p["generation"] == 1);
+        let sum: i64 = partitions.iter().filter_map(passed).sum();
+        (anew && sum == 200).then_some(ledger)
+    })
+    .await;
+    let closed = ledger["closed"].as_array().expect("a list");
+    let before: i64 = closed.iter().map(|c| c["next_offset"].as_i64().expect("a number")).sum();
+    assert_eq!((closed.len(), before, &ledger["adds_up"]), (PARTITIONS as usize, 1_500, &true.into()), "{ledger:#}");
+    assert!(ledger["losses"].as_array().is_some_and(|l| l.iter().all(|l| l["reason"] == "topic_recreated")));
+    run.finish().await;
+}
+
+/// Partitions are added while we read.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_added() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.setup.properties = format!("{CLASSIC}, topic.metadata.refresh.interval.ms: '500'");
+    run.start().await;
+    run.produce(&world.records[..1_000]).await;
+    let more = NewPartitions::new(&run.setup.topic, 7);
+    for outcome in administrator(&run.setup.brokers).create_partitions([&more], &soon()).await.expect("answers") {
+        outcome.expect("added");
+    }
+    run.produce(&world.records[1_000..]).await;
+    run.until(i64::try_from(world.records.len()).expect("small")).await;
+    let count = "select count(*) as n from position where next_offset > 0";
+    let read: i64 = run.connect().await.fetch_one(count).await.expect("reads").get("n");
+    assert!(read > 4, "{read} partitions brought records");
+    run.finish().await;
+}
+
+/// Nobody takes the dead letters: reading waits, and goes on when somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_never_dropped() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    let topic = format!("{}-later", run.setup.dead_letter_topic);
+    run.setup.dead_letter_topic.clone_from(&topic);
+    run.produce(&world.records).await;
+    run.start().await;
+    let words = eventually("readiness to say so", LONG, || async {
+        run.daemons[0].readiness().await.filter(|(ready, _)| !ready).map(|(_, words)| words)
+    })
+    .await;
+    assert!(words.contains("dead_letters: the dead-letter topic") && words.contains(&topic), "{words}");
+    let passed = run.passed().await;
+    assert!(passed < i64::try_from(world.records.len()).expect("small"), "{passed} were passed without dead letters");
+    create_topic(&run.setup.brokers, &topic, 1).await;
+    run.finish_undisturbed(world, "a missing dead-letter topic").await;
+}
+
+/// The wall clock is set back and forth.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_are_set() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    let (library, shift) = (run.setup.directory.join("clock.so"), run.setup.directory.join("shift"));
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(root().join("tests/faults/clock.c")).arg("-ldl");
+    assert!(compiler.status().expect("a C compiler").success());
+    std::fs::write(&shift, 0_i64.to_ne_bytes()).expect("written");
+    // In place: the daemon has it in its memory.
+    let file = std::fs::OpenOptions::new().write(true).open(&shift).expect("opened");
+    let set = |seconds: i64| file.write_all_at(&seconds.to_ne_bytes(), 0).expect("written");
+    run.setup.env = vec![
+        ("LD_PRELOAD".into(), library.display().to_string()),
+        ("DRIFTD_TEST_CLOCK".into(), shift.display().to_string()),
+    ];
+    run.start().await;
+    let producing = run.produce_slowly(&world.records, Duration::from_secs(10));
+    for (passed, to) in [(300, -600), (800, 600), (1_400, -3_600), (2_000, 0), (2_600, -3_600)] {
+        run.until(passed).await;
+        set(to);
+    }
+    producing.await.expect("produced");
+    run.finish_undisturbed(world, "clocks that are set").await;
+}
+
+/// Killed while the schema is brought up to date: the next start finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_in_a_migration() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    let mut connection = run.connect().await;
+    let mut first = sqlx::migrate!("migrations/postgres");
+    first.migrations = first.migrations.iter().take(1).cloned().collect::<Vec<_>>().into();
+    first.run(&mut connection).await.expect("the first migration");
+    // Somebody looks at a table that a later migration changes: it waits for the lock.
+    connection.execute("begin").await.expect("begun");
+    connection.execute("lock table position in access share mode").await.expect("locked");
+    let mut doomed = run.setup.start();
+    let mut observer = run.connect().await;
+    let waiting = "select count(*) as n from pg_locks where not granted and relation = 'position'::regclass";
+    let deadline = std::time::Instant::now() + LONG;
+    while observer.fetch_one(waiting).await.map_or(0, |row| row.get::<i64, _>("n")) == 0 {
+        assert!(std::time::Instant::now() < deadline, "the migration does not come to the lock");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    doomed.signal("-KILL");
+    doomed.end().await;
+    connection.execute("rollback").await.expect("released");
+    run.produce(&world.records).await;
+    run.start().await;
+    run.finish_undisturbed(world, "a migration that was cut off").await;
+}
