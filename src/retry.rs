@@ -1,8 +1,11 @@
 //! Waiting before trying again: exponential with full jitter, so that many replicas do not come
 //! back at the same moment.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 
 const FIRST: Duration = Duration::from_millis(250);
@@ -40,7 +43,16 @@ impl Backoff {
 /// of its bound, so that nothing spins.
 pub fn jittered(first: Duration, longest: Duration, failures: u32) -> Duration {
     let bound = first.saturating_mul(2_u32.saturating_pow(failures.min(20))).min(longest);
-    bound.mul_f64(0.1 + 0.9 * rand::random::<f64>())
+    bound.mul_f64(0.1 + 0.9 * JITTER.with_borrow_mut(|rng| rng.random::<f64>()))
+}
+
+thread_local! {
+    static JITTER: RefCell<StdRng> = RefCell::new(StdRng::from_rng(&mut rand::rng()));
+}
+
+/// Makes the delays of this thread follow from a seed, for a simulation that can be repeated.
+pub fn seed(seed: u64) {
+    JITTER.set(StdRng::seed_from_u64(seed));
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use std::sync::OnceLock;
 
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
+use driftd::drift::checkpoint::{Delta, Ledger, Partition, applies};
+use driftd::drift::closing::{Closing, Reached};
 use driftd::drift::course::{Course, Judged, Watch};
 use driftd::drift::detector::Sensitivity;
 use driftd::drift::fit::{FitRecord, Plan, fit};
@@ -19,6 +21,7 @@ use driftd::drift::summary::Summary;
 use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::text::TextFacts;
 use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::watermark::Watermark;
 use driftd::drift::window::WindowRule;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -339,5 +342,96 @@ fn every_signal_keeps_its_level() {
         let expected = f64::from(tests) * LEVEL;
         let most = expected + 4.0 * expected.sqrt() + 2.0;
         assert!(f64::from(small) <= most, "{}: {small} of {tests}", reference().signal_name(&signal.key));
+    }
+}
+
+const CLOSING: Closing = Closing {
+    window: WindowRule::Time(Span::from_secs(10)),
+    grace: Span::from_secs(3),
+    idle_after: Span::from_secs(60),
+};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_micros(secs * 1_000_000)
+}
+
+proptest! {
+    #[test]
+    fn a_ledger_adds_up_wherever_it_is_cut(
+        steps in prop::collection::vec((0_i64..4, any::<bool>(), any::<bool>()), 0..200), start in 0_i64..1_000,
+    ) {
+        let read = |cuts: bool| {
+            let mut delta = Delta::starting(None, start, Watermark::default());
+            let (mut stored, mut total, mut offset) = (None, Ledger::default(), start);
+            for (skipped, dead, cut) in &steps {
+                offset += skipped;
+                assert!(delta.pass(offset) && !delta.pass(offset), "once");
+                delta.observe(at(offset));
+                if *dead { delta.ledger.dead_lettered += 1 } else { delta.ledger.folded += 1 }
+                offset += 1;
+                if cuts && *cut {
+                    assert!(applies(stored, &delta));
+                    (stored, total) = (Some(delta.to), { total.add(delta.ledger); total });
+                    delta = delta.committed();
+                    assert!(!delta.is_moved() && (stored == delta.from));
+                }
+            }
+            total.add(delta.ledger);
+            (total, delta.to, delta.watermark.reached())
+        };
+        let (cut, whole) = (read(true), read(false));
+        prop_assert_eq!(&cut, &whole);
+        prop_assert_eq!(cut.0.total(), cut.1 - start);
+    }
+
+    #[test]
+    fn a_watermark_goes_on_wherever_it_was_stored(
+        times in prop::collection::vec(0_i64..1_000, 1..300), stored_at in 0_usize..300, wild in 0_usize..300,
+    ) {
+        let (mut straight, mut stored) = (Watermark::default(), Watermark::default());
+        let mut before = None;
+        for (i, time) in times.iter().enumerate() {
+            if i == stored_at {
+                stored = postcard::from_bytes(&postcard::to_stdvec(&stored).expect("encodes")).expect("decodes");
+            }
+            // One wild time among many moves it beyond none of the others.
+            let time = if i == wild && i > 20 { at(1 << 40) } else { at(*time) };
+            let reached = straight.observe(time);
+            prop_assert_eq!(reached, stored.observe(time));
+            prop_assert!(reached >= before && reached < Some(at(1_000)));
+            before = reached;
+        }
+    }
+
+    #[test]
+    fn no_window_closes_before_what_came_in_time(
+        partitions in prop::collection::vec(prop::collection::vec(0_i64..400, 1..60), 1..4), now in 0_i64..10_000,
+    ) {
+        // Each partition is read one record at a time; after each, what is closed must stay closed,
+        // and nothing that comes in time by its own partition may belong to what is closed.
+        let reached = |marks: &[Watermark]| -> Vec<Reached> {
+            let of = |(number, mark): (usize, &Watermark)| Reached {
+                partition: Partition { topic: "t".into(), number: i32::try_from(number).expect("small") },
+                watermark: mark.reached(),
+                moved: at(0),
+                idle: None,
+            };
+            marks.iter().enumerate().map(of).collect()
+        };
+        let mut marks = vec![Watermark::default(); partitions.len()];
+        let mut closed = None;
+        let longest = partitions.iter().map(Vec::len).max().unwrap_or(0);
+        for i in 0..longest {
+            for (p, times) in partitions.iter().enumerate() {
+                let Some(time) = times.get(i).copied().map(at) else { continue };
+                let mark = marks[p].observe(time);
+                let open = CLOSING.first_open(&reached(&marks), at(now));
+                prop_assert!(open >= closed, "what is closed stays closed");
+                if !CLOSING.is_late(time, mark) {
+                    prop_assert!(open.is_none_or(|open| CLOSING.window.slot(time, 0) >= open));
+                }
+                closed = open;
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! a position, the model fails, the commit's outcome is unknown) the loop drops that memory and
 //! reads again from the stored positions: nothing is lost, and nothing counts twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,8 +47,8 @@ pub struct Collector {
     clock: Clock,
     health: Health,
     committed: Arc<Notify>,
-    partitions: HashMap<Partition, Reading>,
-    starting: HashMap<Partition, u64>,
+    partitions: BTreeMap<Partition, Reading>,
+    starting: BTreeMap<Partition, u64>,
     windows: Windows,
     refused: Vec<(Partition, i64, Refused)>,
     unflushed: u64,
@@ -80,8 +80,8 @@ impl Collector {
             clock: doors.clock,
             health: doors.health,
             committed: doors.committed,
-            partitions: HashMap::new(),
-            starting: HashMap::new(),
+            partitions: BTreeMap::new(),
+            starting: BTreeMap::new(),
             windows: Windows::default(),
             refused: Vec::new(),
             unflushed: 0,

@@ -1,0 +1,247 @@
+//! A store in memory that holds the door's contract, and fails when it is told to: before it does
+//! what is asked, or after, when nobody hears that it was done.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use driftd::clock::Clock;
+use driftd::drift::checkpoint::{Ledger, Partition, Position, applies};
+use driftd::drift::closing::Reached;
+use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::window::Slot;
+use driftd::store::*;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// A partition's row.
+#[derive(Clone)]
+pub struct Row {
+    pub position: Position,
+    pub first_offset: i64,
+    pub ledger: Ledger,
+    moved: Timestamp,
+    idle: Option<Timestamp>,
+}
+
+/// All rows.
+#[derive(Default)]
+pub struct Rows {
+    pub positions: BTreeMap<Partition, Row>,
+    topics: BTreeMap<String, i32>,
+    pub partials: BTreeMap<String, Partial>,
+    course: Option<StoredCourse>,
+    pub reports: BTreeMap<Slot, ReportRow>,
+    pub statistics: BTreeMap<String, StatisticRow>,
+    pub alerts: BTreeMap<String, AlertRow>,
+    pub transitions: BTreeMap<String, TransitionRow>,
+    pub requests: BTreeMap<String, RequestRow>,
+    pub deliveries: BTreeMap<String, NewDelivery>,
+    leases: BTreeMap<String, (String, Timestamp)>,
+}
+
+/// Rows behind a door that may fail.
+#[derive(Clone)]
+pub struct MemoryStore {
+    rows: Arc<Mutex<Rows>>,
+    troubles: Arc<Mutex<StdRng>>,
+    /// The share of calls that fail.
+    share: f64,
+}
+
+impl MemoryStore {
+    pub fn new(seed: u64, share: f64) -> MemoryStore {
+        let troubles = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
+        MemoryStore { rows: Arc::default(), troubles, share }
+    }
+
+    pub fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().expect("not poisoned")
+    }
+
+    /// Takes a while; fails before or after the work.
+    async fn work<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
+        let (before, after, fate) = {
+            let mut rng = self.troubles.lock().expect("not poisoned");
+            let slow = if rng.random_bool(self.share / 4.0) { 40_000 } else { 5 };
+            (rng.random_range(0..=slow), rng.random_range(0..=slow), rng.random::<f64>())
+        };
+        tokio::time::sleep(Duration::from_millis(before)).await;
+        if fate < self.share / 2.0 {
+            return Err(StoreError::Silent);
+        }
+        let done = work(&mut self.rows());
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        if fate < self.share { Err(StoreError::Silent) } else { Ok(done) }
+    }
+}
+
+#[async_trait]
+impl CollectStore for MemoryStore {
+    async fn positions(&self, partitions: &[Partition]) -> Result<Vec<(Partition, Position)>, StoreError> {
+        let found = |rows: &mut Rows| {
+            partitions.iter().filter_map(|p| Some((p.clone(), rows.positions.get(p)?.position.clone()))).collect()
+        };
+        self.work(found).await
+    }
+
+    async fn commit_collected(&self, collected: &Collected) -> Result<Commit, StoreError> {
+        self.work(|rows| {
+            for (partition, delta) in &collected.delta {
+                let stored = rows.positions.get(partition).map(|row| row.position.next_offset);
+                if !applies(stored, delta) {
+                    return Commit::Fenced(partition.clone());
+                }
+            }
+            for (partition, delta) in &collected.delta {
+                let position = Position { next_offset: delta.to, watermark: delta.watermark.clone() };
+                let before = rows.positions.get(partition);
+                let first_offset = before.map_or(delta.to - delta.ledger.total(), |row| row.first_offset);
+                let mut ledger = before.map(|row| row.ledger).unwrap_or_default();
+                ledger.add(delta.ledger);
+                let row = Row { position, first_offset, ledger, moved: collected.now, idle: None };
+                rows.positions.insert(partition.clone(), row);
+            }
+            for (i, partial) in collected.partials.iter().enumerate() {
+                rows.partials.insert(format!("{}-{i}", collected.flush_id), partial.clone());
+            }
+            Commit::Applied
+        })
+        .await
+    }
+
+    async fn note_topics(&self, topics: &[(String, i32)], _: Timestamp) -> Result<(), StoreError> {
+        self.work(|rows| rows.topics.extend(topics.iter().cloned())).await
+    }
+
+    async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {
+        self.work(|rows| {
+            for (partition, next) in idle {
+                if let Some(row) = rows.positions.get_mut(partition).filter(|r| r.position.next_offset == *next) {
+                    row.idle = Some(now);
+                }
+            }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl JudgeStore for MemoryStore {
+    async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError> {
+        let until = now.plus(Span::from_micros(i64::try_from(ttl.as_micros()).expect("short")));
+        self.work(|rows| {
+            let held = rows.leases.get(name).is_some_and(|(by, until)| by != holder && *until >= now);
+            if !held {
+                rows.leases.insert(name.to_owned(), (holder.to_owned(), until));
+            }
+            !held
+        })
+        .await
+    }
+
+    async fn register(&self, _: &ModelRow, _: &ReferenceRow, _: Timestamp) -> Result<(), StoreError> {
+        self.work(|_| ()).await
+    }
+
+    async fn reached(&self) -> Result<Vec<Reached>, StoreError> {
+        self.work(|rows| {
+            let mut all = Vec::new();
+            for (topic, partitions) in &rows.topics {
+                for number in 0..*partitions {
+                    let partition = Partition { topic: topic.clone(), number };
+                    let row = rows.positions.get(&partition);
+                    all.push(Reached {
+                        watermark: row.and_then(|r| r.position.watermark.reached()),
+                        moved: row.map_or(Timestamp::from_micros(0), |r| r.moved),
+                        idle: row.and_then(|r| r.idle),
+                        partition,
+                    });
+                }
+            }
+            all
+        })
+        .await
+    }
+
+    async fn gaps(&self) -> Result<Vec<GapRow>, StoreError> {
+        self.work(|_| Vec::new()).await
+    }
+
+    async fn unannounced_gaps(&self) -> Result<Vec<GapRow>, StoreError> {
+        self.work(|_| Vec::new()).await
+    }
+
+    async fn announce(&self, _: &GapRow, _: &[NewDelivery], _: Timestamp) -> Result<(), StoreError> {
+        self.work(|_| ()).await
+    }
+
+    async fn course(&self, _: &str) -> Result<Option<StoredCourse>, StoreError> {
+        self.work(|rows| rows.course.clone()).await
+    }
+
+    async fn partials(&self, _: &str, _: &str, below: Slot, limit: i64) -> Result<Vec<StoredPartial>, StoreError> {
+        self.work(|rows| {
+            let mut found: Vec<StoredPartial> = rows
+                .partials
+                .iter()
+                .filter(|(_, p)| p.slot < below)
+                .map(|(id, p)| StoredPartial {
+                    partial_id: id.clone(),
+                    slot: p.slot,
+                    late: p.late,
+                    body: p.body.clone(),
+                })
+                .collect();
+            found.sort_by_key(|p| p.slot);
+            let mut slots: Vec<Slot> = found.iter().map(|p| p.slot).collect();
+            slots.dedup();
+            let last = slots.get(usize::try_from(limit).expect("small") - 1).copied().unwrap_or(Slot::MAX);
+            found.retain(|p| p.slot <= last);
+            found
+        })
+        .await
+    }
+
+    async fn report(&self, _: &str, _: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError> {
+        self.work(|rows| rows.reports.get(&slot).cloned()).await
+    }
+
+    async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError> {
+        self.work(|rows| {
+            let version = rows.course.as_ref().map_or(0, |c| c.version);
+            let there = judged.consumed.iter().all(|id| rows.partials.contains_key(id));
+            if version != judged.expected_version || !there {
+                return false;
+            }
+            rows.course = Some(StoredCourse { version: version + 1, body: judged.course.clone() });
+            judged.consumed.iter().for_each(|id| drop(rows.partials.remove(id)));
+            if let Some(report) = &judged.report {
+                rows.reports.insert(report.slot, report.clone());
+                for s in &judged.statistics {
+                    let key = format!("{} {} {} {} {}", report.slot, s.scope, s.task, s.segment, s.signal);
+                    // As the SQL does: a revision leaves the evidence of the judgement alone.
+                    let before = rows.statistics.get(&key).map(|b| (b.ln_e, b.ln_evidence));
+                    let (ln_e, ln_evidence) = before.unwrap_or((s.ln_e, s.ln_evidence));
+                    rows.statistics.insert(key, StatisticRow { ln_e, ln_evidence, ..s.clone() });
+                }
+            }
+            rows.alerts.extend(judged.alert.iter().map(|a| (a.alert_id.clone(), a.clone())));
+            rows.transitions.extend(judged.transition.iter().map(|t| (t.transition_id.clone(), t.clone())));
+            rows.requests.extend(judged.request.iter().map(|r| (r.request_id.clone(), r.clone())));
+            rows.deliveries.extend(judged.deliveries.iter().map(|d| (d.delivery_id.clone(), d.clone())));
+            true
+        })
+        .await
+    }
+}
+
+/// A clock that shows the simulation's time.
+pub fn clock() -> Clock {
+    let start = tokio::time::Instant::now();
+    Clock::from_fn(move || {
+        let since = i64::try_from(start.elapsed().as_micros()).expect("short");
+        Timestamp::from_micros(1_800_000_000_000_000 + since)
+    })
+}
