@@ -30,6 +30,7 @@ pub mod api;
 pub mod collect;
 pub mod deliver;
 pub mod judge;
+pub mod maintain;
 pub mod simulate;
 
 // The composition root and the command line.

@@ -66,6 +66,8 @@ fn describe() {
     describe_gauge!("driftd_trouble", "1 while a part of the process cannot do its work; /readyz says why");
     describe_counter!("driftd_losses_total", "times that records were lost before they could be read, by reason");
     describe_histogram!("driftd_transaction_duration_seconds", Unit::Seconds, "one transaction of the store, by name");
+    describe_counter!("driftd_rollups_total", "roll-ups of hours and days that were made");
+    describe_counter!("driftd_expired_total", "tables and rows that retention removed");
     describe_gauge!("driftd_queue_length", "batches, texts or messages that wait for a step, by stage");
     describe_counter!("driftd_inferences_total", "texts run through the tokenizer or model");
     describe_counter!("driftd_inference_failures_total", "calls of the model that failed");
@@ -132,6 +134,12 @@ pub fn lag(topic: &str, partition: i32, records: i64) {
 pub fn watermark(topic: &str, partition: i32, secs: f64) {
     let labels = [("topic", topic.to_owned()), ("partition", partition.to_string())];
     gauge!("driftd_partition_watermark_timestamp_seconds", &labels).set(secs);
+}
+
+/// One round of maintenance.
+pub fn maintained(rollups: usize, removed: u64) {
+    counter!("driftd_rollups_total").increment(rollups as u64);
+    counter!("driftd_expired_total").increment(removed);
 }
 
 /// A part of the process is in trouble, or well again.

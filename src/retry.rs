@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 
 const FIRST: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ impl Backoff {
 /// of its bound, so that nothing spins.
 pub fn jittered(first: Duration, longest: Duration, failures: u32) -> Duration {
     let bound = first.saturating_mul(2_u32.saturating_pow(failures.min(20))).min(longest);
-    bound.mul_f64(0.1 + 0.9 * JITTER.with_borrow_mut(|rng| rng.random::<f64>()))
+    bound.mul_f64(0.1 + 0.9 * JITTER.with_borrow_mut(rand::RngExt::random::<f64>))
 }
 
 thread_local! {

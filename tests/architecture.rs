@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
 const LISTS: [(&str, usize); 7] = [
-    ("store/rows.rs", 500),
+    ("store/rows.rs", 560),
     ("store/judging.rs", 420),
-    ("judge/rows.rs", 420),
+    ("judge/rows.rs", 430),
     ("api/views.rs", 490),
     ("config/raw.rs", 420),
     ("cli.rs", 420),
-    ("config/validate.rs", 420),
+    ("config/validate.rs", 430),
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 21] = [
+const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
@@ -39,6 +39,7 @@ const MAY_IMPORT: [(&str, &[&str]); 21] = [
         &["clock", "config", "drift", "fault", "health", "metrics", "model", "retry", "source", "store", "telemetry"],
     ),
     ("judge", &["clock", "drift", "fault", "health", "metrics", "store"]),
+    ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
     ("api", &["drift", "health", "metrics", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),

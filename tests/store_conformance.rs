@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driftd::drift::checkpoint::{Delta, Ledger, Partition};
+use driftd::drift::rollup::Grain;
 use driftd::drift::time::Timestamp;
 use driftd::drift::watermark::Watermark;
 use driftd::store::*;
@@ -263,7 +264,7 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     let expected = judged(0, vec![]);
     let windows = store.windows("m", PAGE).await.expect("read");
     assert_eq!(windows, [expected.report.clone().expect("has one")]);
-    assert_eq!(store.report("m", "r", 5).await.expect("read"), expected.report);
+    assert_eq!(store.report("m", "r", at(50)).await.expect("read"), expected.report);
     let mut statistics = expected.statistics.clone();
     statistics.reverse();
     let rows: Vec<StatisticRow> =
@@ -366,6 +367,106 @@ async fn models_are_registered_and_updated(store: &SqlStore) {
     store.ping().await.expect("answers");
 }
 
+async fn windows_become_hours_and_days(store: &SqlStore) {
+    // Windows of twenty minutes, over a little more than a day.
+    let length = 1_200;
+    let window = |slot: i64, version: i64| {
+        let mut judged = judged(version, vec![]);
+        let report = judged.report.as_mut().expect("has one");
+        (report.slot, report.start, report.end) = (slot, at(slot * length), at((slot + 1) * length));
+        report.incomplete = slot == 4;
+        judged.next_slot = Some(slot + 1);
+        (judged.alert, judged.transition, judged.request, judged.deliveries) = (None, None, None, vec![]);
+        judged
+    };
+    for slot in 0..75 {
+        assert!(store.commit_judged(&window(slot, slot)).await.expect("judged"));
+    }
+    let hours = store.unrolled("m", "r", Grain::Hour).await.expect("read");
+    assert_eq!((hours.len(), hours[0], hours[24]), (25, at(0), at(24 * 3_600)));
+    assert!(store.unrolled("m", "r", Grain::Day).await.expect("read").is_empty(), "made of hours");
+    let rollup = |grain: Grain, start, parts: &[Part]| RollupRow {
+        model: "m".into(),
+        reference_id: "r".into(),
+        grain,
+        start,
+        end: start.plus(grain.length()),
+        windows: parts.iter().map(|p| p.windows).sum(),
+        records: 7 * parts.iter().map(|p| p.windows).sum::<i64>(),
+        incomplete: parts.iter().any(|p| p.incomplete),
+        summary: parts.iter().flat_map(|p| p.summary.clone()).collect(),
+        statistics: "[]".into(),
+    };
+    for hour in &hours {
+        let parts = store.parts("m", "r", Grain::Hour, *hour).await.expect("read");
+        assert_eq!(parts.len(), 3);
+        assert!(store.commit_rollup(&rollup(Grain::Hour, *hour, &parts), &parts, at(1)).await.expect("made"));
+    }
+    assert!(store.unrolled("m", "r", Grain::Hour).await.expect("read").is_empty());
+    assert_eq!(store.unrolled("m", "r", Grain::Day).await.expect("read"), [at(0)], "the second day is not over");
+    let parts = store.parts("m", "r", Grain::Day, at(0)).await.expect("read");
+    let day = rollup(Grain::Day, at(0), &parts);
+    assert_eq!((parts.len(), day.windows, day.incomplete), (24, 72, true));
+    assert!(store.commit_rollup(&day, &parts, at(2)).await.expect("made"));
+    assert_eq!(store.rollups("m", Grain::Day, PAGE).await.expect("read"), [day]);
+
+    // A revision makes its hour and its day again; one that comes between reading and writing is
+    // not lost.
+    let stale = store.parts("m", "r", Grain::Hour, at(3_600)).await.expect("read");
+    let mut revised = window(4, 75);
+    revised.report.as_mut().expect("has one").revision = 1;
+    assert!(store.commit_judged(&revised).await.expect("revised"));
+    assert_eq!(store.unrolled("m", "r", Grain::Hour).await.expect("read"), [at(3_600)]);
+    assert!(!store.commit_rollup(&rollup(Grain::Hour, at(3_600), &stale), &stale, at(3)).await.expect("answers"));
+    let parts = store.parts("m", "r", Grain::Hour, at(3_600)).await.expect("read");
+    assert!(store.commit_rollup(&rollup(Grain::Hour, at(3_600), &parts), &parts, at(3)).await.expect("made"));
+    assert_eq!(store.unrolled("m", "r", Grain::Day).await.expect("read"), [at(0)]);
+}
+
+async fn what_is_old_goes_and_stays_in_the_ledger(store: &SqlStore) {
+    const DAY: i64 = 86_400;
+    for (version, day) in [3_i64, 4, 20].into_iter().enumerate() {
+        let mut judged = judged(i64::try_from(version).expect("small"), vec![]);
+        let report = judged.report.as_mut().expect("has one");
+        (report.slot, report.start, report.end) = (day, at(day * DAY), at(day * DAY + 60));
+        // The window of the fourth day was judged late: a backlog that was read only then.
+        judged.now = at(if day == 4 { 30 * DAY } else { day * DAY + 100 });
+        assert!(store.commit_judged(&judged).await.expect("judged"));
+    }
+    assert_eq!(store.held().await.expect("read"), Held { judged: 21, open: 0, expired: 0 });
+    let old = |day: i64| Cutoffs {
+        statistics: at(day * DAY),
+        windows: at(day * DAY),
+        rollups: at(day * DAY),
+        deliveries: at(day * DAY),
+        partials: at(day * DAY),
+    };
+    let left = async || store.windows("m", PAGE).await.expect("read").len();
+    store.expire(&old(3)).await.expect("nothing is old yet");
+    assert_eq!(left().await, 3);
+    store.expire(&old(15)).await.expect("expires");
+    assert_eq!((left().await, store.held().await.expect("read")), (2, Held { judged: 14, open: 0, expired: 7 }));
+    assert!(store.window_statistics("m", at(3 * DAY)).await.expect("read").is_empty());
+    assert!(!store.window_statistics("m", at(4 * DAY)).await.expect("read").is_empty());
+    store.expire(&old(40)).await.expect("expires");
+    assert_eq!((left().await, store.held().await.expect("read")), (0, Held { judged: 0, open: 0, expired: 21 }));
+
+    // A day that was dropped may come back, with records that were very late.
+    let mut again = judged(3, vec![]);
+    again.report.as_mut().expect("has one").start = at(3 * DAY);
+    assert!(store.commit_judged(&again).await.expect("judged"));
+    assert_eq!(left().await, 1);
+
+    // Tallies of a reference that nobody is compared with any more.
+    store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
+    store.expire(&old(0)).await.expect("expires");
+    assert_eq!(store.held().await.expect("read").open, 10);
+    store.expire(&old(1)).await.expect("expires");
+    assert_eq!(store.held().await.expect("read"), Held { judged: 7, open: 0, expired: 31 });
+    // Deliveries that still wait are never removed.
+    assert_eq!(store.deliveries(None, PAGE).await.expect("read").len(), 3);
+}
+
 /// Two committers race for the same partition again and again: exactly one wins each round.
 async fn racing_replicas_never_both_win(store: &SqlStore) {
     store.commit_collected(&flush("start", None, 0, 5)).await.expect("applied");
@@ -419,6 +520,8 @@ conformance!(
     deliveries_keep_their_order_and_their_lease,
     leases_exclude_each_other,
     models_are_registered_and_updated,
+    windows_become_hours_and_days,
+    what_is_old_goes_and_stays_in_the_ledger,
     racing_replicas_never_both_win,
 );
 

@@ -54,6 +54,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(models::show))
         .routes(routes!(models::tasks))
         .routes(routes!(windows::list))
+        .routes(routes!(windows::rollups))
         .routes(routes!(windows::statistics_of_window))
         .routes(routes!(windows::statistics_over_time))
         .routes(routes!(alerts::list))

@@ -4,9 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::store::{
-    AlertRow, DeliveryRow, ModelRow, ReferenceRow, ReportRow, RequestRow, TimedStatistic, TransitionRow,
+    AlertRow, DeliveryRow, ModelRow, ReferenceRow, ReportRow, RequestRow, RollupRow, TimedStatistic, TransitionRow,
 };
 
 /// Larger evidence is shown as this.
@@ -130,6 +131,27 @@ pub struct WindowView {
     pub guarantee: Value,
     /// Evidence by part.
     pub scopes: Vec<PartView>,
+}
+
+/// Windows merged into an hour or a day.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RollupView {
+    /// Hour or day.
+    pub grain: Grain,
+    /// Start.
+    #[schema(value_type = String, format = DateTime)]
+    pub start: Timestamp,
+    /// End, exclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub end: Timestamp,
+    /// Windows in it.
+    pub windows: i64,
+    /// Records.
+    pub records: i64,
+    /// Whether records of it may have been lost.
+    pub incomplete: bool,
+    /// Effect sizes by signal.
+    pub statistics: Value,
 }
 
 /// A signal in a window.
@@ -348,6 +370,20 @@ impl From<ReportRow> for WindowView {
             guarantee: stored(&row.guarantee),
             scopes: parts(&row),
             verdict: row.verdict,
+        }
+    }
+}
+
+impl From<RollupRow> for RollupView {
+    fn from(row: RollupRow) -> RollupView {
+        RollupView {
+            grain: row.grain,
+            start: row.start,
+            end: row.end,
+            windows: row.windows,
+            records: row.records,
+            incomplete: row.incomplete,
+            statistics: stored(&row.statistics),
         }
     }
 }

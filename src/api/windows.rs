@@ -8,7 +8,8 @@ use super::ApiState;
 use super::models::find;
 use super::pages::{List, Paging, list as paged};
 use super::problem::Problem;
-use super::views::{StatisticView, WindowView};
+use super::views::{RollupView, StatisticView, WindowView};
+use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::store::StatisticFilter;
 
@@ -38,6 +39,31 @@ pub async fn list(
     find(&state, &name).await?;
     let rows = state.store.windows(&name, page).await?;
     Ok(Json(paged(rows, page, |row| row.start, WindowView::from)))
+}
+
+/// Which roll-ups.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Length {
+    /// `hour` or `day`; `hour` by default.
+    grain: Option<Grain>,
+}
+
+/// Windows of a model merged into hours or days, newest first: exactly the tallies that one window
+/// of that length would have. They outlive the windows.
+#[utoipa::path(get, path = "/api/v1/models/{name}/rollups", tag = "windows",
+    params(("name" = String, Path,), Length, Paging),
+    responses((status = 200, body = List<RollupView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn rollups(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(length): Query<Length>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<RollupView>>, Problem> {
+    let page = paging.page()?;
+    find(&state, &name).await?;
+    let rows = state.store.rollups(&name, length.grain.unwrap_or(Grain::Hour), page).await?;
+    Ok(Json(paged(rows, page, |row| row.start, RollupView::from)))
 }
 
 /// All statistics of one window, named by its start.

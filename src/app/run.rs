@@ -32,6 +32,7 @@ use crate::health::Health;
 use crate::hook::webhook::Webhook;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
+use crate::maintain;
 use crate::model::{Manifest, ModelHandle, batching};
 use crate::source::Source;
 use crate::source::dead_letter::DeadLetters;
@@ -143,7 +144,13 @@ impl App {
         }
         if has(Role::Judge) {
             let receivers: Vec<Receiver> = config.endpoints.iter().map(receiver).collect();
-            let judges = loaded.iter().map(|l| judge(l, &topics, &receivers)).collect();
+            let judges: Vec<Judge> = loaded.iter().map(|l| judge(l, &topics, &receivers)).collect();
+            let (kept, models, stop) = (Arc::new(store.clone()), judges.clone(), shutdown.clone());
+            let troubled = health.clone();
+            loops.spawn(async move {
+                maintain::run(kept, models, config.retention, troubled, stop).await;
+                Ok("maintain")
+            });
             let doors = judge::Doors { store: Arc::new(store.clone()), health, collected, written: written.clone() };
             let stop = shutdown.clone();
             loops.spawn(async move {

@@ -28,6 +28,8 @@ pub struct Config {
     pub kafka: Option<Kafka>,
     /// Where everything is kept.
     pub store: StoreUrl,
+    /// How long things are kept.
+    pub retention: Retention,
     /// ONNX Runtime's shared library, if not found by itself.
     pub onnxruntime: Option<PathBuf>,
     /// The models to watch.
@@ -40,6 +42,19 @@ pub struct Config {
     pub api: SocketAddr,
     /// Where probes and metrics are served.
     pub ops: SocketAddr,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Statistics of windows.
+    pub statistics: Span,
+    /// Windows with their tallies.
+    pub windows: Span,
+    /// Windows merged into hours and days.
+    pub rollups: Span,
+    /// Messages that were delivered or given up.
+    pub deliveries: Span,
 }
 
 /// The input broker.

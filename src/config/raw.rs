@@ -110,6 +110,34 @@ pub struct RawStore {
     /// `postgres://user@host/database` or `sqlite:FILE`. A URL with a password belongs in a file
     /// or environment variable.
     pub url: Secret,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: RawRetention,
+}
+
+/// How long things are kept: by the time of what they tell, or of their judgement if that was later.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRetention {
+    /// Statistics of windows.
+    pub statistics: String,
+    /// Windows with their tallies; at least as long as their statistics.
+    pub windows: String,
+    /// Windows merged into hours and days.
+    pub rollups: String,
+    /// Messages that were delivered or given up.
+    pub deliveries: String,
+}
+
+impl Default for RawRetention {
+    fn default() -> RawRetention {
+        RawRetention {
+            statistics: "35d".into(),
+            windows: "90d".into(),
+            rollups: "730d".into(),
+            deliveries: "90d".into(),
+        }
+    }
 }
 
 /// A model and how it is watched.

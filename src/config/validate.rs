@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::raw::{RawConfig, RawEndpoint, RawInfer, RawKafka, RawModel, Secret, SecretRef};
-use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, StoreUrl};
+use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, Retention, StoreUrl};
 use crate::document::{Document, Problem, Problems};
 use crate::drift::course::Watch;
 use crate::drift::detector::Sensitivity;
@@ -89,6 +89,7 @@ pub(super) fn validate(
         checker.fail("/models", "no model to watch: name at least one manifest");
     }
     let models: Vec<Option<Model>> = raw.models.iter().enumerate().map(|(i, m)| checker.model(i, m)).collect();
+    let retention = checker.retention();
     let collect = checker.collect();
     let endpoints: Vec<Option<Endpoint>> =
         raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
@@ -106,6 +107,7 @@ pub(super) fn validate(
             log: raw.log,
             kafka,
             store: store?,
+            retention: retention?,
             onnxruntime: raw.onnxruntime.as_ref().map(|p| document.directory().join(p)),
             models: models.into_iter().collect::<Option<_>>()?,
             collect: collect?,
@@ -217,6 +219,19 @@ impl Checker<'_> {
                 threads: raw.batching.threads,
             },
         })
+    }
+
+    fn retention(&mut self) -> Option<Retention> {
+        let raw = self.document.content.store.retention.clone();
+        let statistics = self.positive("/store/retention/statistics", &raw.statistics);
+        let windows = self.positive("/store/retention/windows", &raw.windows);
+        let rollups = self.positive("/store/retention/rollups", &raw.rollups);
+        let deliveries = self.positive("/store/retention/deliveries", &raw.deliveries);
+        let kept = Retention { statistics: statistics?, windows: windows?, rollups: rollups?, deliveries: deliveries? };
+        if kept.windows < kept.statistics {
+            self.fail("/store/retention/windows", "must be at least as long as store.retention.statistics");
+        }
+        Some(kept)
     }
 
     fn collect(&mut self) -> Option<Collect> {

@@ -37,6 +37,8 @@ pub mod record;
 pub mod reference;
 /// When to ask for retraining, and for which tasks.
 pub mod retraining;
+/// Windows merged into hours and days.
+pub mod rollup;
 /// Phases of the day and of the week.
 pub mod season;
 /// Values of a tag, watched on their own.

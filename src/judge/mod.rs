@@ -204,7 +204,7 @@ impl Judge {
             summary.merge(&Summary::decode(&partial.body)?)?;
         }
         let Some((start, end)) = self.closing.window.bounds(slot) else { return Ok(None) };
-        let earlier = store.report(&self.model.name, &self.reference.id, slot).await?;
+        let earlier = store.report(&self.model.name, &self.reference.id, start).await?;
         let revises = late || earlier.is_some() || course.next_slot.is_some_and(|next| slot < next);
         let mut judged = if revises {
             let came_late = if late { summary.records } else { 0 };

@@ -198,6 +198,17 @@ fn parts_json(reference: &Reference, report: &Report) -> String {
     json(&parts)
 }
 
+/// Effects by signal, for a roll-up: no evidence, since no detector saw it.
+pub(crate) fn rollup_json(reference: &Reference, statistics: &[Statistic]) -> String {
+    let entry = |s: &Statistic| {
+        json!({
+            "scope": s.key.scope, "task": reference.task_name(&s.key), "segment": reference.segment_name(&s.key),
+            "signal": s.key.signal, "n": s.n, "effect": s.effect.map(Effect::measures).unwrap_or_default(),
+        })
+    };
+    json(&statistics.iter().map(entry).collect::<Vec<_>>())
+}
+
 fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
     let tested = statistic.tested.as_ref();
     StatisticRow {

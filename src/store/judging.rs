@@ -125,17 +125,21 @@ impl JudgeStore for SqlStore {
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    async fn report(&self, model: &str, reference_id: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError> {
-        let row = sqlx::query("-- report\nselect * from report where model = $1 and reference_id = $2 and slot = $3")
-            .bind(model)
-            .bind(reference_id)
-            .bind(slot)
-            .fetch_optional(&self.pool)
-            .await?;
+    async fn report(&self, model: &str, reference_id: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError> {
+        let row =
+            sqlx::query("-- report\nselect * from report where model = $1 and reference_id = $2 and start_us = $3")
+                .bind(model)
+                .bind(reference_id)
+                .bind(start.micros())
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(row.as_ref().map(report_row).transpose()?)
     }
 
     async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError> {
+        if let Some(report) = &judged.report {
+            self.make_day(report.start).await?;
+        }
         let mut transaction = self.begin().await?;
         if !move_course(&mut transaction, judged).await? || !consume(&mut transaction, judged).await? {
             transaction.rollback().await?;
@@ -230,7 +234,7 @@ async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) 
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (model, start_us, reference_id) do update set records = excluded.records,
             revision = excluded.revision, summary = excluded.summary, judged_us = excluded.judged_us,
-            late_records = excluded.late_records, incomplete = excluded.incomplete",
+            late_records = excluded.late_records, incomplete = excluded.incomplete, rolled = 0",
     )
     .bind(&report.model)
     .bind(&report.reference_id)

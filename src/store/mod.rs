@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::drift::checkpoint::{Partition, Position};
 use crate::drift::closing::Reached;
+use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 
@@ -21,6 +22,7 @@ mod accounting;
 mod collecting;
 mod delivering;
 mod judging;
+mod maintaining;
 mod postgres;
 mod reading;
 mod references;
@@ -137,10 +139,33 @@ pub trait JudgeStore: Send + Sync {
     ) -> Result<Vec<StoredPartial>, StoreError>;
 
     /// The report of a window that late records are about to revise.
-    async fn report(&self, model: &str, reference_id: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError>;
+    async fn report(&self, model: &str, reference_id: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError>;
 
     /// Applies one judgement in one transaction; false if the course has moved on meanwhile.
     async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError>;
+}
+
+/// What the maintain loop asks of a store.
+#[async_trait]
+pub trait MaintainStore: JudgeStore {
+    /// Starts of roll-ups that are complete and not made, or made before one of their parts changed.
+    async fn unrolled(&self, model: &str, reference_id: &str, grain: Grain) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// What a roll-up is made of.
+    async fn parts(
+        &self,
+        model: &str,
+        reference_id: &str,
+        grain: Grain,
+        from: Timestamp,
+    ) -> Result<Vec<Part>, StoreError>;
+
+    /// Writes a roll-up in one transaction; false, and nothing is written, if one of its parts has
+    /// changed meanwhile.
+    async fn commit_rollup(&self, rollup: &RollupRow, parts: &[Part], now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Removes what is old. What it held of the ledger is counted in the same transaction.
+    async fn expire(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError>;
 }
 
 /// What the deliver loop asks of a store.
@@ -181,6 +206,8 @@ pub trait ReadStore: Send + Sync {
     async fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
     /// A reference.
     async fn reference(&self, reference_id: &str) -> Result<Option<ReferenceRow>, StoreError>;
+    /// Roll-ups of a model.
+    async fn rollups(&self, model: &str, grain: Grain, page: Page) -> Result<Vec<RollupRow>, StoreError>;
     /// Windows of a model.
     async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError>;
     /// Records of a model over all its windows.

@@ -8,8 +8,9 @@ use super::references::read;
 use super::sql::{Columns, Dialect, SqlStore};
 use super::{
     AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow,
-    RequestRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
+    RequestRow, RollupRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
 };
+use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 
 #[async_trait]
@@ -50,6 +51,35 @@ impl ReadStore for SqlStore {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    async fn rollups(&self, model: &str, grain: Grain, page: Page) -> Result<Vec<RollupRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- rollups
+            select * from rollup where model = $1 and grain = $4 and start_us < $2
+            order by start_us desc, reference_id limit $3",
+        )
+        .bind(model)
+        .bind(page.before_us)
+        .bind(page.limit)
+        .bind(grain.name())
+        .fetch_all(&self.pool)
+        .await?;
+        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(RollupRow {
+                model: row.text("model")?,
+                reference_id: row.text("reference_id")?,
+                grain,
+                start: row.time("start_us")?,
+                end: row.time("end_us")?,
+                windows: row.int("windows")?,
+                records: row.int("records")?,
+                incomplete: row.int("incomplete")? == 1,
+                summary: row.bytes("summary")?,
+                statistics: row.text("statistics")?,
+            })
+        };
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
     async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError> {

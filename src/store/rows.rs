@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
+use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 
@@ -337,6 +338,61 @@ pub struct ReferenceRow {
     pub created: Timestamp,
     /// The encoded reference.
     pub body: Vec<u8>,
+}
+
+/// What a roll-up is made of: a window, or an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its start.
+    pub start: Timestamp,
+    /// What tells a later revision of it apart.
+    pub version: i64,
+    /// Windows in it.
+    pub windows: i64,
+    /// Whether records of it may have been lost.
+    pub incomplete: bool,
+    /// An encoded summary.
+    pub summary: Vec<u8>,
+}
+
+/// A roll-up's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollupRow {
+    /// Name of the model.
+    pub model: String,
+    /// The reference its windows were judged against.
+    pub reference_id: String,
+    /// Hour or day.
+    pub grain: Grain,
+    /// Start.
+    pub start: Timestamp,
+    /// End, exclusive.
+    pub end: Timestamp,
+    /// Windows in it.
+    pub windows: i64,
+    /// Records.
+    pub records: i64,
+    /// Whether records of it may have been lost.
+    pub incomplete: bool,
+    /// An encoded summary.
+    pub summary: Vec<u8>,
+    /// Effects by signal as JSON.
+    pub statistics: String,
+}
+
+/// What is older may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Statistics of windows.
+    pub statistics: Timestamp,
+    /// Windows.
+    pub windows: Timestamp,
+    /// Roll-ups.
+    pub rollups: Timestamp,
+    /// Deliveries that are settled.
+    pub deliveries: Timestamp,
+    /// Tallies for references that are not in use.
+    pub partials: Timestamp,
 }
 
 /// A claimed delivery.

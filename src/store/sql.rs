@@ -1,7 +1,8 @@
 //! What both databases share: a pool, transactions, decoding of rows. Statements use `$1`
 //! placeholders and types that both know; what differs stands in `postgres` and `sqlite`.
 
-use std::sync::Once;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, Once};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::AnyRow;
@@ -25,6 +26,8 @@ pub(super) enum Dialect {
 pub struct SqlStore {
     pub(super) pool: AnyPool,
     pub(super) dialect: Dialect,
+    /// Days whose tables are known to be there.
+    pub(super) days: Arc<Mutex<HashSet<i64>>>,
 }
 
 impl SqlStore {
@@ -46,7 +49,7 @@ impl SqlStore {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
         };
         migrations.run(&pool).await.map_err(|error| StoreError::Schema(error.to_string()))?;
-        Ok(SqlStore { pool, dialect })
+        Ok(SqlStore { pool, dialect, days: Arc::default() })
     }
 
     /// Closes all connections.

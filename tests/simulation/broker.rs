@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What lies at one offset.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "a few hundred of them")]
 pub enum Entry {
     Record(Record),
     Unreadable,

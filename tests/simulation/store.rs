@@ -204,8 +204,8 @@ impl JudgeStore for MemoryStore {
         .await
     }
 
-    async fn report(&self, _: &str, _: &str, slot: Slot) -> Result<Option<ReportRow>, StoreError> {
-        self.work(|rows| rows.reports.get(&slot).cloned()).await
+    async fn report(&self, _: &str, _: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError> {
+        self.work(|rows| rows.reports.values().find(|r| r.start == start).cloned()).await
     }
 
     async fn commit_judged(&self, judged: &Judged) -> Result<bool, StoreError> {
