@@ -1,12 +1,14 @@
 # driftd: `make demo` shows it, `make test` proves it. Both install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench quality gpu-check screenshot
+.PHONY: help setup demo test soak lint bench quality gpu-check screenshot
 
 SHELL := /bin/bash
 STEP := @scripts/step.sh
 ARGS ?=
 export ORT_DYLIB_PATH ?= $(CURDIR)/.deps/onnxruntime/libonnxruntime.so
 export ORT_DISABLE_TELEMETRY := 1
+# Most tests wait for a service and not for a core.
+export RUST_TEST_THREADS ?= 6
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +24,14 @@ demo: ## Traffic, a drift, an alert, a retraining request, the dashboard (ARGS=-
 test: ## All tests, with a real Kafka, Postgres and browser
 	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres chromium
 	$(STEP) "tests" scripts/with-services.sh --kafka --postgres -- cargo test --locked $(ARGS)
+
+soak: ## Hours of faults and load: MINUTES=30 SEEDS=20 SIMULATIONS=20000
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres
+	$(STEP) "build" cargo build --release --locked --bin driftd --example load
+	$(STEP) "simulation" env DRIFTD_SIMULATIONS=$(or $(SIMULATIONS),20000) cargo test --locked --test simulation
+	$(STEP) "faults" env DRIFTD_SEEDS=$(or $(SEEDS),20) scripts/with-services.sh --kafka --postgres -- \
+	  cargo test --locked --test faults
+	$(STEP) "load" scripts/with-services.sh --kafka --postgres -- target/release/examples/load soak $(or $(MINUTES),30)
 
 lint: ## Format, clippy, documentation, and the scripts where shellcheck is installed
 	$(STEP) "format" cargo fmt --check

@@ -72,7 +72,7 @@ async fn rates(directory: &Path) -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let rate = (sent as i64 - already) as f64 / began.elapsed().as_secs_f64();
-        let cpu: f64 = daemons.iter().take(replicas).map(|d| d.cpu_seconds()).sum::<anyhow::Result<f64>>()?;
+        let cpu: f64 = daemons.iter().take(replicas).map(Daemon::cpu_seconds).sum::<anyhow::Result<f64>>()?;
         println!(
             "  {replicas} replica{}: {rate:>8.0} records/s, {:.1} CPU s a million records in the collecting processes",
             if replicas == 1 { " " } else { "s" },
@@ -97,6 +97,9 @@ struct Look {
     tables_mb: f64,
     dead_rows: i64,
 }
+
+/// What is compared: its name, how it is read, and the growth allowed.
+type Measure<'m> = (&'m str, &'m dyn Fn(&Look) -> f64, f64);
 
 async fn soak(directory: &Path, minutes: usize) -> anyhow::Result<()> {
     ensure!(minutes >= 4, "a soak of less than four minutes says nothing");
@@ -144,7 +147,7 @@ async fn soak(directory: &Path, minutes: usize) -> anyhow::Result<()> {
     let third = (settled.len() / 3).max(1);
     let mean = |of: &dyn Fn(&Look) -> f64, part: &[Look]| part.iter().map(of).sum::<f64>() / part.len() as f64;
     let mut grown = Vec::new();
-    let measures: [(&str, &dyn Fn(&Look) -> f64, f64); 4] = [
+    let measures: [Measure; 4] = [
         ("resident memory", &|l| l.resident_mb, 0.05),
         ("file descriptors", &|l| l.descriptors as f64, 0.10),
         ("threads", &|l| l.threads as f64, 0.05),

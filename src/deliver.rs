@@ -78,6 +78,7 @@ async fn step(
     let now = clock::now();
     let lease_until = now.plus(Span::from_micros(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX)));
     let claimed = store::within(store.claim(now, lease_until)).await?;
+    metrics::queue("deliver", claimed.len());
     if !claimed.is_empty() {
         fault::point("after_claim");
     }

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod retry;
 pub mod signature;
 pub mod telemetry;
+pub mod traces;
 
 // Floor 2: doors.
 pub mod hook;

@@ -19,8 +19,8 @@ use crate::store::{Cutoffs, MaintainStore, RollupRow};
 
 /// How often there may be something to do.
 const EVERY: Duration = Duration::from_secs(60);
-/// How long maintenance stays with one process.
-const LEASE: Duration = Duration::from_secs(300);
+/// How long maintenance stays with one process. Two at once do no harm, only the same work.
+const LEASE: Duration = Duration::from_secs(90);
 /// Tallies for a reference that is not in use wait so long for its return.
 const FORGOTTEN: Span = Span::from_secs(7 * 86_400);
 

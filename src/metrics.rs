@@ -68,7 +68,10 @@ fn describe() {
     describe_histogram!("driftd_transaction_duration_seconds", Unit::Seconds, "one transaction of the store, by name");
     describe_counter!("driftd_rollups_total", "roll-ups of hours and days that were made");
     describe_counter!("driftd_expired_total", "tables and rows that retention removed");
-    describe_gauge!("driftd_queue_length", "batches, texts or messages that wait for a step, by stage");
+    describe_gauge!(
+        "driftd_queue_length",
+        "what waits for a step, by stage: batches for collect, calls for the model, messages that are due"
+    );
     describe_counter!("driftd_inferences_total", "texts run through the tokenizer or model");
     describe_counter!("driftd_inference_failures_total", "calls of the model that failed");
     describe_histogram!("driftd_inference_duration_seconds", Unit::Seconds, "one gathered batch through the model");

@@ -18,7 +18,7 @@ const LISTS: [(&str, usize); 7] = [
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 22] = [
+const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
@@ -30,15 +30,29 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("health", &["metrics"]),
     ("fault", &[]),
     ("config", &["document", "drift", "signature"]),
-    ("source", &["clock", "config", "drift", "fault", "metrics", "telemetry"]),
+    ("traces", &[]),
+    ("source", &["clock", "config", "drift", "fault", "metrics", "traces", "telemetry"]),
     ("model", &["config", "document", "drift", "metrics"]),
     ("hook", &["drift", "signature"]),
     ("store", &["drift", "fault"]),
     (
         "collect",
-        &["clock", "config", "drift", "fault", "health", "metrics", "model", "retry", "source", "store", "telemetry"],
+        &[
+            "clock",
+            "config",
+            "drift",
+            "fault",
+            "health",
+            "metrics",
+            "model",
+            "retry",
+            "source",
+            "store",
+            "telemetry",
+            "traces",
+        ],
     ),
-    ("judge", &["clock", "drift", "fault", "health", "metrics", "store"]),
+    ("judge", &["clock", "drift", "fault", "health", "metrics", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
     ("api", &["drift", "health", "metrics", "store", "telemetry"]),
@@ -47,7 +61,8 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
 ];
 
 /// Libraries that live in one room (the composition root and tools aside).
-const AT_HOME: [(&str, &[&str]); 9] = [
+const AT_HOME: [(&str, &[&str]); 10] = [
+    ("opentelemetry", &["traces"]),
     ("statrs", &["stats"]),
     ("nalgebra", &["stats"]),
     ("rdkafka", &["source"]),

@@ -75,16 +75,16 @@ fn example(directory: &Path) -> Scene {
     }
 }
 
-/// Configuration and start of the real binary.
-fn start(
+/// Configuration of the real binary.
+fn setup(
     directory: &Path,
     scene: &Scene,
     topics: &(String, String),
     store: &str,
     receiver: &str,
     infer: &'static str,
-) -> Daemon {
-    let setup = Setup {
+) -> Setup {
+    Setup {
         directory: directory.to_owned(),
         manifest: scene.manifest.clone(),
         reference: scene.reference.clone(),
@@ -98,11 +98,11 @@ fn start(
         window: format!("length: {}, grace: 0s", scene.window),
         collect: "flush_every: 200ms".into(),
         properties: CLASSIC.into(),
+        store_more: String::new(),
         more: String::new(),
         roles: "collect,judge,deliver,api",
         env: Vec::new(),
-    };
-    setup.start()
+    }
 }
 
 /// (records passed, folded, set aside, dead-lettered, gaps) over all partitions.
@@ -145,7 +145,7 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
     let (url, arrivals) = support::receiver().await;
     arrivals.answer_first(&[503]);
     let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");
-    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "always");
+    let mut daemon = setup(directory.path(), &scene, &topics, &store, &url, "always").start();
     daemon.ready(LONG).await;
     producer.send(&scene.records).await.expect("sent");
 
@@ -213,6 +213,14 @@ async fn the_faces_show_it(daemon: &Daemon, scene: &Scene, directory: &Path) {
     assert_eq!(requests["data"][0]["tasks"][0], scene.broken);
     let status = get_json(&api("status")).await.expect("answers");
     assert!(status["partitions"].as_array().is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["adds_up"] == true)));
+    let ledger = get_json(&api("ledger")).await.expect("answers");
+    assert_eq!(
+        (&ledger["adds_up"], ledger["partitions"].as_array().map(Vec::len)),
+        (&true.into(), Some(2)),
+        "{ledger}"
+    );
+    let rollups = get_json(&api(&format!("models/{}/rollups?grain=hour", scene.name))).await.expect("answers");
+    assert!(rollups["data"].is_array(), "{rollups}");
     for (path, code) in
         [("models/nobody", 404), ("models/nobody/windows?limit=9999", 400), ("alerts?cursor=x", 400), ("none", 404)]
     {
@@ -270,7 +278,7 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
 
     let (first, rest) = scene.records.split_at(scene.records.len() / 3);
     let (second, third) = rest.split_at(rest.len() / 2);
-    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    let mut daemon = setup(directory.path(), &scene, &topics, &store, &url, "missing").start();
     daemon.ready(LONG).await;
     producer.send(first).await.expect("sent");
     let deadline = Instant::now() + LONG;
@@ -282,7 +290,7 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
     daemon.signal("-KILL");
     daemon.child.wait().expect("waited");
 
-    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    let mut daemon = setup(directory.path(), &scene, &topics, &store, &url, "missing").start();
     daemon.ready(LONG).await;
     producer.send(third).await.expect("sent");
     tokio::time::sleep(Duration::from_millis(700)).await; // somewhere in the middle of it
@@ -291,7 +299,7 @@ async fn nothing_counts_twice_and_nothing_is_lost() {
     let (passed, folded, aside, dead, gaps) = ledger(&mut connection).await;
     assert_eq!(passed, folded + aside + dead + gaps, "adds up at any time");
 
-    let mut daemon = start(directory.path(), &scene, &topics, &store, &url, "missing");
+    let mut daemon = setup(directory.path(), &scene, &topics, &store, &url, "missing").start();
     daemon.ready(LONG).await;
     let deadline = Instant::now() + LONG;
     while ledger(&mut connection).await.0 < produced {
@@ -404,4 +412,66 @@ async fn the_api_answers_from_sqlite_too() {
     assert_eq!(status["store"]["kind"], "sqlite");
     let page = reqwest::get(format!("http://{address}/")).await.expect("answers");
     assert!(page.headers()["content-security-policy"].to_str().is_ok_and(|p| p.contains("default-src 'none'")));
+}
+
+/// From a record's own context over the flush to the judgement of its window.
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_lead_from_a_record_to_its_report() {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    use prost::Message as _;
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::producer::{FutureProducer, FutureRecord};
+    use std::sync::{Arc, Mutex};
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
+    let taken = spans.clone();
+    let take = axum::routing::post(move |body: axum::body::Bytes| async move {
+        let request = ExportTraceServiceRequest::decode(body).expect("OTLP");
+        let scopes = request.resource_spans.into_iter().flat_map(|r| r.scope_spans);
+        taken.lock().expect("not poisoned").extend(scopes.flat_map(|s| s.spans));
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let collector = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = axum::Router::new().route("/v1/traces", take);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let directory = tempfile::tempdir().expect("a folder");
+    let scene = example(directory.path());
+    let (topics, store) = (support::fresh_topics(1).await, support::fresh_database().await);
+    let (url, _arrivals) = support::receiver().await;
+    let mut setup = setup(directory.path(), &scene, &topics, &store, &url, "missing");
+    setup.more = format!("traces: {{collector: '{collector}'}}\n");
+    let mut daemon = setup.start();
+    daemon.ready(LONG).await;
+    let client: FutureProducer =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", service("KAFKA_BROKERS")).create().expect("a producer");
+    for (i, (key, value)) in scene.records[..1_000].iter().enumerate() {
+        let parent = format!("00-{TRACE}-00f067aa0ba902b7-0{}", i32::from(i == 10));
+        let headers = OwnedHeaders::new().insert(Header { key: "traceparent", value: Some(&parent) });
+        let record = FutureRecord::to(&topics.0).key(key).payload(value).headers(headers);
+        drop(client.send_result(record).expect("queued"));
+    }
+    rdkafka::producer::Producer::flush(&client, LONG).expect("sent");
+    let mut connection = AnyConnection::connect(&store).await.expect("connects");
+    let deadline = Instant::now() + LONG;
+    while in_windows(&mut connection).await < 1_000 {
+        assert!(Instant::now() < deadline, "not everything is read");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    eventually("a judged window", LONG, async || {
+        let windows = get_json(&format!("{}/api/v1/models/support/windows", daemon.api)).await?;
+        (!windows["data"].as_array()?.is_empty()).then_some(())
+    })
+    .await;
+    // What is left is sent at the end.
+    daemon.terminate().await;
+    let spans = spans.lock().expect("not poisoned").clone();
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let flush = spans.iter().find(|s| s.name == "flush" && s.links.iter().any(|l| hex(&l.trace_id) == TRACE));
+    let flush = flush.unwrap_or_else(|| panic!("no flush links to the record: {spans:#?}"));
+    assert_eq!(flush.links.len(), 1, "only the record that was sampled");
+    let judged = spans.iter().filter(|s| s.name == "judge");
+    assert!(judged.into_iter().any(|s| s.links.iter().any(|l| l.span_id == flush.span_id)), "{spans:#?}");
 }

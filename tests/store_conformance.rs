@@ -29,7 +29,15 @@ fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
     let body = vec![0, 255, u8::try_from(to % 200).expect("small")];
     Collected {
         flush_id: id.into(),
-        partials: vec![Partial { model: "m".into(), reference_id: "r".into(), slot, late: to % 2 == 1, records, body }],
+        partials: vec![Partial {
+            model: "m".into(),
+            reference_id: "r".into(),
+            slot,
+            late: to % 2 == 1,
+            records,
+            trace: Some(id.to_owned()),
+            body,
+        }],
         delta: BTreeMap::from([(partition(0), delta)]),
         now: at(1_000),
     }

@@ -41,6 +41,7 @@ create index gap_unannounced on gap (found_us) where announced_us is null;
 alter table window_partial add column late bigint not null default 0;
 alter table window_partial add column records bigint not null default 0;
 alter table window_partial add column flushed_us bigint not null default 0;
+alter table window_partial add column trace text;
 
 create table expired (
     model text primary key,

@@ -39,6 +39,7 @@ use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
 use crate::store::{ModelRow, ReadStore, ReferenceStore as _, SqlStore};
+use crate::traces::Traces;
 use crate::{metrics, telemetry};
 
 /// After the drain, the other loops have this long.
@@ -52,6 +53,8 @@ pub fn main(args: &Run) -> anyhow::Result<()> {
     let config = config::load(&args.config.config)?;
     telemetry::install(config.log);
     let metrics = metrics::install()?;
+    // Dropped last: what is left is sent then.
+    let _traces = config.trace_collector.as_deref().map(Traces::install).transpose()?;
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(stop_on_signal(shutdown.clone()));

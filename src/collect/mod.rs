@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ use crate::retry::Backoff;
 use crate::source::{Begin, DeadLetterSink, Event, Message, Refused, Source};
 use crate::store::{self, CollectStore, Collected, Commit, StoreError};
 use crate::telemetry::chain;
+use crate::traces;
 
 /// Which records are run, and how they become observations.
 pub mod observe;
@@ -52,6 +53,7 @@ pub struct Collector {
     windows: Windows,
     refused: Vec<(Partition, i64, Refused)>,
     unflushed: u64,
+    traces: Vec<String>,
     confirmed: Option<tokio::time::Instant>,
 }
 
@@ -85,6 +87,7 @@ impl Collector {
             windows: Windows::default(),
             refused: Vec::new(),
             unflushed: 0,
+            traces: Vec::new(),
             confirmed: None,
         }
     }
@@ -264,7 +267,10 @@ impl Collector {
 
     async fn fold(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
         let mut waiting: Vec<(Record, bool)> = Vec::new();
-        for message in messages {
+        for mut message in messages {
+            if let Some(trace) = message.trace.take() {
+                traces::keep(&mut self.traces, trace);
+            }
             let partition = message.partition.clone();
             let Some(reading) = self.partitions.get_mut(partition.as_ref()) else { continue };
             match reading.account(message, &self.models) {
@@ -283,14 +289,12 @@ impl Collector {
 
     async fn fold_all(&mut self, records: Vec<(Record, bool)>) -> anyhow::Result<()> {
         fault::point("in_inference");
-        match self.windows.fold(&self.models, records).await {
+        let folded = self.windows.fold(&self.models, records).await;
+        match &folded {
             Ok(()) => self.health.well(Part::Model),
-            Err(error) => {
-                self.health.trouble(Part::Model, chain(&error));
-                return Err(error.into());
-            }
+            Err(error) => self.health.trouble(Part::Model, chain(error)),
         }
-        Ok(())
+        Ok(folded?)
     }
 
     /// Dead letters first, then tallies and positions in one transaction, then the hint to Kafka.
@@ -304,7 +308,9 @@ impl Collector {
             return Err(error.into());
         }
         self.health.well(Part::DeadLetters);
-        let collected = self.collected();
+        let records = ("messaging.batch.message_count", self.unflushed.to_string());
+        let trace = traces::span("flush", SystemTime::now() - started.elapsed(), &self.traces, [records]);
+        let collected = self.collected(trace.as_ref());
         let windows = collected.partials.len();
         fault::point("before_commit");
         match self.commit(&collected, shutdown).await? {
@@ -318,14 +324,14 @@ impl Collector {
         self.refused.clear();
         self.windows.clear();
         self.unflushed = 0;
+        self.traces.clear();
         for (partition, reading) in &mut self.partitions {
             if let Some(reached) = reading.delta.watermark.reached() {
                 metrics::watermark(&partition.topic, partition.number, reached.micros() as f64 / 1e6);
             }
             reading.delta = reading.delta.committed();
         }
-        let positions: Vec<(Partition, i64)> = collected.delta.iter().map(|(p, d)| (p.clone(), d.to)).collect();
-        source.hint(positions);
+        source.hint(collected.delta.iter().map(|(p, d)| (p.clone(), d.to)).collect());
         self.committed.notify_one();
         metrics::flush(started.elapsed(), windows);
         fault::point("after_hint");
@@ -351,12 +357,12 @@ impl Collector {
         }
     }
 
-    fn collected(&self) -> Collected {
+    fn collected(&self, trace: Option<&String>) -> Collected {
         let moved = self.partitions.iter().filter(|(_, reading)| reading.delta.is_moved());
         let delta: CheckpointDelta = moved.map(|(p, reading)| (p.clone(), reading.delta.clone())).collect();
         Collected {
             flush_id: uuid::Uuid::now_v7().simple().to_string(),
-            partials: self.windows.partials(&self.models),
+            partials: self.windows.partials(&self.models, trace),
             delta,
             now: self.clock.now(),
         }
@@ -385,6 +391,7 @@ impl Collector {
         self.starting.clear();
         self.windows.clear();
         self.refused.clear();
+        self.traces.clear();
         self.unflushed = 0;
     }
 }

@@ -61,13 +61,14 @@ impl Windows {
     }
 
     /// What the store is to be given.
-    pub fn partials(&self, models: &[Watched]) -> Vec<Partial> {
+    pub fn partials(&self, models: &[Watched], trace: Option<&String>) -> Vec<Partial> {
         let partial = |((model, slot, late), summary): (&(usize, Slot, bool), &Summary)| Partial {
             model: models[*model].reference.spec.name.clone(),
             reference_id: models[*model].reference.id.clone(),
             slot: *slot,
             late: *late,
             records: i64::try_from(summary.records).unwrap_or(i64::MAX),
+            trace: trace.cloned(),
             body: summary.encode(),
         };
         self.open.iter().map(partial).collect()

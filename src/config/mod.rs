@@ -42,6 +42,8 @@ pub struct Config {
     pub api: SocketAddr,
     /// Where probes and metrics are served.
     pub ops: SocketAddr,
+    /// An OpenTelemetry collector that takes OTLP by HTTP.
+    pub trace_collector: Option<String>,
 }
 
 /// How long things are kept.

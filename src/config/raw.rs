@@ -37,6 +37,9 @@ pub struct RawConfig {
     /// Probes and metrics.
     #[serde(default)]
     pub ops: RawOps,
+    /// Where traces go.
+    #[serde(default)]
+    pub traces: RawTraces,
 }
 
 /// How logs are written.
@@ -101,6 +104,15 @@ pub enum SecretRef {
     File(PathBuf),
     /// The environment variable's value.
     Env(String),
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTraces {
+    /// An OpenTelemetry collector that takes OTLP by HTTP, such as `http://collector:4318`; without
+    /// it there are no traces.
+    pub collector: Option<String>,
 }
 
 /// The store.

@@ -99,6 +99,9 @@ pub(super) fn validate(
         let message = "the API has no authentication yet: listen on 127.0.0.1, or set api.allow_unauthenticated";
         checker.fail("/api/listen", message);
     }
+    if raw.traces.collector.as_ref().is_some_and(|c| !c.starts_with("http://") && !c.starts_with("https://")) {
+        checker.fail("/traces/collector", "must begin with `https://` or `http://`");
+    }
     if raw.api.listen == raw.ops.listen && api.is_some_and(|a| a.port() != 0) {
         checker.fail("/ops/listen", "the same address as api.listen: probes and metrics need their own");
     }
@@ -114,6 +117,7 @@ pub(super) fn validate(
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
             api: api?,
             ops: ops?,
+            trace_collector: raw.traces.collector.clone(),
         })
     })();
     match config {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::fault;
 use crate::health::{Health, Part};
 use crate::metrics;
 use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoreError, StoredPartial};
+use crate::traces;
 
 /// Judgements to rows and messages.
 pub mod rows;
@@ -149,6 +150,7 @@ impl Judge {
                 metrics::transaction("judge", started.elapsed());
                 fault::point("after_judgement");
                 version += 1;
+                trace(&judged, &partials, started);
                 rows::observe(&judged);
             }
         }
@@ -226,6 +228,20 @@ impl Judge {
         judged.consumed = partials.iter().map(|p| p.partial_id.clone()).collect();
         Ok(Some(judged))
     }
+}
+
+/// The judgement as a span that links to the flushes it was made of.
+fn trace(judged: &Judged, partials: &[StoredPartial], started: Instant) {
+    let mut links = Vec::new();
+    partials.iter().filter_map(|p| p.trace.clone()).for_each(|t| traces::keep(&mut links, t));
+    let Some(report) = judged.report.as_ref().filter(|_| !links.is_empty()) else { return };
+    let attributes = [
+        ("driftd.model", report.model.clone()),
+        ("driftd.window.start", report.start.to_string()),
+        ("driftd.verdict", report.verdict.clone()),
+        ("driftd.records", report.records.to_string()),
+    ];
+    traces::span("judge", SystemTime::now() - started.elapsed(), &links, attributes);
 }
 
 /// Whether records of a window may lie in a gap.

@@ -52,6 +52,7 @@ pub fn spawn(
 fn work(mut model: OnnxModel, mut jobs: mpsc::Receiver<Job>, batching: Batching) {
     while let Some(first) = jobs.blocking_recv() {
         let gathered = gather(first, &mut jobs, batching);
+        metrics::queue("model", jobs.len());
         answer(&mut model, gathered, batching.max_batch);
     }
 }

@@ -25,7 +25,7 @@ use crate::clock;
 use crate::config;
 use crate::drift::checkpoint::Partition;
 use crate::drift::time::{Span, Timestamp};
-use crate::{fault, metrics};
+use crate::{fault, metrics, traces};
 
 /// Batches on their way to the collect loop at most: with the batch size, the bound on memory.
 const QUEUED_BATCHES: usize = 4;
@@ -179,6 +179,7 @@ impl Reader {
     /// on, so that the group sees a living member however long the store or the model takes.
     fn send(&self, batch: Vec<Message>) -> bool {
         fault::point("after_fetch");
+        metrics::queue("source", QUEUED_BATCHES - self.events.capacity());
         let mut event = Event::Messages(batch);
         let mut paused = None;
         loop {
@@ -266,5 +267,7 @@ fn decode(
         }),
         time,
     });
-    Message { partition, offset: message.offset(), epoch, decoded }
+    let trace = message.headers().and_then(|headers| headers.iter().find(|h| h.key == "traceparent")?.value);
+    let trace = trace.filter(|t| traces::wanted(t)).map(|t| String::from_utf8_lossy(t).into_owned());
+    Message { partition, offset: message.offset(), epoch, trace, decoded }
 }

@@ -136,6 +136,8 @@ pub struct Message {
     pub offset: i64,
     /// The assignment it was read under.
     pub epoch: u64,
+    /// Its producer's trace context, where traces are wanted and it was sampled.
+    pub trace: Option<String>,
     /// What it says, or why it was refused.
     pub decoded: Result<Record, Refused>,
 }

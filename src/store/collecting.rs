@@ -50,8 +50,8 @@ impl CollectStore for SqlStore {
         for (i, partial) in collected.partials.iter().enumerate() {
             sqlx::query(
                 "-- commit_collected
-                insert into window_partial (partial_id, model, reference_id, slot, late, records, body, flushed_us)
-                values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                insert into window_partial (partial_id, model, reference_id, slot, late, records, body, flushed_us, trace)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             )
             .bind(format!("{}-{i}", collected.flush_id))
             .bind(&partial.model)
@@ -61,6 +61,7 @@ impl CollectStore for SqlStore {
             .bind(partial.records)
             .bind(&partial.body)
             .bind(collected.now.micros())
+            .bind(partial.trace.clone())
             .execute(&mut *transaction)
             .await?;
         }

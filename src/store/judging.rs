@@ -101,7 +101,7 @@ impl JudgeStore for SqlStore {
     ) -> Result<Vec<StoredPartial>, StoreError> {
         let rows = sqlx::query(
             "-- partials
-            select partial_id, slot, late, body from window_partial
+            select partial_id, slot, late, trace, body from window_partial
             where model = $1 and reference_id = $2 and slot < $3 and slot <= (
                 select max(slot) from (
                     select distinct slot from window_partial
@@ -119,6 +119,7 @@ impl JudgeStore for SqlStore {
                 partial_id: row.text("partial_id")?,
                 slot: row.int("slot")?,
                 late: row.int("late")? == 1,
+                trace: row.maybe_text("trace")?,
                 body: row.bytes("body")?,
             })
         };

@@ -21,6 +21,8 @@ pub struct Partial {
     pub late: bool,
     /// How many.
     pub records: i64,
+    /// Trace context of the flush that wrote it.
+    pub trace: Option<String>,
     /// An encoded [`crate::drift::summary::Summary`].
     pub body: Vec<u8>,
 }
@@ -80,6 +82,8 @@ pub struct StoredPartial {
     pub slot: Slot,
     /// Whether its records came late.
     pub late: bool,
+    /// Trace context of the flush that wrote it.
+    pub trace: Option<String>,
     /// An encoded summary.
     pub body: Vec<u8>,
 }

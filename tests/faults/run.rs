@@ -121,6 +121,7 @@ impl Run {
             window: "length: 2s, grace: 500ms".into(),
             collect: "flush_every: 100ms, flush_records: 150, idle_after: 2s".into(),
             properties: CLASSIC.into(),
+            store_more: String::new(),
             more: String::new(),
             roles: "collect,judge,deliver,api",
             env: Vec::new(),
@@ -176,11 +177,9 @@ impl Run {
         }
     }
 
-    /// Waits until everything is read, judged and delivered; checks the ledger with the command for
-    /// it; tells the history.
-    pub async fn finish(mut self) -> History {
-        let produced = i64::try_from(self.produced).expect("small");
-        self.until(produced).await;
+    /// Waits until everything is read, judged and delivered.
+    pub async fn judged(&self) {
+        self.until(i64::try_from(self.produced).expect("small")).await;
         let mut connection = self.connect().await;
         let waiting = "select (select count(*) from window_partial) + (select count(*) from delivery where state = 'pending') as n";
         let deadline = Instant::now() + LONG;
@@ -192,6 +191,14 @@ impl Run {
             assert!(Instant::now() < deadline, "{n} partials and deliveries wait\n{}", self.setup.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until everything is read, judged and delivered; checks the ledger with the command for
+    /// it; tells the history.
+    pub async fn finish(mut self) -> History {
+        let produced = i64::try_from(self.produced).expect("small");
+        self.judged().await;
+        let mut connection = self.connect().await;
         let mut audit = support::driftd();
         audit.args(["audit", "--format", "json", "-c"]).arg(self.setup.write(1, 2));
         let told = support::succeed(audit.env("TEST_STORE", &self.setup.store).env("TEST_SECRET", support::SECRET));

@@ -8,14 +8,14 @@ use crate::run::{LONG, Run, world};
 use crate::support::daemon::CLASSIC;
 use crate::support::proxy::{Proxy, Way};
 use crate::support::services::Own;
-use crate::support::{eventually, service};
+use crate::support::{compile, eventually, service};
 
 /// A database that goes away in every way it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_comes_and_goes() {
     let world = world().await;
     let services = shared_folder();
-    let postgres = Own::postgres(services.path());
+    let postgres = Own::postgres(services.path(), &[]);
     let url = postgres.env("POSTGRES_URL");
     let mut run = Run::new(world, &service("KAFKA_BROKERS"), &url).await;
     run.start().await;
@@ -53,6 +53,54 @@ async fn postgres_comes_and_goes() {
     admin.execute(alter("allow_connections true")).await.expect("altered");
     producing.await.expect("produced");
     run.finish_undisturbed(world, "Postgres stopped, killed, read-only, without connections").await;
+}
+
+/// A database whose disk is full for a while, and whose server dies of it if it likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_is_full() {
+    let world = world().await;
+    let services = shared_folder();
+    let (library, full) = (services.path().join("disk.so"), services.path().join("full"));
+    compile("disk.c", &library);
+    let environment = [
+        ("LD_PRELOAD".to_owned(), library.display().to_string()),
+        ("DRIFTD_TEST_DISK".to_owned(), full.display().to_string()),
+    ];
+    let postgres = Own::postgres(services.path(), &environment);
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &postgres.env("POSTGRES_URL")).await;
+    run.start().await;
+    let producing = run.produce_slowly(&world.records, Duration::from_secs(6));
+    run.until(300).await;
+    std::fs::write(&full, "").expect("written");
+    let words = eventually("readiness to say so", LONG, || async {
+        run.daemons[0].readiness().await.filter(|(ready, _)| !ready).map(|(_, words)| words)
+    })
+    .await;
+    assert!(words.contains("store"), "{words}");
+    producing.await.expect("produced");
+    assert!(postgres.log().contains("No space left on device"), "{}", postgres.log());
+    std::fs::remove_file(&full).expect("removed");
+    if !postgres.runs() {
+        postgres.start();
+    }
+    run.finish_undisturbed(world, "a full disk").await;
+}
+
+/// Connections that hang for ever, though new ones would work: a firewall that lost its memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_forgotten() {
+    let world = world().await;
+    let postgres = service("POSTGRES_URL");
+    let server = postgres.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let proxy = Proxy::start(&server).await;
+    let proxied = postgres.replace(&server, &proxy.address.to_string());
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &proxied).await;
+    run.start().await;
+    let producing = run.produce_slowly(&world.records, Duration::from_secs(4));
+    run.until(300).await;
+    proxy.set(Way::Forget);
+    producing.await.expect("produced");
+    run.finish_undisturbed(world, "connections that hang for ever").await;
 }
 
 /// Files that services of their own user can reach.

@@ -10,7 +10,7 @@ use sqlx::{Executor as _, Row as _};
 
 use crate::run::{LONG, PARTITIONS, Run, world};
 use crate::support::daemon::CLASSIC;
-use crate::support::{administrator, create_topic, eventually, get_json, root, service};
+use crate::support::{administrator, compile, create_topic, eventually, get_json, service};
 
 fn soon() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
@@ -143,9 +143,7 @@ async fn clocks_are_set() {
     let world = world().await;
     let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
     let (library, shift) = (run.setup.directory.join("clock.so"), run.setup.directory.join("shift"));
-    let mut compiler = std::process::Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(root().join("tests/faults/clock.c")).arg("-ldl");
-    assert!(compiler.status().expect("a C compiler").success());
+    compile("clock.c", &library);
     std::fs::write(&shift, 0_i64.to_ne_bytes()).expect("written");
     // In place: the daemon has it in its memory.
     let file = std::fs::OpenOptions::new().write(true).open(&shift).expect("opened");
@@ -162,6 +160,37 @@ async fn clocks_are_set() {
     }
     producing.await.expect("produced");
     run.finish_undisturbed(world, "clocks that are set").await;
+}
+
+/// As if a minute and a half had passed.
+const LEASE_ENDS: &str = "update lease set until_us = 0 where name = 'maintain'";
+
+/// Killed while retention removes tables: what went is counted, what did not goes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_in_maintenance() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.produce(&world.records).await;
+    run.start().await;
+    run.judged().await;
+    run.daemons.remove(0).terminate().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    run.setup.store_more = ", retention: {statistics: 1s, windows: 1s, rollups: 1d, deliveries: 1d}".into();
+    run.setup.env = vec![("DRIFTD_FAULT".into(), "in_maintenance:2".into())];
+    run.connect().await.execute(LEASE_ENDS).await.expect("ended");
+    let mut doomed = run.setup.start();
+    assert!(!doomed.end().await.success(), "{}", run.setup.log());
+    run.setup.env.clear();
+    run.connect().await.execute(LEASE_ENDS).await.expect("ended");
+    run.start().await;
+    let ledger = eventually("the windows to go", LONG, || async {
+        let ledger = get_json(&format!("{}/api/v1/ledger", run.daemons[0].api)).await?;
+        (ledger["windows"]["judged"] == 0).then_some(ledger)
+    })
+    .await;
+    assert_eq!((&ledger["adds_up"], &ledger["windows"]["expired"]), (&true.into(), &ledger["windows"]["folded"]));
+    let tables = "select count(*) as n from pg_inherits where inhparent = 'report'::regclass";
+    assert_eq!(run.connect().await.fetch_one(tables).await.expect("reads").get::<i64, _>("n"), 0);
 }
 
 /// Killed while the schema is brought up to date: the next start finishes it.

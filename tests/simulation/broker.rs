@@ -214,7 +214,13 @@ fn fetch(broker: &Broker, held: &mut BTreeMap<usize, usize>, epoch: u64, rng: &m
                 time: None,
             }),
         };
-        Some(Message { partition: named.clone(), offset: i64::try_from(next + i).expect("small"), epoch, decoded })
+        Some(Message {
+            partition: named.clone(),
+            offset: i64::try_from(next + i).expect("small"),
+            epoch,
+            trace: None,
+            decoded,
+        })
     };
     Some(Event::Messages(log[next..end].iter().enumerate().filter_map(message).collect()))
 }

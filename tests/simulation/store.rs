@@ -191,6 +191,7 @@ impl JudgeStore for MemoryStore {
                     partial_id: id.clone(),
                     slot: p.slot,
                     late: p.late,
+                    trace: p.trace.clone(),
                     body: p.body.clone(),
                 })
                 .collect();

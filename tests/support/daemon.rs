@@ -23,6 +23,8 @@ pub struct Setup {
     pub collect: String,
     /// What stands in `kafka.properties: {…}`.
     pub properties: String,
+    /// What follows the store's address.
+    pub store_more: String,
     /// More lines at the top level.
     pub more: String,
     pub roles: &'static str,
@@ -51,7 +53,7 @@ impl Setup {
         let text = format!(
             "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: earliest\n\
              \x20 dead_letter_topic: '{dead}'\n  properties: {{{properties}}}\n\
-             store: {{url: {{env: TEST_STORE}}}}\n\
+             store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
              \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{mode: auto}}\n\
              collect: {{{collect}}}\n\
@@ -68,6 +70,7 @@ impl Setup {
             window = self.window,
             collect = self.collect,
             receiver = self.receiver,
+            store_more = self.store_more,
             more = self.more,
         );
         std::fs::write(&file, text).expect("written");

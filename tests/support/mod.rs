@@ -53,6 +53,13 @@ pub fn driftd() -> Command {
     command
 }
 
+/// Makes a library to preload from a C file of the fault tests.
+pub fn compile(name: &str, library: &Path) {
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(root().join("tests/faults").join(name));
+    assert!(compiler.arg("-ldl").status().expect("a C compiler").success());
+}
+
 /// ONNX Runtime's shared library.
 pub fn onnxruntime() -> PathBuf {
     std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| root().join(".deps/onnxruntime/libonnxruntime.so"), PathBuf::from)

@@ -1,6 +1,7 @@
 //! A TCP proxy that can delay, cut and half-open what goes through it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +20,9 @@ pub enum Way {
     Cut,
     /// Keeps connections open and passes nothing on.
     HalfOpen,
+    /// Keeps the connections that there are open, and never passes anything on for them again; new
+    /// ones are as they should be.
+    Forget,
 }
 
 /// A proxy on a port of its own.
@@ -59,10 +63,22 @@ async fn carry(client: TcpStream, target: String, ways: watch::Receiver<Way>) {
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let forgotten = AtomicBool::new(false);
     tokio::select! {
-        () = pass(from_client, to_server, ways.clone()) => {}
-        () = pass(from_server, to_client, ways.clone()) => {}
-        () = cut(ways) => {}
+        () = pass(from_client, to_server, ways.clone(), &forgotten) => {}
+        () = pass(from_server, to_client, ways.clone(), &forgotten) => {}
+        () = cut(ways.clone()) => {}
+        () = forget(ways, &forgotten) => {}
+    }
+}
+
+/// Notices the next time that connections are to be forgotten, once this one is there.
+async fn forget(mut ways: watch::Receiver<Way>, forgotten: &AtomicBool) {
+    ways.mark_unchanged();
+    while ways.changed().await.is_ok() {
+        if *ways.borrow_and_update() == Way::Forget {
+            forgotten.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -70,13 +86,16 @@ async fn cut(mut ways: watch::Receiver<Way>) {
     let _ = ways.wait_for(|way| *way == Way::Cut).await;
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut ways: watch::Receiver<Way>) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut ways: watch::Receiver<Way>, forgotten: &AtomicBool) {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
         let way = *ways.borrow();
         if let Way::Slow(delay) = way {
             tokio::time::sleep(delay).await;
+        }
+        if forgotten.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
         if ways.wait_for(|way| *way != Way::HalfOpen).await.is_err() || to.write_all(&buffer[..count]).await.is_err() {
             return;

@@ -21,9 +21,10 @@ impl Own {
         own
     }
 
-    /// Starts a Postgres.
-    pub fn postgres(directory: &Path) -> Own {
+    /// Starts a Postgres, with more in its environment.
+    pub fn postgres(directory: &Path, environment: &[(String, String)]) -> Own {
         let mut own = Own::new("postgres", directory);
+        own.again.extend_from_slice(environment);
         own.start();
         let url = own.env("POSTGRES_URL");
         let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()).expect("a port").to_owned();
@@ -77,6 +78,19 @@ impl Own {
             }
         }
         let _ = std::fs::remove_file(self.directory.join("env"));
+    }
+
+    /// Whether its process is there.
+    pub fn runs(&self) -> bool {
+        std::fs::read_to_string(self.directory.join("pid")).is_ok_and(|pid| {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            !state.is_empty() && !state.contains(") Z ")
+        })
+    }
+
+    /// What it wrote down.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("postgres.log")).unwrap_or_default()
     }
 
     /// A value that it told at its start.
