@@ -3,11 +3,11 @@
 //! Strings are borrowed from the message and class names become indices at once, so that a record
 //! costs few allocations. Nothing of a record's text ever enters an error.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 use super::native_answer::answer;
-use super::native_json::{Pairs, RawAttribute, RawEmbedding, RawLabel, RawRecord, Text, unpack};
+use super::native_json::{PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabel, RawRecord, Text, unpack};
 use crate::drift::record::{AttributeValue, InputText, Label, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use crate::drift::time::Timestamp;
@@ -212,7 +212,7 @@ fn json_problem(error: &serde_json::Error) -> Rejected {
 fn embedding(raw: RawEmbedding) -> Result<Vec<f32>, Rejected> {
     match raw {
         RawEmbedding::Plain(values) => Ok(values),
-        RawEmbedding::Packed { dtype, data_b64 } => {
+        RawEmbedding::Packed(PackedEmbedding { dtype, data_b64 }) => {
             let width = match dtype.0.as_ref() {
                 "f32" => 4,
                 "f16" => 2,

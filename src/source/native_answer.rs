@@ -1,6 +1,6 @@
 //! Outputs of native records to answers.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::native_json::{Numbers, RawOutput, Text};
 use crate::drift::answer::{

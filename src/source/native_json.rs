@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use half::f16;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 
 #[derive(Deserialize)]
 pub(super) struct RawRecord<'a> {
@@ -54,16 +55,17 @@ pub(super) struct RawInput<'a> {
     pub(super) text_pair: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(super) enum RawEmbedding<'a> {
     Plain(Vec<f32>),
-    Packed {
-        #[serde(borrow)]
-        dtype: Text<'a>,
-        #[serde(borrow)]
-        data_b64: Text<'a>,
-    },
+    Packed(PackedEmbedding<'a>),
+}
+
+#[derive(Deserialize)]
+pub(super) struct PackedEmbedding<'a> {
+    #[serde(borrow)]
+    pub(super) dtype: Text<'a>,
+    #[serde(borrow)]
+    pub(super) data_b64: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +110,10 @@ pub(super) enum Numbers<'a> {
     Packed(Text<'a>),
 }
 
+/// The `f32` nearest to what is written. It is read from the digits themselves: by way of an `f64` it
+/// would be rounded twice, and slowly.
+struct Number(f32);
+
 /// A string borrowed from the message where it holds no escapes.
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -135,6 +141,41 @@ impl Numbers<'_> {
             Numbers::Packed(text) => unpack(&text.0, 4).filter(|v| v.len() == n).or_else(|| unpack(&text.0, 2))?,
         };
         (numbers.len() == n).then_some(numbers)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = <&RawValue>::deserialize(deserializer)?.get();
+        let number = digits.parse::<f32>().ok().filter(|number| number.is_finite());
+        number.map(Number).ok_or_else(|| de::Error::custom("not a number of 32 bits"))
+    }
+}
+
+fn numbers<'de, S: de::SeqAccess<'de>>(mut seq: S) -> Result<Vec<f32>, S::Error> {
+    let mut numbers = Vec::with_capacity(seq.size_hint().unwrap_or(8));
+    while let Some(Number(number)) = seq.next_element()? {
+        numbers.push(number);
+    }
+    Ok(numbers)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawEmbedding<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EmbeddingVisitor;
+        impl<'de> Visitor<'de> for EmbeddingVisitor {
+            type Value = RawEmbedding<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an array of numbers, or `dtype` and `data_b64`")
+            }
+            fn visit_seq<S: de::SeqAccess<'de>>(self, seq: S) -> Result<Self::Value, S::Error> {
+                numbers(seq).map(RawEmbedding::Plain)
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                PackedEmbedding::deserialize(de::value::MapAccessDeserializer::new(map)).map(RawEmbedding::Packed)
+            }
+        }
+        deserializer.deserialize_any(EmbeddingVisitor)
     }
 }
 
@@ -191,17 +232,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Numbers<'a> {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
                 Ok(Numbers::Packed(Text(Cow::Owned(text.to_owned()))))
             }
-            fn visit_seq<S: de::SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-                let mut numbers = Vec::with_capacity(seq.size_hint().unwrap_or(8));
-                while let Some(number) = seq.next_element()? {
-                    numbers.push(number);
-                }
-                Ok(Numbers::Listed(numbers))
+            fn visit_seq<S: de::SeqAccess<'de>>(self, seq: S) -> Result<Self::Value, S::Error> {
+                numbers(seq).map(Numbers::Listed)
             }
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(8));
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                while let Some((name, Number(number))) = map.next_entry()? {
+                    pairs.push((name, number));
                 }
                 Ok(Numbers::Named(pairs))
             }

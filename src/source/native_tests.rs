@@ -148,7 +148,7 @@ fn each_refusal_has_its_reason() {
         ("{\"model\":", RejectReason::InvalidJson),
         ("NaN", RejectReason::InvalidJson),
         (&deep, RejectReason::NothingInIt),
-        (&deep_embedding, RejectReason::InvalidJson),
+        (&deep_embedding, RejectReason::InvalidShape),
         ("[]", RejectReason::InvalidShape),
         (r#"{"model":7}"#, RejectReason::InvalidShape),
         (r#"{"model":{"name":"else"},"input":{"text":"x"}}"#, RejectReason::UnknownModel),
