@@ -148,6 +148,7 @@ fn record(rng: &mut StdRng, second: i64) -> FitRecord {
             Some(Answer::Labels { labels, confidence: Confidence::Known(0.8), uncertainty: d }),
             Some(Answer::Tokens { labels: tokens, confidence: Confidence::Known(0.9), uncertainty: e }),
         ],
+        skew: None,
     };
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
 }

@@ -144,7 +144,15 @@ impl Process {
             }
             Shape::Classes(classes) => answers = vec![self.answer(classes, effect)],
         }
-        let joined = Joined { input: None, text: None, attributes, tags: Vec::new(), embedding: Vec::new(), answers };
+        let joined = Joined {
+            input: None,
+            text: None,
+            attributes,
+            tags: Vec::new(),
+            embedding: Vec::new(),
+            answers,
+            skew: None,
+        };
         FitRecord { time: Timestamp::from_micros(micros), joined, labels: Vec::new() }
     }
 

@@ -113,6 +113,7 @@ fn nothing() -> Joined {
         tags: Vec::new(),
         embedding: Vec::new(),
         answers: Vec::new(),
+        skew: None,
     }
 }
 

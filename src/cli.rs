@@ -157,6 +157,9 @@ pub struct ModelArgs {
     /// Threads of ONNX Runtime; by default all cores
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Share of records with answers that are run too, to compare the two
+    #[arg(long, default_value_t = crate::config::raw::default_skew_sample(), value_name = "SHARE")]
+    pub skew_sample: f64,
 }
 
 /// How a stream is cut.
@@ -338,7 +341,7 @@ pub struct Demo {
     #[arg(long, default_value_t = 0)]
     pub port: u16,
     /// What drifts
-    #[arg(long, default_value = "broken_head:intent")]
+    #[arg(long, default_value = "new_topic:0.5")]
     pub drift: crate::simulate::drift_kind::DriftKind,
     /// Keep the store and the logs here; a temporary folder by default
     #[arg(long)]

@@ -26,7 +26,8 @@ const LONG: Duration = Duration::from_secs(120);
 /// them, else the example's.
 struct Scene {
     name: &'static str,
-    broken: &'static str,
+    /// A task whose head the new topic reaches.
+    reached: &'static str,
     manifest: PathBuf,
     reference: PathBuf,
     records: Vec<(String, String)>,
@@ -42,7 +43,7 @@ fn read(file: &Path) -> Vec<(String, String)> {
 fn assist(directory: &Path, data: &Path) -> Scene {
     let at = |name: &str| directory.join(name);
     assist_records::write_manifest(data, directory).expect("unpacked");
-    for stream in ["reference", "broken_head"] {
+    for stream in ["reference", "new_topic_40"] {
         assist_records::convert(data, stream, &at(&format!("{stream}.jsonl"))).expect("converted");
     }
     let mut command = support::driftd();
@@ -50,10 +51,10 @@ fn assist(directory: &Path, data: &Path) -> Scene {
     support::succeed(command.arg("-i").arg(at("reference.jsonl")).arg("-o").arg(at("ref.bin")));
     Scene {
         name: "assist",
-        broken: "domain",
+        reached: "intent",
         manifest: at("manifest.yaml"),
         reference: at("ref.bin"),
-        records: read(&at("broken_head.jsonl")),
+        records: read(&at("new_topic_40.jsonl")),
         window: "1h",
         budget: "1/60d",
     }
@@ -62,11 +63,11 @@ fn assist(directory: &Path, data: &Path) -> Scene {
 fn example(directory: &Path) -> Scene {
     let stream = directory.join("stream.jsonl");
     let start = ["--seed", "5", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
-    let drift = ["--drift", "broken_head:intent", "--drift-after", "2000"];
+    let drift = ["--drift", "new_topic:0.5", "--drift-after", "2000"];
     support::simulate(&stream, 4_000, &[&start[..], &drift[..]].concat());
     Scene {
         name: "support",
-        broken: "intent",
+        reached: "intent",
         manifest: support::example_manifest(),
         reference: support::example_reference(directory, "2s"),
         records: read(&stream),
@@ -151,10 +152,11 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
 
     let firing = eventually("the alert", LONG, || async { arrivals.first("drift.alarm.firing") }).await;
     let cause = &firing["data"]["cause"];
-    assert_eq!((&cause["kind"], &cause["task"]), (&"head".into(), &scene.broken.into()), "{firing}");
+    assert!(["input", "encoder"].iter().any(|kind| cause["kind"] == *kind), "{firing}");
     assert!(!firing.to_string().contains("input\":{\"text"), "no text leaves");
     let request = eventually("the request", LONG, || async { arrivals.first("retraining.requested") }).await;
-    assert_eq!(request["data"]["scope"]["tasks"][0]["name"], scene.broken);
+    let asked = request["data"]["scope"]["tasks"].as_array().expect("tasks");
+    assert!(asked.iter().any(|task| task["name"] == scene.reached), "{request}");
     let repeated: Vec<String> =
         arrivals.all().into_iter().filter(|(_, b)| b["type"] == "drift.alarm.firing").map(|(id, _)| id).collect();
     assert!(
@@ -171,20 +173,17 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(ledger(&mut connection).await, (produced, produced, 0, 0, 0));
-    let row =
-        sqlx::query("select state, cause, cause_task from alert").fetch_one(&mut connection).await.expect("one alert");
-    assert_eq!(
-        (row.get::<String, _>("state"), row.get::<String, _>("cause_task")),
-        ("firing".into(), scene.broken.into())
-    );
+    let row = sqlx::query("select state, cause from alert").fetch_one(&mut connection).await.expect("one alert");
+    let stored = (row.get::<String, _>("state"), row.get::<String, _>("cause"));
+    assert_eq!(stored, ("firing".to_owned(), cause["kind"].as_str().expect("a kind").to_owned()));
     let delivered = || async {
         let list = get_json(&format!("{}/api/v1/deliveries", daemon.api)).await?;
         let rows = list["data"].as_array()?.clone();
-        (rows.len() == 2 && rows.iter().all(|r| r["state"] == "delivered")).then_some(rows)
+        (rows.len() >= 2 && rows.iter().all(|r| r["state"] == "delivered")).then_some(rows)
     };
-    let rows = eventually("both deliveries settled", LONG, delivered).await;
-    let alarm = rows.iter().find(|r| r["event"] == "drift.alarm.firing").expect("listed");
-    assert_eq!(alarm["attempts"], 2);
+    let rows = eventually("all deliveries settled", LONG, delivered).await;
+    let again = rows.iter().filter(|r| r["event"] == "drift.alarm.firing" && r["attempts"] == 2).count();
+    assert_eq!(again, 1, "{rows:#?}");
 
     the_faces_show_it(&daemon, &scene, directory.path()).await;
     assert!(daemon.terminate().await < Duration::from_secs(10));
@@ -207,10 +206,11 @@ async fn the_faces_show_it(daemon: &Daemon, scene: &Scene, directory: &Path) {
     let statistics =
         get_json(&api(&format!("models/{}/windows/{start}/statistics", scene.name))).await.expect("answers");
     assert!(statistics["data"].as_array().is_some_and(|rows| rows.len() > 10));
-    let over_time = get_json(&api(&format!("models/{}/statistics?scope=head&task={}", scene.name, scene.broken))).await;
+    let over_time =
+        get_json(&api(&format!("models/{}/statistics?scope=head&task={}", scene.name, scene.reached))).await;
     assert!(over_time.expect("answers")["data"].as_array().is_some_and(|rows| rows.len() > 4));
     let requests = get_json(&api("retraining-requests")).await.expect("answers");
-    assert_eq!(requests["data"][0]["tasks"][0], scene.broken);
+    assert!(requests["data"][0]["tasks"].as_array().is_some_and(|t| t.iter().any(|t| t == scene.reached)));
     let status = get_json(&api("status")).await.expect("answers");
     assert!(status["partitions"].as_array().is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["adds_up"] == true)));
     let ledger = get_json(&api("ledger")).await.expect("answers");
@@ -251,7 +251,7 @@ async fn the_faces_show_it(daemon: &Daemon, scene: &Scene, directory: &Path) {
     let output =
         tokio::task::spawn_blocking(move || browser.output()).await.expect("joined").expect("`chromium` starts");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    for words in [scene.name, scene.broken, "drift", "encoder"] {
+    for words in [scene.name, scene.reached, "drift", "encoder"] {
         assert!(shown.to_lowercase().contains(words), "the dashboard does not show `{words}`:\n{shown}");
     }
     assert!(shown.contains("<canvas"), "charts are drawn");

@@ -17,6 +17,7 @@ use driftd::drift::record::{AttributeValue, InputText};
 use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::{Mode, Policy};
 use driftd::drift::signal::SignalKey;
+use driftd::drift::skew::{AnswerSkew, Skew};
 use driftd::drift::summary::Summary;
 use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::text::TextFacts;
@@ -96,6 +97,10 @@ fn record(rng: &mut StdRng, second: i64, shift: bool) -> FitRecord {
             Some(Answer::Tokens { labels: tokens, confidence: Confidence::Known(p), uncertainty }),
             Some(Answer::Value(if wild == 3 { f64::NAN } else { f64::from(p) * 3.0 })),
         ],
+        skew: rng.random_bool(0.3).then(|| Skew {
+            embedding: Some(0.02 * p * p),
+            answers: vec![Some(AnswerSkew { differs: rng.random_bool(0.01), confidence: Some(0.1 * p) }), None],
+        }),
     };
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
 }
@@ -256,8 +261,15 @@ fn poor_references_are_refused_or_warned_about() {
     let window = WindowRule::Records(50);
     let mut few = (0..10).map(|s| record(&mut rng, s, false)).collect::<Vec<_>>();
     assert!(fit(&plan(&spec(), window), &mut few).is_err(), "ten records");
-    let nothing =
-        Joined { input: None, text: None, attributes: vec![], tags: vec![], embedding: vec![], answers: vec![] };
+    let nothing = Joined {
+        input: None,
+        text: None,
+        attributes: vec![],
+        tags: vec![],
+        embedding: vec![],
+        answers: vec![],
+        skew: None,
+    };
     let empty = |s| FitRecord { time: Timestamp::from_micros(s), joined: nothing.clone(), labels: vec![] };
     let mut empty: Vec<FitRecord> = (0..200).map(empty).collect();
     assert!(fit(&plan(&spec(), window), &mut empty).is_err(), "nothing to measure");

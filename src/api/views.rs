@@ -37,10 +37,10 @@ pub struct ModelView {
     pub guarantee: Value,
 }
 
-/// A part of a model: input, encoder, a head or a segment.
+/// A part of a model: input, encoder, a head, its links or its skew, or a segment.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PartView {
-    /// `input`, `encoder`, `head` or `segment`.
+    /// `input`, `encoder`, `head`, `link`, `skew` or `segment`.
     pub scope: String,
     /// The head's task.
     pub task: Option<String>,
@@ -131,6 +131,9 @@ pub struct WindowView {
     pub guarantee: Value,
     /// Evidence by part.
     pub scopes: Vec<PartView>,
+    /// What production's numbers differ in while its answers are the exported model's: `embedding`, or the
+    /// names of tasks.
+    pub harmless_skew: Vec<String>,
 }
 
 /// Windows merged into an hour or a day.
@@ -318,7 +321,13 @@ pub fn parts(report: &ReportRow) -> Vec<PartView> {
         segment: value["segment"].as_str().map(str::to_owned),
         evidence: evidence(value["ln_evidence"].as_f64()),
     };
-    stored(&report.parts).as_array().into_iter().flatten().map(part).collect()
+    stored(&report.parts).as_array().into_iter().flatten().filter(|v| v["notice"] != true).map(part).collect()
+}
+
+/// What production's numbers differ in while its answers are the exported model's: `embedding`, or tasks.
+fn harmless_skew(report: &ReportRow) -> Vec<String> {
+    let name = |value: &Value| value["task"].as_str().unwrap_or("embedding").to_owned();
+    stored(&report.parts).as_array().into_iter().flatten().filter(|v| v["notice"] == true).map(name).collect()
 }
 
 impl ModelView {
@@ -369,6 +378,7 @@ impl From<ReportRow> for WindowView {
             incomplete: row.incomplete,
             guarantee: stored(&row.guarantee),
             scopes: parts(&row),
+            harmless_skew: harmless_skew(&row),
             verdict: row.verdict,
         }
     }

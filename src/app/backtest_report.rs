@@ -160,11 +160,17 @@ fn statistic(told: &Told, statistic: &Statistic) -> Value {
     })
 }
 
+/// The tasks whose confidence, and `embedding` where that, differs harmlessly from the exported model's.
+fn notices(reference: &Reference, report: &Report) -> Vec<String> {
+    let name = |task: usize| reference.spec.tasks[task].name.clone();
+    report.notices.iter().map(|part| part.task.map_or_else(|| "embedding".to_owned(), name)).collect()
+}
+
 fn window(told: &Told, index: usize, report: &Report) -> Value {
     json!({
         "index": index, "start": report.start, "end": report.end, "records": report.records,
         "model_evidence": report.ln_evidence.exp().min(MOST), "threshold": told.watch.threshold,
-        "verdict": report.verdict.name(), "guarantee": told.reference.guarantee().status,
+        "verdict": report.verdict.name(), "notices": notices(told.reference, report), "guarantee": told.reference.guarantee().status,
         "statistics": report.statistics.iter().map(|s| statistic(told, s)).collect::<Vec<_>>(),
     })
 }

@@ -1,5 +1,5 @@
 //! `driftd demo`: everything in one process, to look at. A broker inside the process, SQLite, the
-//! example model, traffic that is normal and then drifts in one head, a receiver that prints what
+//! example model, traffic that is normal and then drifts, a receiver that prints what
 //! arrives, and the dashboard. Only the broker is a stand-in; every other part is the daemon's own.
 
 use std::path::{Path, PathBuf};
@@ -105,6 +105,8 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
 
     let quiet_until = began.elapsed() + QUIET;
     let (mut alert, mut request) = (None, None);
+    // A fault of serving, or another mix of classes, is not mended by training.
+    let wants_request = !matches!(args.drift, DriftKind::BrokenHead(_) | DriftKind::PriorShift(..));
     let mut told = false;
     let outcome = loop {
         tokio::select! {
@@ -115,9 +117,9 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
                     Some("retraining.requested") => request = Some(event),
                     _ => {}
                 }
-                if alert.is_some() && request.is_some() && !told {
+                if alert.is_some() && (request.is_some() || !wants_request) && !told {
                     told = true;
-                    say(began, "the alert and the retraining request have arrived");
+                    say(began, if wants_request { "the alert and the retraining request have arrived" } else { "the alert has arrived" });
                     if args.once {
                         break Ok(());
                     }
@@ -144,18 +146,23 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
     outcome
 }
 
-/// With `--once`, the alert must name the head that was broken.
+/// With `--once`, the alert must name what was planted.
 fn judge_cause(args: &Demo, alert: Option<&Value>) -> anyhow::Result<()> {
-    let (true, DriftKind::BrokenHead(task), Some(alert)) = (args.once, &args.drift, alert) else { return Ok(()) };
+    let (true, Some(alert)) = (args.once, alert) else { return Ok(()) };
     let cause = &alert["data"]["cause"];
-    if cause["kind"] != "head" || cause["task"] != task.as_str() {
-        bail!("the alert names {cause} and not head `{task}`");
-    }
+    let right = match &args.drift {
+        DriftKind::BrokenHead(task) => cause["kind"] == "skew" && cause["task"] == task.as_str(),
+        DriftKind::PriorShift(..) => cause["kind"] == "prior_shift",
+        DriftKind::NewTopic(_) | DriftKind::Typos(_) | DriftKind::LanguageMix(_) => {
+            cause["kind"] == "input" || cause["kind"] == "encoder"
+        }
+    };
+    anyhow::ensure!(right, "the alert names {cause}, planted was {:?}", args.drift);
     Ok(())
 }
 
 fn model_args(manifest: &Path) -> ModelArgs {
-    ModelArgs { manifest: manifest.to_owned(), device: Device::Cpu, batch: 32, threads: Some(1) }
+    ModelArgs { manifest: manifest.to_owned(), device: Device::Cpu, batch: 32, threads: Some(1), skew_sample: 0.0 }
 }
 
 fn plan(seed: u64, start: Timestamp, drift: Option<DriftKind>) -> Plan {

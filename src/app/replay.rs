@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 
 use crate::cli::ModelArgs;
-use crate::collect::observe::depth;
+use crate::collect::observe::Wanted;
 use crate::config::{Batching, Infer};
 use crate::drift::inference::Inference;
 use crate::drift::observation::HeadSource;
@@ -29,6 +29,7 @@ pub struct Replay {
     manifest: Manifest,
     args: (crate::config::raw::Device, Batching),
     model: Option<ModelHandle>,
+    skew_sample: f64,
     /// Records refused so far.
     pub refused: u64,
 }
@@ -42,7 +43,14 @@ impl Replay {
             threads: super::threads(args.threads),
         };
         let decoder = Arc::new(NativeDecoder::new(vec![Arc::new(manifest.spec.clone())], MOST_LINE_BYTES));
-        Replay { decoder, manifest, args: (args.device, batching), model: None, refused: 0 }
+        Replay {
+            decoder,
+            manifest,
+            args: (args.device, batching),
+            model: None,
+            skew_sample: args.skew_sample,
+            refused: 0,
+        }
     }
 
     /// Whose answers a stream's heads are to be fed from: production's if its first records carry
@@ -112,9 +120,9 @@ impl Replay {
         bar: &ProgressBar,
         take: &mut impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let wants_embedding = self.manifest.embedding.is_some();
-        let depths: Vec<Option<Depth>> =
-            records.iter().map(|r| depth(Infer::Missing, heads, wants_embedding, r)).collect();
+        let embedding = self.manifest.embedding.is_some();
+        let wanted = Wanted { infer: Infer::Missing, skew_sample: self.skew_sample, heads, embedding };
+        let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record)).collect();
         let texts: Vec<(InputText, Depth)> =
             records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
         let mut inferences = if texts.is_empty() { Vec::new() } else { self.model()?.infer(texts).await? }.into_iter();

@@ -283,6 +283,7 @@ fn load(
         model,
         heads,
         infer: config.infer,
+        skew_sample: config.skew_sample,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
     };

@@ -74,6 +74,7 @@ mod tests {
                 tags: vec![("channel".into(), "app".into())],
                 embedding: vec![1.5, f32::NAN],
                 answers: vec![None],
+                skew: None,
             },
             labels: vec![(0, 2)],
         };

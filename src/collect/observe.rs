@@ -23,21 +23,40 @@ pub struct Watched {
     pub heads: HeadSource,
     /// Which records are run.
     pub infer: Infer,
+    /// Share of records whose answers are compared with the model's own.
+    pub skew_sample: f64,
     /// How its stream is cut, and when a record is late.
     pub closing: Closing,
     /// Later records are set aside.
     pub late_limit: Span,
 }
 
-/// How deep a record's text is to be looked into; `None` for not at all.
-pub fn depth(infer: Infer, heads: HeadSource, wants_embedding: bool, record: &Record) -> Option<Depth> {
-    record.text.as_ref()?;
-    let lacks = (wants_embedding && record.embedding.is_none()) || heads == HeadSource::Inference;
-    match infer {
-        Infer::Never => None,
-        Infer::Always => Some(Depth::Full),
-        Infer::Missing => Some(if lacks { Depth::Full } else { Depth::Tokens }),
-        Infer::Sample(rate) => chosen(record.id.as_deref().unwrap_or_default(), rate).then_some(Depth::Full),
+/// What is asked of the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Which records are run.
+    pub infer: Infer,
+    /// Share of records whose answers are compared.
+    pub skew_sample: f64,
+    /// Whose answers feed the head signals.
+    pub heads: HeadSource,
+    /// Whether there is a use for embeddings.
+    pub embedding: bool,
+}
+
+impl Wanted {
+    /// How deep a record's text is to be looked into; `None` for not at all.
+    pub fn depth(&self, record: &Record) -> Option<Depth> {
+        record.text.as_ref()?;
+        let lacks = (self.embedding && record.embedding.is_none()) || self.heads == HeadSource::Inference;
+        let id = record.id.as_deref().unwrap_or_default();
+        let compared = !record.answers.is_empty() && chosen(id, self.skew_sample);
+        match self.infer {
+            Infer::Never => None,
+            Infer::Always => Some(Depth::Full),
+            Infer::Missing => Some(if lacks || compared { Depth::Full } else { Depth::Tokens }),
+            Infer::Sample(rate) => chosen(id, rate).then_some(Depth::Full),
+        }
     }
 }
 
@@ -60,9 +79,13 @@ pub fn is_only_label(record: &Record) -> bool {
 /// As [`ModelHandle::infer`].
 pub async fn infer(watched: &Watched, records: &[Record]) -> Result<Vec<Option<Inference>>, ModelError> {
     let Some(model) = &watched.model else { return Ok(vec![None; records.len()]) };
-    let wants_embedding = watched.reference.geometry.is_some();
-    let depths: Vec<Option<Depth>> =
-        records.iter().map(|r| depth(watched.infer, watched.heads, wants_embedding, r)).collect();
+    let wanted = Wanted {
+        infer: watched.infer,
+        skew_sample: watched.skew_sample,
+        heads: watched.heads,
+        embedding: watched.reference.geometry.is_some(),
+    };
+    let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record)).collect();
     let texts: Vec<(InputText, Depth)> =
         records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
     let mut inferences = model.infer(texts).await?.into_iter();
@@ -101,10 +124,15 @@ mod tests {
             (Predictions, false, &bare, Depth::Tokens),
             (Inference, false, &full, Depth::Full),
         ] {
-            assert_eq!(depth(Infer::Missing, heads, wants, record), Some(expected));
+            let wanted = Wanted { infer: Infer::Missing, skew_sample: 0.0, heads, embedding: wants };
+            assert_eq!(wanted.depth(record), Some(expected));
         }
-        assert_eq!(depth(Infer::Never, Inference, true, &bare), None);
-        assert_eq!(depth(Infer::Always, Predictions, true, &Record { text: None, ..bare }), None);
+        let wanted = |infer| Wanted { infer, skew_sample: 1.0, heads: Predictions, embedding: true };
+        assert_eq!(wanted(Infer::Missing).depth(&full), Some(Depth::Tokens), "no answers to compare");
+        let answered = Record { answers: vec![None], ..record(Some(vec![1.0])) };
+        assert_eq!(wanted(Infer::Missing).depth(&answered), Some(Depth::Full));
+        assert_eq!(wanted(Infer::Never).depth(&bare), None);
+        assert_eq!(wanted(Infer::Always).depth(&Record { text: None, ..bare }), None);
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Model {
     pub heads: Option<HeadSource>,
     /// Which records are run through the model.
     pub infer: Infer,
+    /// Share of records whose answers are compared with the exported model's.
+    pub skew_sample: f64,
     /// Length of a window.
     pub window: Span,
     /// How long a window waits for stragglers.

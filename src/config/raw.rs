@@ -169,6 +169,11 @@ pub struct RawModel {
     /// Which records are run through the model.
     #[serde(default)]
     pub infer: RawInfer,
+    /// Share of the records with text and answers that are run through the model in any case, to compare
+    /// production's answers with the exported model's; which ones follows from the record's id.
+    #[serde(default = "default_skew_sample")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub skew_sample: f64,
     /// Windows of event time.
     #[serde(default)]
     pub window: RawWindow,
@@ -389,6 +394,11 @@ fn default_budget() -> String {
 
 fn default_resolve_after() -> u32 {
     12
+}
+
+/// Share of records compared with the model by default.
+pub fn default_skew_sample() -> f64 {
+    0.05
 }
 
 fn default_margin() -> f64 {

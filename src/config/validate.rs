@@ -199,6 +199,9 @@ impl Checker<'_> {
                 Infer::Sample(rate)
             }
         };
+        if !(0.0..=1.0).contains(&raw.skew_sample) {
+            self.fail(&at("skew_sample"), format!("found `{}`, expected a share between 0 and 1", raw.skew_sample));
+        }
         let (window, cooldown) = (window?, cooldown?);
         let sensitivity = Sensitivity { min_records: raw.window.min_records, margin: raw.margin };
         let retraining = Policy { mode: raw.retraining.mode, cooldown };
@@ -212,6 +215,7 @@ impl Checker<'_> {
             device: raw.device,
             heads: raw.heads,
             infer,
+            skew_sample: raw.skew_sample,
             window,
             grace: grace?,
             late_limit: late_limit?,

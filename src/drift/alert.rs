@@ -128,8 +128,7 @@ pub fn advance(
         (same, Verdict::InsufficientData) => (same, None),
         (Phase::Inactive, Verdict::Ok) => (Phase::Inactive, None),
         (Phase::Inactive, Verdict::Warning) => {
-            let alert =
-                fresh(Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected: Vec::new() });
+            let alert = fresh(Cause::undetermined(Vec::new()));
             (
                 Phase::Pending(alert.clone()),
                 Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)),
@@ -169,12 +168,14 @@ pub fn advance(
     change.map(|(alert, from, to, reason)| Transition { alert, from, to, reason, at: report.end, slot: report.slot })
 }
 
-/// A cause only grows: further tasks join, and `undetermined` may become a place.
+/// A cause only grows: further tasks join, and `undetermined` may become a place. A skew that shows later
+/// explains whatever was found before.
 fn grow(known: &Cause, new: &Cause) -> Cause {
     let mut tasks_affected: Vec<usize> = known.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
     tasks_affected.sort_unstable();
     tasks_affected.dedup();
-    let place = if known.kind == CauseKind::Undetermined { new } else { known };
+    let explained = known.kind == CauseKind::Undetermined || new.kind == CauseKind::Skew;
+    let place = if explained { new } else { known };
     Cause { tasks_affected, ..place.clone() }
 }
 
@@ -192,6 +193,7 @@ mod tests {
             ln_evidence: 1.0,
             ln_threshold: 5.0,
             parts: Vec::new(),
+            notices: Vec::new(),
             statistics: Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ use super::retraining::{self, Policy, Request};
 use super::time::Timestamp;
 use super::window::Slot;
 
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -75,6 +75,8 @@ pub struct Report {
     pub ln_threshold: f64,
     /// ln evidence of input, encoder, each head and each segment.
     pub parts: Vec<(Part, f64)>,
+    /// Parts whose numbers differ from the exported model's while its answers stand: told, and no alarm.
+    pub notices: Vec<Part>,
     /// One entry a signal.
     pub statistics: Vec<Statistic>,
 }
@@ -143,9 +145,17 @@ pub fn judge(
         ln_evidence,
         ln_threshold,
         parts,
+        notices: notices(reference, &steps, ln_threshold),
         statistics: statistics.collect(),
     };
     (report, steps)
+}
+
+fn notices(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Vec<Part> {
+    let tells = |(s, step): &(&SignalReference, &SignalStep)| {
+        !s.measure.as_signal().decides() && step.ln_evidence >= ln_threshold
+    };
+    reference.signals.iter().zip(steps).filter(tells).map(|(signal, _)| Part::of(&signal.key)).collect()
 }
 
 /// Statistics of a window that grew after it was judged. Late records revise what is shown; the
@@ -176,7 +186,8 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
 
 /// The cells with the largest standardized change of share.
 fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Vec<Mover> {
-    let (current, expected) = (&step.cells, &step.expected.cells);
+    let current = &step.cells;
+    let expected = signal.measure.as_signal().expected(current, &step.expected.cells);
     let (n, total) = (current.iter().sum::<i64>() as f64, expected.iter().sum::<f64>());
     if n == 0.0 || total == 0.0 {
         return Vec::new();

@@ -45,6 +45,8 @@ pub mod season;
 pub mod segment;
 /// What is measured: one small file a signal.
 pub mod signal;
+/// What production answered beside the exported model's own answer.
+pub mod skew;
 /// Integer tallies of one window, exact under merging.
 pub mod summary;
 /// Tasks of a multi-task model and what their heads can answer.

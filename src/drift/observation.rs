@@ -9,6 +9,7 @@ use super::inference::{Inference, InputFacts};
 use super::record::{AttributeValue, Record};
 use super::reference::Reference;
 use super::segment::SegmentTag;
+use super::skew::Skew;
 use super::text::TextFacts;
 
 /// Whose answers feed the head signals. Never both in one window, or records would count twice.
@@ -36,6 +37,8 @@ pub struct Observation {
     pub place: Place,
     /// Answers by task index; may be empty.
     pub answers: Vec<Option<Answer>>,
+    /// Production's answer beside ours, where both are known.
+    pub skew: Option<Skew>,
 }
 
 /// A record joined with our inference of it, before a reference says how to look at it.
@@ -49,28 +52,37 @@ pub struct Joined {
     pub attributes: Vec<Option<AttributeValue>>,
     /// What production says about the traffic.
     pub tags: Vec<(String, String)>,
-    /// The embedding, ours where we ran the model, else the one production logged; empty for none.
+    /// The embedding from where the answers come, else from where there is one; empty for none.
     pub embedding: Vec<f32>,
     /// Answers by task index.
     pub answers: Vec<Option<Answer>>,
+    /// Production's answer beside ours, where both are known.
+    pub skew: Option<Skew>,
 }
 
 impl Joined {
     /// Joins a record with our inference of it.
     pub fn new(record: Record, inference: Option<Inference>, heads: HeadSource) -> Joined {
         let text = record.text.as_ref().map(TextFacts::of);
+        let skew = inference.as_ref().and_then(|ours| Skew::between(&record, ours));
         let (input, ours, inferred) =
             inference.map_or((None, Vec::new(), Vec::new()), |i| (Some(i.input), i.embedding, i.answers));
+        let served = record.embedding.unwrap_or_default();
+        let (first, second) = match heads {
+            HeadSource::Predictions => (served, ours),
+            HeadSource::Inference => (ours, served),
+        };
         Joined {
             input,
             text,
             attributes: record.attributes,
             tags: record.tags,
-            embedding: if ours.is_empty() { record.embedding.unwrap_or_default() } else { ours },
+            embedding: if first.is_empty() { second } else { first },
             answers: match heads {
                 HeadSource::Predictions => record.answers,
                 HeadSource::Inference => inferred,
             },
+            skew,
         }
     }
 
@@ -83,6 +95,7 @@ impl Joined {
             attributes: self.attributes,
             place,
             answers: self.answers,
+            skew: self.skew,
         }
     }
 }

@@ -65,7 +65,8 @@ impl RequestState {
 /// latest request was made, and moves when one is made now.
 ///
 /// The cause's tasks are retrained: a head's own, or those an input or encoder shift has reached;
-/// the others are protected. An undetermined cause asks for nothing.
+/// the others are protected. An undetermined cause asks for nothing, nor does one that training does not
+/// mend.
 pub fn request(policy: Policy, transition: &Transition, tasks: usize, last: &mut Option<Timestamp>) -> Option<Request> {
     let state = match policy.mode {
         Mode::Off => return None,
@@ -77,7 +78,8 @@ pub fn request(policy: Policy, transition: &Transition, tasks: usize, last: &mut
     let cause = &transition.alert.cause;
     let retrain: Vec<usize> = match (cause.kind, cause.task) {
         (CauseKind::Head, Some(task)) => vec![task],
-        (CauseKind::Undetermined, _) => Vec::new(),
+        // A skew is mended in serving, another mix of classes by new priors: training mends neither.
+        (CauseKind::Undetermined | CauseKind::Skew | CauseKind::PriorShift, _) => Vec::new(),
         _ => cause.tasks_affected.clone(),
     };
     if !fired || cooling || retrain.is_empty() {

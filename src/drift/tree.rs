@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::detector::SignalStep;
-use super::reference::Reference;
+use super::reference::{Reference, SignalReference};
 use super::segment::Segment;
 use super::signal::{Scope, SignalKey};
 use crate::stats::evidence::ln_weighted_sum;
 
-/// A node of the tree that people look at: the input, the encoder, one head, or one segment.
+/// A node of the tree that people look at: the input, the encoder, one head, its links or its skew, or
+/// one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Part {
     /// Part of the model, or [`Scope::Segment`].
@@ -34,7 +35,7 @@ impl Part {
 
 /// The parts that a reference has signals for, in the order of the tree.
 pub fn parts(reference: &Reference) -> Vec<Part> {
-    let mut parts: Vec<Part> = reference.signals.iter().map(|s| Part::of(&s.key)).collect();
+    let mut parts: Vec<Part> = reference.signals.iter().filter(|s| decides(s)).map(|s| Part::of(&s.key)).collect();
     parts.sort_unstable();
     parts.dedup();
     parts
@@ -44,19 +45,26 @@ pub fn parts(reference: &Reference) -> Vec<Part> {
 pub fn weights(reference: &Reference) -> Vec<f64> {
     let parts = parts(reference);
     let scopes = parts.iter().map(|p| p.scope).collect::<std::collections::BTreeSet<_>>().len() as f64;
-    let weight = |key: &SignalKey| {
-        let part = Part::of(key);
+    let weight = |signal: &SignalReference| {
+        if !decides(signal) {
+            return 0.0;
+        }
+        let part = Part::of(&signal.key);
         let siblings = parts.iter().filter(|p| p.scope == part.scope).count() as f64;
-        let signals = reference.signals.iter().filter(|s| Part::of(&s.key) == part).count() as f64;
+        let signals = reference.signals.iter().filter(|s| decides(s) && Part::of(&s.key) == part).count() as f64;
         1.0 / (scopes * siblings * signals)
     };
-    reference.signals.iter().map(|s| weight(&s.key)).collect()
+    reference.signals.iter().map(weight).collect()
+}
+
+fn decides(signal: &SignalReference) -> bool {
+    signal.measure.as_signal().decides()
 }
 
 /// ln evidence of each part: the mean over its signals.
 pub fn part_evidence(reference: &Reference, steps: &[SignalStep]) -> Vec<(Part, f64)> {
     let evidence = |part: Part| {
-        let own = || reference.signals.iter().zip(steps).filter(move |(s, _)| Part::of(&s.key) == part);
+        let own = || reference.signals.iter().zip(steps).filter(move |(s, _)| decides(s) && Part::of(&s.key) == part);
         let weight = 1.0 / own().count() as f64;
         (part, ln_weighted_sum(own().map(|(_, step)| (weight, step.ln_evidence))))
     };

@@ -16,6 +16,7 @@ use crate::drift::retraining::{Request, RequestState};
 use crate::drift::signal::Effect;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
+use crate::drift::tree::Part;
 use crate::drift::window::Slot;
 use crate::metrics;
 use crate::store::{AlertRow, GapRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
@@ -186,16 +187,13 @@ fn stable_id(prefix: &str, parts: &[&str]) -> String {
 }
 
 fn parts_json(reference: &Reference, report: &Report) -> String {
-    let parts: Vec<_> = report
-        .parts
-        .iter()
-        .map(|(part, ln)| {
-            let task = part.task.map(|t| &reference.spec.tasks[t].name);
-            let segment = part.segment.and_then(|s| reference.name_of_segment(s));
-            json!({"scope": part.scope, "task": task, "segment": segment, "ln_evidence": finite(*ln)})
-        })
-        .collect();
-    json(&parts)
+    let task = |part: &Part| part.task.map(|t| &reference.spec.tasks[t].name);
+    let parts = report.parts.iter().map(|(part, ln)| {
+        let segment = part.segment.and_then(|s| reference.name_of_segment(s));
+        json!({"scope": part.scope, "task": task(part), "segment": segment, "ln_evidence": finite(*ln)})
+    });
+    let notices = report.notices.iter().map(|part| json!({"scope": part.scope, "task": task(part), "notice": true}));
+    json(&parts.chain(notices).collect::<Vec<_>>())
 }
 
 /// Effects by signal, for a roll-up: no evidence, since no detector saw it.

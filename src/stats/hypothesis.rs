@@ -9,7 +9,7 @@
 //! safe side.
 
 use super::deviance::{corrected_deviance, deviance, moments};
-use super::probability::{chi_square_quantile, gamma_ln_sf, normal_ln_sf};
+use super::probability::{binomial_ln_sf, chi_square_quantile, gamma_ln_sf, normal_ln_sf};
 use super::quadratic::QuadraticLaw;
 
 /// Normal score of the one-sided bound on the reference's sampling error: 99 %.
@@ -117,6 +117,37 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
     })
 }
 
+/// One-sided test of a rate: `found` of `n` > 0 against the reference's `expected` of `total`, more than
+/// `harmless` above it. The null's rate is the reference's 99 % upper bound plus `harmless`; the tail is
+/// the exact binomial one, of counts divided by the window's design effect. `None` where either side is
+/// empty.
+pub fn rate_above(
+    found: i64,
+    n: i64,
+    expected: f64,
+    total: f64,
+    harmless: f64,
+    allowance: Allowance,
+) -> Option<TestResult> {
+    if n <= 0 || total <= 0.0 {
+        return None;
+    }
+    let of_reference = expected / total;
+    let [_, upper] = wilson(of_reference, allowance.effective_reference.min(total), REFERENCE_BOUND_Z);
+    let wander = (allowance.wander * upper * (1.0 - upper)).sqrt();
+    let rate = (upper + wander + harmless).min(1.0 - 1e-9);
+    let design_effect = allowance.design_effect(n as f64) * allowance.dispersion.max(1.0);
+    let (x, m) = ((found as f64 / design_effect).floor(), (n as f64 / design_effect).floor().max(1.0));
+    let share = found as f64 / n as f64;
+    Some(TestResult {
+        statistic: share,
+        degrees_of_freedom: 1.0,
+        null_mean: of_reference,
+        null_variance: of_reference * (1.0 - of_reference) / n as f64,
+        ln_p: binomial_ln_sf(x, m, rate),
+    })
+}
+
 /// Test for too many pairs of equal items, from counts of items by bucket: C = Σ c(c−1)/2 against the
 /// reference's own rate of pairs, one-sided.
 ///
@@ -196,7 +227,11 @@ pub fn matched_gamma_ln_sf(statistic: f64, mean: f64, variance: f64) -> f64 {
 /// Wilson's 95 % interval (1927) of a share found among `n` > 0 items.
 pub fn share_interval(share: f64, n: f64) -> [f64; 2] {
     const Z: f64 = 1.959_963_985;
-    let z2n = Z * Z / n.max(f64::MIN_POSITIVE);
+    wilson(share, n, Z)
+}
+
+fn wilson(share: f64, n: f64, z: f64) -> [f64; 2] {
+    let z2n = z * z / n.max(f64::MIN_POSITIVE);
     let middle = (share + 0.5 * z2n) / (1.0 + z2n);
     let half = (share * (1.0 - share) * z2n + 0.25 * z2n * z2n).max(0.0).sqrt() / (1.0 + z2n);
     [(middle - half).max(0.0), (middle + half).min(1.0)]
@@ -424,6 +459,15 @@ mod tests {
         replayed[7] += 50;
         assert!(judged(&replayed) < -20.0, "{}", judged(&replayed));
         assert_eq!(excess_pairs(&[1], &[5.0], allowance), None);
+    }
+
+    #[test]
+    fn a_rate_is_judged_from_one_side_and_beyond_what_is_harmless() {
+        let judged = |found| rate_above(found, 500, 10.0, 5_000.0, 0.02, Allowance::EXACT).expect("judged").ln_p;
+        assert_eq!(judged(0), 0.0);
+        assert!(judged(10) > -1.0, "a harmless rate: {}", judged(10));
+        assert!(judged(60) < -30.0, "{}", judged(60));
+        assert_eq!(rate_above(0, 0, 1.0, 5.0, 0.02, Allowance::EXACT), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 pub mod binning;
 /// How much more windows vary than independent records would.
 pub mod calibration;
+/// Two-way tables: margins and mutual information.
+pub mod contingency;
 /// Moments of one cell's deviance, exact on thin cells.
 pub mod deviance;
 /// Effect sizes for people; none of them decides anything.

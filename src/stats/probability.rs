@@ -17,6 +17,28 @@ pub fn chi_square_ln_sf(x: f64, degrees_of_freedom: f64) -> f64 {
     gamma_ln_sf(0.5 * x, 0.5 * degrees_of_freedom)
 }
 
+/// `ln P(X ≥ x)` for X ~ Binomial(n, rate), 0 < rate < 1, by its terms from `x` up; 0 for `x` up to the
+/// mean, where nobody needs it.
+pub fn binomial_ln_sf(x: f64, n: f64, rate: f64) -> f64 {
+    /// Terms smaller than this share of the sum end it.
+    const NEGLIGIBLE: f64 = 1e-17;
+    if x <= n * rate {
+        return 0.0;
+    }
+    if x > n {
+        return f64::NEG_INFINITY;
+    }
+    let first =
+        ln_gamma(n + 1.0) - ln_gamma(x + 1.0) - ln_gamma(n - x + 1.0) + x * rate.ln() + (n - x) * (-rate).ln_1p();
+    let (mut sum, mut term, mut k) = (1.0, 1.0, x);
+    while k < n && term > NEGLIGIBLE * sum {
+        term *= (n - k) / (k + 1.0) * rate / (1.0 - rate);
+        sum += term;
+        k += 1.0;
+    }
+    (first + sum.ln()).min(0.0)
+}
+
 /// `ln Q(shape, x)`: the upper regularized incomplete gamma function on the log scale.
 pub fn gamma_ln_sf(x: f64, shape: f64) -> f64 {
     if x <= 0.0 {
@@ -126,11 +148,16 @@ mod tests {
         for line in golden.lines().skip(1) {
             let cells: Vec<&str> = line.split(',').collect();
             let number = |i: usize| cells[i].parse::<f64>().expect("golden numbers parse");
-            let (x, parameter, expected) = (number(1), number(2), number(3));
+            let pair = || cells[2].split_once('/').expect("n and a rate");
+            let (x, expected) = (number(1), number(3));
             let found = match cells[0] {
-                "chi_square_ln_sf" => chi_square_ln_sf(x, parameter),
+                "chi_square_ln_sf" => chi_square_ln_sf(x, number(2)),
                 "normal_ln_sf" => normal_ln_sf(x),
                 "normal_score" => normal_score(x),
+                "binomial_ln_sf" => {
+                    let (n, rate) = pair();
+                    binomial_ln_sf(x, n.parse().expect("a count"), rate.parse().expect("a rate"))
+                }
                 other => panic!("no function named {other}"),
             };
             let error = (found - expected).abs() / expected.abs().max(1e-3);

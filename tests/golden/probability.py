@@ -33,6 +33,11 @@ def normal_score(ln_p: float) -> float:
     return float(mp.findroot(lambda z: mp.log(mp.erfc(z / mp.sqrt(2)) / 2) - target, start))
 
 
+def binomial_ln_sf(x: int, n: int, rate: float) -> float:
+    p = mp.mpf(rate)
+    return float(mp.log(mp.fsum(mp.binomial(n, k) * p**k * (1 - p) ** (n - k) for k in range(x, n + 1))))
+
+
 rows = ["function,x,parameter,expected"]
 for df in (1, 2, 7, 11, 32, 119, 2.5):
     for x in (0.01, 0.5, 5, 30, 150, 1_500, 20_000):
@@ -41,6 +46,8 @@ for z in (-8, -1, 0, 0.5, 1.96, 4.99, 5.01, 10, 37.5, 120):
     rows.append(f"normal_ln_sf,{z},0,{normal_ln_sf(z):.17g}")
 for ln_p in (-1e-6, -0.1, -0.6931, -0.7, -3, -50, -700, -2_000, -1e5):
     rows.append(f"normal_score,{ln_p},0,{normal_score(ln_p):.17g}")
+for x, n, rate in ((60, 500, 0.03), (11, 100, 0.1), (900, 1_000, 0.3), (3, 3, 0.5), (2_000, 100_000, 0.015)):
+    rows.append(f"binomial_ln_sf,{x},{n}/{rate},{binomial_ln_sf(x, n, rate):.17g}")
 Path(__file__).with_suffix(".csv").write_text("\n".join(rows) + "\n")
 
 

@@ -178,6 +178,7 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, shutdow
         reference: reference(),
         model: None,
         heads: HeadSource::Predictions,
+        skew_sample: 0.0,
         infer: Infer::Never,
         closing: CLOSING,
         late_limit: Span::from_secs(300),

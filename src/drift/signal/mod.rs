@@ -4,6 +4,7 @@
 //!
 //! To add one: write the file, and add its line to `signals!` below.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::stats::distance::effects;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
 use crate::stats::location::Location;
 
+/// Answers that production gives and the exported model does not.
+pub mod answer_skew;
 /// Attributes of the request that the manifest names.
 pub mod attribute;
 /// Length of the input in characters.
@@ -39,6 +42,8 @@ mod given_class;
 pub mod label_count;
 /// Mean place in the encoder's space, given a head's answer.
 pub mod mean_given_class;
+/// How far production's numbers are from the exported model's.
+pub mod number_skew;
 /// What a head answers.
 pub mod predicted_class;
 /// What a regression head answers.
@@ -51,6 +56,8 @@ pub mod script;
 pub mod segment_mix;
 /// Spans that a token head marks.
 pub mod span_count;
+/// How two heads' answers go together.
+pub mod task_link;
 /// Length of the input in tokens.
 pub mod token_count;
 /// Which tokens the input is made of.
@@ -76,6 +83,10 @@ pub enum Scope {
     Encoder,
     /// What one head answers.
     Head,
+    /// How two heads' answers go together.
+    Link,
+    /// What production answers and the exported model does not.
+    Skew,
     /// One segment of the traffic, over all of its signals.
     Segment,
 }
@@ -87,6 +98,8 @@ impl Scope {
             Scope::Input => "input",
             Scope::Encoder => "encoder",
             Scope::Head => "head",
+            Scope::Link => "link",
+            Scope::Skew => "skew",
             Scope::Segment => "segment",
         }
     }
@@ -97,7 +110,7 @@ impl Scope {
 pub struct SignalKey {
     /// Part of the model.
     pub scope: Scope,
-    /// Index of the task, for heads.
+    /// Index of the task, for heads; of the first for links.
     pub task: Option<usize>,
     /// Name of the signal.
     pub signal: String,
@@ -123,6 +136,8 @@ pub enum Effect {
     StandardizedMean(f64),
     /// Maximum mean discrepancy of two distributions, the square root of the squared one.
     MeanDiscrepancy(f64),
+    /// Mutual information in nats, less what the reference has at the same margins.
+    MutualInformation(f64),
     /// Pairs of equal items, as a multiple of what the reference has.
     PairRatio(f64),
 }
@@ -137,6 +152,7 @@ impl Effect {
             Effect::Mahalanobis(distance) => BTreeMap::from([("mahalanobis", distance)]),
             Effect::StandardizedMean(shift) => BTreeMap::from([("standardized_mean", shift)]),
             Effect::MeanDiscrepancy(distance) => BTreeMap::from([("mean_discrepancy", distance)]),
+            Effect::MutualInformation(change) => BTreeMap::from([("mutual_information_change", change)]),
             Effect::PairRatio(ratio) => BTreeMap::from([("pair_ratio", ratio)]),
         }
     }
@@ -198,15 +214,17 @@ pub trait Signal {
     /// How a window's fit deviates from the reference, in units of its sampling noise, as far as windows can
     /// be compared with each other by it; empty for nothing to compare.
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
-        if n <= 0.0 || total <= 0.0 {
-            return Vec::new();
-        }
-        let deviation = |(c, r): (&i64, &f64)| {
-            let expected = r / total * n;
-            if expected > 0.0 { (*c as f64 - expected) / expected.max(0.5).sqrt() } else { 0.0 }
-        };
-        current.iter().zip(reference).map(deviation).collect()
+        deviation(current, reference)
+    }
+
+    /// The reference's cells as the window's are compared with them.
+    fn expected<'a>(&self, _current: &[i64], reference: &'a [f64]) -> Cow<'a, [f64]> {
+        Cow::Borrowed(reference)
+    }
+
+    /// Whether it may raise an alarm; the others are told and weigh nothing.
+    fn decides(&self) -> bool {
+        true
     }
 
     /// Whether cells are counts, whose shares can be shown as movers.
@@ -224,6 +242,19 @@ pub trait Signal {
     fn in_segment(&self, _sample: &Sample, _segment: Segment) -> Option<Measure> {
         None
     }
+}
+
+/// Deviation of counts from their expectation in units of its sampling noise.
+fn deviation(current: &[i64], reference: &[f64]) -> Vec<f64> {
+    let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
+    if n <= 0.0 || total <= 0.0 {
+        return Vec::new();
+    }
+    let deviation = |(c, r): (&i64, &f64)| {
+        let expected = r / total * n;
+        if expected > 0.0 { (*c as f64 - expected) / expected.max(0.5).sqrt() } else { 0.0 }
+    };
+    current.iter().zip(reference).map(deviation).collect()
 }
 
 /// Where the principal axes leave less of the variance than this, what they leave is rounding.
@@ -344,6 +375,12 @@ signals! {
     SpanCount in span_count;
     /// Mean of what the axes leave.
     EncoderResidualMean in encoder_residual_mean;
+    /// Links between tasks.
+    TaskLink in task_link;
+    /// Answers served otherwise.
+    ServedAnswer in answer_skew;
+    /// Numbers served otherwise.
+    ServedNumbers in number_skew;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {

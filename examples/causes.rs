@@ -1,0 +1,363 @@
+//! Planted causes against verdicts: seeded streams of the example model in which one thing goes wrong,
+//! judged as the daemon does, and what it says in the end.
+//!
+//!     cargo run --release --example causes [TRIALS]      40 by default
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use driftd::config::raw::Device;
+use driftd::drift::alert::Phase;
+use driftd::drift::answer::{Answer, Confidence};
+use driftd::drift::course::{Course, Watch};
+use driftd::drift::detector::Sensitivity;
+use driftd::drift::fit::{FitRecord, Plan, fit};
+use driftd::drift::inference::Inference;
+use driftd::drift::judgement::ClosedWindow;
+use driftd::drift::observation::{HeadSource, Joined, Observation};
+use driftd::drift::record::{InputText, Record};
+use driftd::drift::reference::{Reference, ReferenceKind};
+use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::summary::Summary;
+use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::window::WindowRule;
+use driftd::model::onnx::OnnxModel;
+use driftd::model::{Depth, Manifest};
+use driftd::simulate::drift_kind::DriftKind;
+use driftd::simulate::grammar::Grammar;
+use driftd::stats::contingency::rake;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const WINDOW: usize = 250;
+const REFERENCE_WINDOWS: usize = 120;
+const QUIET_WINDOWS: usize = 4;
+const DRIFT_WINDOWS: usize = 8;
+/// One false alarm in so many windows.
+const THRESHOLD: f64 = 2_000.0;
+const BATCH: usize = 64;
+const CHANNELS: [(&str, f64); 2] = [("chat", 0.8), ("mail", 0.2)];
+
+/// What goes wrong, what is to be said, and by whose answers the heads are judged.
+struct Planted {
+    name: &'static str,
+    right: &'static [&'static str],
+    fault: Fault,
+    /// Whether our own inference stands beside production's answers.
+    compared: bool,
+}
+
+enum Fault {
+    None,
+    Texts(DriftKind),
+    /// The texts of one channel only.
+    Channel(DriftKind),
+    /// The classes of a head are permuted.
+    Head(&'static str),
+    /// Production cuts texts into other tokens.
+    Tokenizer,
+    /// Production rounds as int8 does: numbers move a little, few answers flip.
+    Precision,
+    /// Two answers come together more often, each alone as often as before.
+    Pair {
+        strength: f64,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let trials: u64 = std::env::args().nth(1).map_or(Ok(40), |t| t.parse())?;
+    let mut world = World::new()?;
+    let quiet = |_: &mut StdRng| None;
+    let records = world.records(&mut StdRng::seed_from_u64(7), WINDOW * REFERENCE_WINDOWS, quiet)?;
+    let with_skew = world.fit(&records, true);
+    let without = world.fit(&records, false);
+    let intent = |factor: f64| Fault::Texts(DriftKind::PriorShift("refund".into(), factor));
+    let shared: &[&str] = &["input", "encoder"];
+    let planted = [
+        Planted { name: "nothing", right: &["nothing"], fault: Fault::None, compared: true },
+        Planted { name: "broken head", right: &["head intent"], fault: Fault::Head("intent"), compared: false },
+        Planted {
+            name: "broken head, compared",
+            right: &["skew intent"],
+            fault: Fault::Head("intent"),
+            compared: true,
+        },
+        Planted { name: "broken tokenizer, compared", right: &["skew"], fault: Fault::Tokenizer, compared: true },
+        Planted { name: "broken tokenizer", right: shared, fault: Fault::Tokenizer, compared: false },
+        Planted { name: "other precision, compared", right: &["nothing"], fault: Fault::Precision, compared: true },
+        Planted { name: "prior shift x2", right: &["prior_shift intent"], fault: intent(2.0), compared: false },
+        Planted { name: "prior shift x4", right: &["prior_shift intent"], fault: intent(4.0), compared: false },
+        Planted {
+            name: "new topic 5 %",
+            right: shared,
+            fault: Fault::Texts(DriftKind::NewTopic(0.05)),
+            compared: false,
+        },
+        Planted {
+            name: "new topic 15 %",
+            right: shared,
+            fault: Fault::Texts(DriftKind::NewTopic(0.15)),
+            compared: false,
+        },
+        Planted {
+            name: "new topic 40 %",
+            right: shared,
+            fault: Fault::Texts(DriftKind::NewTopic(0.4)),
+            compared: false,
+        },
+        Planted { name: "typos", right: shared, fault: Fault::Texts(DriftKind::Typos(0.6)), compared: false },
+        Planted {
+            name: "language mix",
+            right: shared,
+            fault: Fault::Texts(DriftKind::LanguageMix(0.3)),
+            compared: false,
+        },
+        Planted {
+            name: "one channel of 20 %",
+            right: &["segment"],
+            fault: Fault::Channel(DriftKind::PriorShift("refund".into(), 6.0)),
+            compared: false,
+        },
+        Planted { name: "pair of answers", right: &["link"], fault: Fault::Pair { strength: 8.0 }, compared: false },
+    ];
+    println!("| planted | right | undetermined | nothing said | said otherwise |\n|---|---|---|---|---|");
+    for planted in &planted {
+        let reference = if planted.compared { &with_skew } else { &without };
+        let mut said: BTreeMap<String, usize> = BTreeMap::new();
+        for seed in 0..trials {
+            *said.entry(world.trial(reference, planted, 1_000 + seed)?).or_default() += 1;
+        }
+        let is_right =
+            |verdict: &str| planted.right.iter().any(|r| verdict == *r || (*r == "skew" && verdict == "skew encoder"));
+        let right: usize = said.iter().filter(|(v, _)| is_right(v)).map(|(_, n)| n).sum();
+        let count = |name: &str| if is_right(name) { 0 } else { said.get(name).copied().unwrap_or(0) };
+        let others: Vec<String> = said
+            .iter()
+            .filter(|(v, _)| !is_right(v) && !["undetermined", "nothing"].contains(&v.as_str()))
+            .map(|(verdict, n)| format!("{verdict} {n}"))
+            .collect();
+        let others = if others.is_empty() { "–".to_owned() } else { others.join(", ") };
+        println!(
+            "| {} | {right} of {trials} | {} | {} | {others} |",
+            planted.name,
+            count("undetermined"),
+            count("nothing")
+        );
+    }
+    Ok(())
+}
+
+struct World {
+    model: OnnxModel,
+    grammar: Grammar,
+}
+
+impl World {
+    fn new() -> anyhow::Result<World> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/support/manifest.yaml");
+        let grammar = Grammar::load(&manifest.with_file_name("grammar.yaml"))?;
+        Ok(World { model: OnnxModel::load(Manifest::load(&manifest)?, Device::Cpu, 2, None)?, grammar })
+    }
+
+    /// Records as production would log them, with our own inference of each; `fault` draws what is wrong
+    /// with a text.
+    fn records(
+        &mut self,
+        rng: &mut StdRng,
+        count: usize,
+        mut fault: impl FnMut(&mut StdRng) -> Option<DriftKind>,
+    ) -> anyhow::Result<Vec<(Record, Inference)>> {
+        let mut texts = Vec::with_capacity(count);
+        let mut channels = Vec::with_capacity(count);
+        for _ in 0..count {
+            channels.push(if rng.random::<f64>() < CHANNELS[0].1 { 0 } else { 1 });
+            let drift = fault(rng);
+            let text = match drift {
+                Some(drift) => drift.text(&self.grammar, rng),
+                None => self.grammar.text(rng),
+            };
+            texts.push((InputText { text, pair: None }, Depth::Full));
+        }
+        let inferences = self.model.infer(&texts, BATCH)?;
+        let record = |(((text, _), inference), channel): (((InputText, Depth), Inference), usize)| {
+            let record = Record {
+                id: None,
+                model: 0,
+                version: driftd::drift::record::VersionMatch::Same,
+                time: Timestamp::from_micros(0),
+                text: Some(text),
+                embedding: Some(inference.embedding.clone()),
+                answers: inference.answers.clone(),
+                labels: Vec::new(),
+                unknown_tasks: 0,
+                tags: vec![("channel".to_owned(), CHANNELS[channel].0.to_owned())],
+                attributes: Vec::new(),
+            };
+            (record, inference)
+        };
+        Ok(texts.into_iter().zip(inferences).zip(channels).map(record).collect())
+    }
+
+    fn fit(&self, records: &[(Record, Inference)], compared: bool) -> Reference {
+        let plan = Plan {
+            spec: &self.model.manifest().spec,
+            heads: HeadSource::Predictions,
+            window: WindowRule::Records(WINDOW as u64),
+            kind: ReferenceKind::Fixed,
+            token: &|_| None,
+        };
+        let mut records: Vec<FitRecord> = records
+            .iter()
+            .cloned()
+            .map(|(record, ours)| {
+                let time = record.time;
+                FitRecord { time, joined: joined(record, ours, compared), labels: Vec::new() }
+            })
+            .collect();
+        fit(&plan, &mut records).expect("enough to learn from").reference
+    }
+
+    /// The verdict of one stream: the cause that stands at its end, or where it resolved.
+    fn trial(&mut self, reference: &Reference, planted: &Planted, seed: u64) -> anyhow::Result<String> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let watch = Watch {
+            threshold: THRESHOLD,
+            sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
+            resolve_after: 6,
+            retraining: Policy { mode: Mode::Off, cooldown: Span::from_secs(0) },
+        };
+        let mut course = Course::new(reference);
+        let mut verdict = "nothing".to_owned();
+        for slot in 0..QUIET_WINDOWS + DRIFT_WINDOWS {
+            let drifting = slot >= QUIET_WINDOWS;
+            let drift = match &planted.fault {
+                Fault::Texts(drift) if drifting => Some(drift.clone()),
+                _ => None,
+            };
+            let mut records = self.records(&mut rng, WINDOW, |_| drift.clone())?;
+            if drifting {
+                self.break_records(&planted.fault, &mut records, &mut rng)?;
+            }
+            let mut summary = Summary::empty(reference);
+            for (record, ours) in records {
+                let inference = if planted.compared { Some(ours) } else { facts(ours) };
+                let observation = Observation::new(record, inference, reference);
+                summary.fold(reference, Timestamp::from_micros(0), &observation);
+            }
+            let at = Timestamp::from_micros(slot as i64);
+            let window = ClosedWindow { slot: slot as i64, start: at, end: at, summary };
+            course.advance(reference, &watch, &window);
+            if let Phase::Firing { alert, .. } = course.phase() {
+                let task = alert.cause.task.map(|t| format!(" {}", reference.spec.tasks[t].name));
+                let whole = if alert.cause.kind.name() == "skew" { " encoder" } else { "" };
+                verdict = format!("{}{}", alert.cause.kind.name(), task.unwrap_or_else(|| whole.to_owned()));
+                if ["segment", "link"].contains(&alert.cause.kind.name()) {
+                    verdict = alert.cause.kind.name().to_owned();
+                }
+            }
+        }
+        Ok(verdict)
+    }
+
+    fn break_records(
+        &mut self,
+        fault: &Fault,
+        records: &mut [(Record, Inference)],
+        rng: &mut StdRng,
+    ) -> anyhow::Result<()> {
+        let task = |name: &str| self.model.manifest().spec.tasks.iter().position(|t| t.name == name).expect("a task");
+        match fault {
+            Fault::None | Fault::Texts(_) => {}
+            Fault::Channel(drift) => {
+                let drift = drift.clone();
+                let others = self.records(rng, records.len(), |_| Some(drift.clone()))?;
+                for (own, mut other) in records.iter_mut().zip(others) {
+                    if own.0.tags[0].1 == CHANNELS[1].0 {
+                        other.0.tags.clone_from(&own.0.tags);
+                        *own = other;
+                    }
+                }
+            }
+            Fault::Head(name) => {
+                let task = task(name);
+                let classes = self.model.manifest().spec.tasks[task].classes.len() as u32;
+                for (record, _) in records {
+                    if let Some(Some(Answer::Class { class, .. })) = record.answers.get_mut(task) {
+                        *class = (*class + 1) % classes;
+                    }
+                }
+            }
+            Fault::Tokenizer => {
+                let mangled: Vec<(InputText, Depth)> =
+                    records.iter().map(|(r, _)| (mangle(r.text.as_ref().expect("a text")), Depth::Full)).collect();
+                for ((record, _), served) in records.iter_mut().zip(self.model.infer(&mangled, BATCH)?) {
+                    record.embedding = Some(served.embedding);
+                    record.answers = served.answers;
+                }
+            }
+            Fault::Precision => {
+                for (record, _) in records {
+                    let noise = record.embedding.iter_mut().flatten();
+                    noise.for_each(|v| *v *= 1.0 + 0.05 * (rng.random::<f32>() - 0.5));
+                    for answer in record.answers.iter_mut().flatten() {
+                        if let Answer::Class { class, confidence: Confidence::Known(p), .. } = answer {
+                            // A logit that is off by a hundredth or two of itself.
+                            let odds = (*p / (1.0 - *p).max(1e-6)).powf(1.0 + 0.03 * (rng.random::<f32>() - 0.5));
+                            if *p < 0.7 && rng.random::<f64>() < 0.2 {
+                                *class = class.saturating_sub(1);
+                            }
+                            *p = odds / (1.0 + odds);
+                        }
+                    }
+                }
+            }
+            Fault::Pair { strength } => {
+                let (intent, mood) = (task("intent"), task("mood"));
+                let class = |record: &Record, task: usize| match record.answers[task] {
+                    Some(Answer::Class { class, .. }) => class == 1,
+                    _ => false,
+                };
+                let cell = |record: &Record| 2 * usize::from(class(record, intent)) + usize::from(class(record, mood));
+                let pool = self.records(rng, 4 * records.len(), |_| None)?;
+                let mut counts = [0_i64; 4];
+                pool.iter().for_each(|(record, _)| counts[cell(record)] += 1);
+                let associated = counts
+                    .map(|c| c as f64)
+                    .iter()
+                    .zip([1.0, 1.0, 1.0, *strength])
+                    .map(|(c, s)| c * s)
+                    .collect::<Vec<_>>();
+                let wanted = rake(&associated, &counts, 2);
+                let most = (0..4).map(|c| wanted[c] / counts[c].max(1) as f64).fold(0.0, f64::max);
+                let mut kept = pool.into_iter().filter(|(record, _)| {
+                    let c = cell(record);
+                    rng.random::<f64>() < wanted[c] / counts[c].max(1) as f64 / most
+                });
+                for own in records.iter_mut() {
+                    *own = kept.next().unwrap_or_else(|| own.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As another tokenizer would cut it: every other word loses its second half.
+fn mangle(text: &InputText) -> InputText {
+    let words = text.text.split(' ').enumerate();
+    let half = |(i, word): (usize, &str)| match word.char_indices().nth(word.chars().count().div_ceil(2)) {
+        Some((at, _)) if i % 2 == 0 => word[..at].to_owned(),
+        _ => word.to_owned(),
+    };
+    InputText { text: words.map(half).collect::<Vec<_>>().join(" "), pair: None }
+}
+
+fn joined(record: Record, ours: Inference, compared: bool) -> Joined {
+    let inference = if compared { Some(ours) } else { facts(ours) };
+    Joined::new(record, inference, HeadSource::Predictions)
+}
+
+/// Without the run of the model: only what the tokenizer says.
+fn facts(ours: Inference) -> Option<Inference> {
+    Some(Inference { embedding: Vec::new(), answers: Vec::new(), ..ours })
+}
