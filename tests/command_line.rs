@@ -53,7 +53,7 @@ fn a_backtest_keeps_its_contract() {
     assert!(table.contains("otherwise than the exported model in head `intent`"), "{table}");
     let page = succeed(command.args(["--format", "html"]));
     assert!(page.contains("<svg") && page.contains("Alert in window") && !page.contains("http"), "self-contained");
-    for part in ["Where, over time", "class=current", "class=whisker", "as a table", "intent predicted_class"] {
+    for part in ["Where, over time", "class=current", "class=whisker", "as a table", "intent served_answer"] {
         assert!(page.contains(part), "{part}");
     }
     for tag in ["svg", "table", "details", "div", "p"] {
