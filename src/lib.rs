@@ -9,6 +9,7 @@ pub mod drift;
 pub mod stats;
 
 // Tools of the house.
+pub mod access;
 pub mod clock;
 pub mod config;
 pub mod document;

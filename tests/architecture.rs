@@ -18,10 +18,11 @@ const LISTS: [(&str, usize); 7] = [
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 23] = [
+const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
+    ("access", &[]),
     ("clock", &["drift"]),
     ("signature", &[]),
     ("retry", &[]),
@@ -55,7 +56,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("judge", &["clock", "drift", "fault", "health", "metrics", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["drift", "health", "metrics", "store", "telemetry"]),
+    ("api", &["access", "drift", "health", "metrics", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),
 ];

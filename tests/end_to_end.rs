@@ -401,8 +401,11 @@ async fn the_api_answers_from_sqlite_too() {
     let directory = tempfile::tempdir().expect("a folder");
     let store =
         driftd::store::SqlStore::open(&support::secret(&support::sqlite_url(directory.path()))).await.expect("opens");
-    let state =
-        driftd::api::ApiState { store: std::sync::Arc::new(store), roles: std::sync::Arc::new(vec!["api".into()]) };
+    let state = driftd::api::ApiState {
+        store: std::sync::Arc::new(store),
+        roles: std::sync::Arc::new(vec!["api".into()]),
+        access: driftd::api::access::Access::Local,
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(driftd::api::serve(listener, driftd::api::router(state), tokio_util::sync::CancellationToken::new()));

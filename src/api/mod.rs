@@ -12,8 +12,11 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::access::Access;
 use crate::store::ReadStore;
 
+/// Who asks, and whether they may.
+pub mod access;
 mod alerts;
 mod dashboard;
 /// What became of every record.
@@ -37,6 +40,8 @@ pub struct ApiState {
     pub store: Arc<dyn ReadStore>,
     /// Roles of this process.
     pub roles: Arc<Vec<String>>,
+    /// How callers prove who they are.
+    pub access: Access,
 }
 
 #[derive(OpenApi)]
@@ -74,6 +79,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(state: ApiState) -> Router {
     let (api, document) = routed();
     let document = axum::Json(document);
+    let api = api.layer(middleware::from_fn_with_state(state.access, access::identify));
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
         .fallback(dashboard::serve)

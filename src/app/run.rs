@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{decode_reference, load_reference, runtime};
+use crate::api::access::Access;
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::Clock;
@@ -170,7 +171,8 @@ impl App {
             });
         }
         if let Some(listener) = api_listener {
-            let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()) };
+            let access = if config.api_open { Access::Open } else { Access::Local };
+            let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()), access };
             let stop = shutdown.clone();
             loops.spawn(async move { Ok(api::serve(listener, api::router(state), stop).await.map(|()| "api")?) });
         }

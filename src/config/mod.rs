@@ -13,6 +13,8 @@ use crate::drift::course::Watch;
 use crate::drift::observation::HeadSource;
 use crate::drift::time::Span;
 
+/// Where the API is served, and to whom.
+pub mod access;
 /// What the file may say.
 pub mod raw;
 mod validate;
@@ -40,6 +42,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Where the API and the dashboard are served.
     pub api: SocketAddr,
+    /// Whether others than this machine may read without saying who they are.
+    pub api_open: bool,
     /// Where probes and metrics are served.
     pub ops: SocketAddr,
     /// An OpenTelemetry collector that takes OTLP by HTTP.

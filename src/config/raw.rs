@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::access::RawApi;
 use crate::drift::observation::HeadSource;
 use crate::drift::retraining::Mode;
 
@@ -347,23 +348,6 @@ pub enum EventKind {
     Retraining,
     /// Records that were lost before they could be read.
     Pipeline,
-}
-
-/// The API and dashboard.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawApi {
-    /// `address:port`.
-    pub listen: String,
-    /// The API has no authentication yet. It listens on other addresses than this machine's own
-    /// only where this says that something in front of it has.
-    pub allow_unauthenticated: bool,
-}
-
-impl Default for RawApi {
-    fn default() -> RawApi {
-        RawApi { listen: "127.0.0.1:8080".into(), allow_unauthenticated: false }
-    }
 }
 
 /// Probes and metrics.

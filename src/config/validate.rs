@@ -96,7 +96,7 @@ pub(super) fn validate(
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
     if api.is_some_and(|a| !a.ip().is_loopback()) && !raw.api.allow_unauthenticated {
-        let message = "the API has no authentication yet: listen on 127.0.0.1, or set api.allow_unauthenticated";
+        let message = "nobody would have to say who they are: listen on 127.0.0.1, or set api.allow_unauthenticated";
         checker.fail("/api/listen", message);
     }
     if raw.traces.collector.as_ref().is_some_and(|c| !c.starts_with("http://") && !c.starts_with("https://")) {
@@ -116,6 +116,7 @@ pub(super) fn validate(
             collect: collect?,
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
             api: api?,
+            api_open: raw.api.allow_unauthenticated,
             ops: ops?,
             trace_collector: raw.traces.collector.clone(),
         })
