@@ -134,8 +134,8 @@ pub fn rate_above(
     }
     let of_reference = expected / total;
     let [_, upper] = wilson(of_reference, allowance.effective_reference.min(total), REFERENCE_BOUND_Z);
-    let wander = (allowance.wander * upper * (1.0 - upper)).sqrt();
-    let rate = (upper + wander + harmless).min(1.0 - 1e-9);
+    let allowed = (allowance.wander.sqrt() + allowance.margin) * (upper * (1.0 - upper)).sqrt();
+    let rate = (upper + allowed + harmless).min(1.0 - 1e-9);
     let design_effect = allowance.design_effect(n as f64) * allowance.dispersion.max(1.0);
     let (x, m) = ((found as f64 / design_effect).floor(), (n as f64 / design_effect).floor().max(1.0));
     let share = found as f64 / n as f64;
@@ -467,6 +467,9 @@ mod tests {
         assert_eq!(judged(0), 0.0);
         assert!(judged(10) > -1.0, "a harmless rate: {}", judged(10));
         assert!(judged(60) < -30.0, "{}", judged(60));
+        let wide = Allowance { margin: 100.0, ..Allowance::EXACT };
+        let forgiven = rate_above(500, 500, 10.0, 5_000.0, 0.02, wide).expect("judged").ln_p;
+        assert!(forgiven > -1e-3, "nothing is beyond a huge margin: {forgiven}");
         assert_eq!(rate_above(0, 0, 1.0, 5.0, 0.02, Allowance::EXACT), None);
     }
 
