@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use driftd::config::raw::Device;
-use driftd::drift::alert::Phase;
 use driftd::drift::answer::{Answer, Confidence};
+use driftd::drift::cause::{Cause, CauseKind};
 use driftd::drift::course::{Course, Watch};
 use driftd::drift::detector::Sensitivity;
 use driftd::drift::fit::{FitRecord, Plan, fit};
@@ -247,13 +247,9 @@ impl World {
             let at = Timestamp::from_micros(slot as i64);
             let window = ClosedWindow { slot: slot as i64, start: at, end: at, summary };
             course.advance(reference, &watch, &window);
-            if let Phase::Firing { alert, .. } = course.phase() {
-                let task = alert.cause.task.map(|t| format!(" {}", reference.spec.tasks[t].name));
-                let whole = if alert.cause.kind.name() == "skew" { " encoder" } else { "" };
-                verdict = format!("{}{}", alert.cause.kind.name(), task.unwrap_or_else(|| whole.to_owned()));
-                if ["segment", "link"].contains(&alert.cause.kind.name()) {
-                    verdict = alert.cause.kind.name().to_owned();
-                }
+            let told: Vec<String> = course.alerts().firing().map(|alert| named(&alert.cause, reference)).collect();
+            if !told.is_empty() {
+                verdict = told.join(" + ");
             }
         }
         Ok(verdict)
@@ -339,6 +335,16 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// A cause in a word or two.
+fn named(cause: &Cause, reference: &Reference) -> String {
+    let kind = cause.kind.name();
+    match (cause.kind, cause.task) {
+        (CauseKind::Skew, None) => "skew encoder".to_owned(),
+        (CauseKind::Link, _) | (_, None) => kind.to_owned(),
+        (_, Some(task)) => format!("{kind} {}", reference.spec.tasks[task].name),
     }
 }
 

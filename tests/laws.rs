@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
+use driftd::drift::cause::CauseKind;
 use driftd::drift::checkpoint::{Delta, Ledger, Partition, applies};
 use driftd::drift::closing::{Closing, Reached};
 use driftd::drift::course::{Course, Judged, Watch};
@@ -54,9 +55,20 @@ fn spec() -> ModelSpec {
     }
 }
 
-/// One record; `shift` moves the first head's classes.
-fn record(rng: &mut StdRng, second: i64, shift: bool) -> FitRecord {
-    let class = if shift && rng.random_bool(0.5) { 4 } else { (rng.random::<f64>().powi(2) * 5.0) as u32 };
+/// What a record of the first head suffers.
+#[derive(Clone, Copy, PartialEq)]
+enum Shift {
+    None,
+    /// One class is given far more often; how sure the head is stays.
+    Classes,
+    /// The head gives its classes as before and is never sure.
+    Head,
+}
+
+/// One record.
+fn record(rng: &mut StdRng, second: i64, shift: Shift) -> FitRecord {
+    let class =
+        if shift == Shift::Classes && rng.random_bool(0.5) { 4 } else { (rng.random::<f64>().powi(2) * 5.0) as u32 };
     let p: f32 = rng.random();
     let labels = (0..3).filter(|_| rng.random_bool(0.3)).collect();
     let tokens = (0..rng.random_range(1..6)).map(|_| rng.random_range(0..4)).collect();
@@ -88,7 +100,13 @@ fn record(rng: &mut StdRng, second: i64, shift: bool) -> FitRecord {
             _ => (0..6).map(|i| (i as f32 + 1.0) * (rng.random::<f32>() - 0.5)).collect(),
         },
         answers: vec![
-            Some(Answer::Class { class, confidence: Confidence::Known(0.5 + p / 2.0), uncertainty }),
+            Some(match shift {
+                Shift::Head => {
+                    let unsure = Uncertainty { margin: Some(0.01), entropy: Some(1.0), energy: Some(-0.1) };
+                    Answer::Class { class, confidence: Confidence::Known(0.5), uncertainty: unsure }
+                }
+                _ => Answer::Class { class, confidence: Confidence::Known(0.5 + p / 2.0), uncertainty },
+            }),
             Some(Answer::Labels {
                 labels,
                 confidence: if wild == 2 { Confidence::Invalid } else { Confidence::Known(p) },
@@ -113,7 +131,7 @@ fn reference() -> &'static Reference {
     static FITTED: OnceLock<Reference> = OnceLock::new();
     FITTED.get_or_init(|| {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut records: Vec<FitRecord> = (0..6_000).map(|second| record(&mut rng, second, false)).collect();
+        let mut records: Vec<FitRecord> = (0..6_000).map(|second| record(&mut rng, second, Shift::None)).collect();
         let fitted = fit(&plan(&spec(), WindowRule::Time(Span::from_secs(50))), &mut records);
         fitted.expect("enough to learn from").reference
     })
@@ -138,11 +156,15 @@ const WATCH: Watch = Watch {
 };
 
 fn windows(seed: u64, count: i64, size: i64, drift_from: i64) -> Vec<ClosedWindow> {
+    windows_with(seed, count, size, drift_from, Shift::Classes)
+}
+
+fn windows_with(seed: u64, count: i64, size: i64, drift_from: i64, shift: Shift) -> Vec<ClosedWindow> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..count)
         .map(|slot| {
-            let observations: Vec<_> =
-                (0..size).map(|i| observe(record(&mut rng, slot * 50 + i % 50, slot >= drift_from))).collect();
+            let now = if slot >= drift_from { shift } else { Shift::None };
+            let observations: Vec<_> = (0..size).map(|i| observe(record(&mut rng, slot * 50 + i % 50, now))).collect();
             let (start, end) = WindowRule::Time(Span::from_secs(50)).bounds(slot).expect("has bounds");
             ClosedWindow { slot, start, end, summary: fold(&observations) }
         })
@@ -157,7 +179,7 @@ proptest! {
         seed in any::<u64>(), n in 0_usize..120, owners in prop::collection::vec(0_usize..4, 120), reversed in any::<bool>(),
     ) {
         let mut rng = StdRng::seed_from_u64(seed);
-        let all: Vec<_> = (0..n).map(|i| observe(record(&mut rng, i as i64, false))).collect();
+        let all: Vec<_> = (0..n).map(|i| observe(record(&mut rng, i as i64, Shift::None))).collect();
         let whole = fold(&all);
         let mut parts: Vec<Vec<_>> = vec![Vec::new(); 4];
         for (observation, owner) in all.into_iter().zip(&owners) {
@@ -196,13 +218,23 @@ proptest! {
 #[test]
 fn a_drift_is_found_located_and_asked_about() {
     let mut course = Course::new(reference());
-    let judged: Vec<Judged> = windows(5, 20, 120, 12).iter().map(|w| course.advance(reference(), &WATCH, w)).collect();
+    let judged: Vec<Judged> =
+        windows_with(5, 20, 120, 12, Shift::Head).iter().map(|w| course.advance(reference(), &WATCH, w)).collect();
     let before = judged[..12].iter().filter(|j| j.report.verdict == Verdict::Drift).count();
     assert_eq!(before, 0, "no alarm before the onset");
-    let request = judged[12..15].iter().find_map(|j| j.request.clone()).expect("asked within three windows");
+    let (_, request) = judged[12..15].iter().find_map(|j| j.request.clone()).expect("asked within three windows");
     assert_eq!((request.tasks, request.protected), (vec![0], vec![1, 2, 3]));
     let requests = judged.iter().filter(|j| j.request.is_some()).count();
     assert_eq!(requests, 1, "once for one cause");
+}
+
+#[test]
+fn another_mix_of_classes_is_told_as_such_and_needs_no_training() {
+    let mut course = Course::new(reference());
+    let judged: Vec<Judged> = windows(5, 20, 120, 12).iter().map(|w| course.advance(reference(), &WATCH, w)).collect();
+    let causes: Vec<CauseKind> = course.alerts().firing().map(|alert| alert.cause.kind).collect();
+    assert_eq!(causes, [CauseKind::PriorShift], "one alert for one cause");
+    assert!(judged.iter().all(|j| j.request.is_none()));
 }
 
 fn is_intent(key: &SignalKey) -> bool {
@@ -259,7 +291,7 @@ fn references_survive_their_file_and_refuse_damage() {
 fn poor_references_are_refused_or_warned_about() {
     let mut rng = StdRng::seed_from_u64(2);
     let window = WindowRule::Records(50);
-    let mut few = (0..10).map(|s| record(&mut rng, s, false)).collect::<Vec<_>>();
+    let mut few = (0..10).map(|s| record(&mut rng, s, Shift::None)).collect::<Vec<_>>();
     assert!(fit(&plan(&spec(), window), &mut few).is_err(), "ten records");
     let nothing = Joined {
         input: None,
@@ -273,7 +305,7 @@ fn poor_references_are_refused_or_warned_about() {
     let empty = |s| FitRecord { time: Timestamp::from_micros(s), joined: nothing.clone(), labels: vec![] };
     let mut empty: Vec<FitRecord> = (0..200).map(empty).collect();
     assert!(fit(&plan(&spec(), window), &mut empty).is_err(), "nothing to measure");
-    let mut same = record(&mut rng, 0, false);
+    let mut same = record(&mut rng, 0, Shift::None);
     same.joined.embedding = vec![1.0; 6];
     let fitted = fit(&plan(&spec(), window), &mut vec![same; 300]);
     let warnings = fitted.expect("constant data still make a reference").warnings.join("\n");
@@ -304,7 +336,7 @@ fn faulty_references_name_the_fault_and_work_on() {
         let mut rng = StdRng::seed_from_u64(3);
         let mut records: Vec<FitRecord> = (0..3_000)
             .map(|second| {
-                let mut record = record(&mut rng, second, false);
+                let mut record = record(&mut rng, second, Shift::None);
                 fault(&mut record);
                 record
             })
@@ -318,7 +350,7 @@ fn faulty_references_name_the_fault_and_work_on() {
         for slot in 0..20 {
             let mut summary = Summary::empty(&fitted.reference);
             for second in 0..60 {
-                let mut record = record(&mut rng, 4_000 + second, false);
+                let mut record = record(&mut rng, 4_000 + second, Shift::None);
                 fault(&mut record);
                 let place = place(&record.joined.embedding, fitted.reference.geometry.as_ref());
                 summary.fold(&fitted.reference, record.time, &record.joined.observe(place, &fitted.reference.segments));

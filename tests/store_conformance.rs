@@ -92,6 +92,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         ln_evidence: Some(12.5),
         ln_threshold: 9.0,
         guarantee: "{}".into(),
+        evidence: "[{}]".into(),
     };
     let delivery = |endpoint: &str, n: i32| NewDelivery {
         delivery_id: format!("msg_{endpoint}_{n}"),
@@ -109,15 +110,17 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         consumed,
         report: Some(report),
         statistics: vec![statistic("predicted_class", Some(0.1)), statistic("confidence", None)],
-        alert: Some(alert),
-        transition: Some(TransitionRow {
-            transition_id: "tr_1".into(),
-            alert_id: "al_1".into(),
-            at: at(60),
-            from: "pending".into(),
-            to: "firing".into(),
-            reason: "evidence".into(),
-        }),
+        alerts: vec![(
+            alert,
+            TransitionRow {
+                transition_id: "tr_1".into(),
+                alert_id: "al_1".into(),
+                at: at(60),
+                from: "pending".into(),
+                to: "firing".into(),
+                reason: "evidence".into(),
+            },
+        )],
         request: Some(RequestRow {
             request_id: "rt_1".into(),
             model: "m".into(),
@@ -280,8 +283,9 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     assert_eq!(rows, statistics, "by signal");
     let filter = StatisticFilter { signal: Some("confidence".into()), ..StatisticFilter::default() };
     assert_eq!(store.statistics("m", &filter, PAGE).await.expect("read").len(), 1);
-    assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), [expected.alert.expect("has one")]);
-    assert_eq!(store.transitions("al_1").await.expect("read"), [expected.transition.expect("has one")]);
+    let (alerts, transitions): (Vec<_>, Vec<_>) = expected.alerts.into_iter().unzip();
+    assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), alerts);
+    assert_eq!(store.transitions("al_1").await.expect("read"), transitions);
     assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one")]);
     assert_eq!(store.records("m").await.expect("read"), 7);
     assert!(store.alerts(Some("other"), PAGE).await.expect("read").is_empty());
@@ -384,7 +388,7 @@ async fn windows_become_hours_and_days(store: &SqlStore) {
         (report.slot, report.start, report.end) = (slot, at(slot * length), at((slot + 1) * length));
         report.incomplete = slot == 4;
         judged.next_slot = Some(slot + 1);
-        (judged.alert, judged.transition, judged.request, judged.deliveries) = (None, None, None, vec![]);
+        (judged.alerts, judged.request, judged.deliveries) = (vec![], None, vec![]);
         judged
     };
     for slot in 0..75 {

@@ -224,6 +224,9 @@ pub struct AlertView {
     pub threshold: f64,
     /// Whether the budget is promised.
     pub guarantee: Value,
+    /// The signals that it rests on, and those that its cause explains (`explained`), the strongest first:
+    /// `scope`, `task`, `segment`, `signal`, `ln_evidence`.
+    pub witnesses: Value,
     /// Its changes, oldest first.
     pub transitions: Vec<TransitionView>,
 }
@@ -231,7 +234,7 @@ pub struct AlertView {
 /// Where it drifted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CauseView {
-    /// `input`, `encoder`, `head`, `segment` or `undetermined`.
+    /// `skew`, `input`, `encoder`, `prior_shift`, `head`, `link`, `segment` or `undetermined`.
     pub kind: String,
     /// The head's task.
     pub task: Option<String>,
@@ -443,6 +446,7 @@ impl AlertView {
             evidence: evidence(row.ln_evidence),
             threshold: row.ln_threshold.exp(),
             guarantee: stored(&row.guarantee),
+            witnesses: stored(&row.evidence),
             transitions: transitions.into_iter().map(transition).collect(),
         }
     }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
-use crate::drift::alert::AlertState;
+use crate::drift::alert::{Alert, AlertState};
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
 use crate::drift::reference::Reference;
-use crate::drift::signal::Effect;
+use crate::drift::signal::{Effect, SignalKey};
 use crate::drift::time::Timestamp;
-use crate::drift::window::WindowRule;
+use crate::drift::window::{Slot, WindowRule};
 
 /// Everything there is to tell of one stream under one group of settings.
 pub struct Told<'a> {
@@ -81,8 +81,12 @@ fn warnings(reference: &Reference, window: WindowRule, span: Option<(Timestamp, 
 /// Larger evidence is written as this; JSON has no infinity.
 const MOST: f64 = 1e300;
 
+/// Signals named beside an alert in the table.
+const EVIDENCE_SHOWN: usize = 5;
+
 /// An alert as it stood at the end.
 pub struct AlertTold {
+    id: (Slot, u32),
     /// The window that made it fire.
     pub opened_window: usize,
     /// That window's end.
@@ -101,48 +105,68 @@ pub struct AlertTold {
     pub tasks_affected: Vec<String>,
     /// One sentence.
     pub summary: String,
+    /// Signals that it rests on, the strongest first.
+    pub evidence: Vec<String>,
+    /// Signals that it explains.
+    pub explained: Vec<String>,
+}
+
+impl AlertTold {
+    fn fired(id: (Slot, u32), window: usize, at: Timestamp) -> AlertTold {
+        AlertTold {
+            id,
+            opened_window: window,
+            opened_at: at,
+            resolved_window: None,
+            resolved_at: None,
+            kind: "",
+            task: None,
+            segment: None,
+            tasks_affected: Vec::new(),
+            summary: String::new(),
+            evidence: Vec::new(),
+            explained: Vec::new(),
+        }
+    }
 }
 
 fn alerts(reference: &Reference, judged: &[Judged]) -> Vec<AlertTold> {
     let mut found: Vec<AlertTold> = Vec::new();
     let name = |task: &usize| reference.spec.tasks[*task].name.clone();
     for (index, judged) in judged.iter().enumerate() {
-        let Some(transition) = &judged.transition else { continue };
-        let cause = &transition.alert.cause;
-        match (transition.from, transition.to) {
-            (AlertState::Firing, AlertState::Firing) | (_, AlertState::Firing) => {
-                let is_new = transition.from != AlertState::Firing;
-                if is_new {
-                    found.push(AlertTold {
-                        opened_window: index,
-                        opened_at: judged.report.end,
-                        resolved_window: None,
-                        resolved_at: None,
-                        kind: "",
-                        task: None,
-                        segment: None,
-                        tasks_affected: Vec::new(),
-                        summary: String::new(),
+        for transition in &judged.transitions {
+            let (alert, cause) = (&transition.alert, &transition.alert.cause);
+            let id = (alert.opened_slot, alert.ordinal);
+            let known = found.iter().position(|told| told.id == id);
+            match (transition.to, known) {
+                (AlertState::Firing, known) => {
+                    let known = known.unwrap_or_else(|| {
+                        found.push(AlertTold::fired(id, index, judged.report.end));
+                        found.len() - 1
                     });
+                    let told = &mut found[known];
+                    told.kind = cause.kind.name();
+                    told.task = cause.task.as_ref().map(name);
+                    told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
+                    told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
+                    told.summary = cause.summary(reference);
+                    told.evidence = witnesses(reference, alert, false);
+                    told.explained = witnesses(reference, alert, true);
                 }
-                if let Some(alert) = found.last_mut() {
-                    alert.kind = cause.kind.name();
-                    alert.task = cause.task.as_ref().map(name);
-                    alert.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
-                    alert.tasks_affected = cause.tasks_affected.iter().map(name).collect();
-                    alert.summary = cause.summary(reference);
+                (AlertState::Resolved, Some(known)) => {
+                    found[known].resolved_window = Some(index);
+                    found[known].resolved_at = Some(judged.report.end);
                 }
+                _ => {}
             }
-            (AlertState::Firing, AlertState::Resolved) => {
-                if let Some(alert) = found.last_mut() {
-                    alert.resolved_window = Some(index);
-                    alert.resolved_at = Some(judged.report.end);
-                }
-            }
-            _ => {}
         }
     }
     found
+}
+
+fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<String> {
+    let some = alert.witnesses.iter().filter(|w| w.explained == explained);
+    some.map(|w| place_of(reference, &reference.signals[w.signal as usize].key)).collect()
 }
 
 fn statistic(told: &Told, statistic: &Statistic) -> Value {
@@ -199,6 +223,7 @@ fn alert(alert: &AlertTold) -> Value {
             "kind": alert.kind, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
             "summary": alert.summary,
         },
+        "evidence": alert.evidence, "explained": alert.explained,
         "resolved_window": alert.resolved_window, "resolved_at": alert.resolved_at,
     })
 }
@@ -256,6 +281,8 @@ pub fn table(all: &[Told]) -> String {
             alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
         let _ =
             writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
+        let shown = alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "  rests on {shown}; explains {} more", alert.explained.len());
     }
     if all.len() > 1 {
         let _ = writeln!(
@@ -294,7 +321,10 @@ pub fn strongest(report: &Report, most: usize) -> Vec<&Statistic> {
 
 /// `intent confidence`, `encoder encoder_mean`, `intent confidence in channel=mail`.
 pub fn place_and_signal(reference: &Reference, statistic: &Statistic) -> String {
-    let key = &statistic.key;
+    place_of(reference, &statistic.key)
+}
+
+fn place_of(reference: &Reference, key: &SignalKey) -> String {
     let place = reference.task_name(key).unwrap_or(key.scope.name());
     let segment = reference.segment_name(key).map_or_else(String::new, |s| format!(" in {s}"));
     format!("{place} {}{segment}", key.signal)

@@ -1,17 +1,18 @@
-//! Alert states and their transitions, each with its reason.
+//! Alert states and their transitions, each with its reason. There is one alert for one cause.
 //!
 //! | from | when | to |
 //! |---|---|---|
-//! | inactive | evidence ≥ a tenth of the threshold | pending |
-//! | inactive, pending | evidence ≥ threshold | firing |
+//! | inactive | evidence ≥ a tenth of the threshold, and nothing fires | pending |
+//! | inactive, pending | an alarm shows a cause that no firing alert explains | firing |
 //! | pending | evidence below a tenth again | inactive |
-//! | firing | evidence ≥ threshold again after a restart | firing: the cause may grow |
-//! | firing | quiet for the configured number of windows | resolved, which is inactive |
+//! | firing | a further alarm shows more of the cause, or what explains it | firing: it grows |
+//! | firing | for the configured number of windows no alarm of its cause, and no rising evidence | resolved, which is inactive |
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::{Cause, CauseKind};
 use super::judgement::{Report, Verdict};
-use super::localization::{Cause, CauseKind};
+use super::localization::{Found, Witness};
 use super::time::Timestamp;
 use super::window::Slot;
 
@@ -68,33 +69,41 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// A cause that explains an alert takes its place within so many windows, the longest scale: parts that
+/// need more records to see it have caught up by then. What comes later is something else.
+const CATCH_UP: Slot = 16;
+
 /// An alert while it is pending or firing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Window in which it became what it is now.
     pub opened_slot: Slot,
+    /// Which of the alerts opened in that window.
+    pub ordinal: u32,
     /// End of that window.
     pub opened_at: Timestamp,
     /// Where it drifted; undetermined while pending.
     pub cause: Cause,
     /// ln of the evidence when it fired, or of the latest while pending.
     pub ln_evidence: f64,
+    /// The signals that led to it and those it explains, as of its latest alarm, the strongest first.
+    pub witnesses: Vec<Witness>,
 }
 
-/// The alert's place in its life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Phase {
-    /// No alert.
-    Inactive,
+/// All alerts of a model that are not over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Alerts {
     /// Evidence is rising.
-    Pending(Alert),
-    /// Firing, and for how many windows it has been quiet.
-    Firing {
-        /// The alert.
-        alert: Alert,
-        /// Quiet windows in a row.
-        quiet: u32,
-    },
+    pending: Option<Alert>,
+    firing: Vec<Firing>,
+}
+
+/// A firing alert, and for how many windows it has been quiet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Firing {
+    alert: Alert,
+    /// Quiet windows in a row.
+    quiet: u32,
 }
 
 /// One change of state.
@@ -114,69 +123,123 @@ pub struct Transition {
     pub slot: Slot,
 }
 
-/// Moves an alert through one report. `cause` is what localization says, asked for only when the
-/// report alarms; `resolve_after` counts quiet windows.
-pub fn advance(
-    phase: &mut Phase,
-    report: &Report,
-    cause: impl FnOnce() -> Cause,
-    resolve_after: u32,
-) -> Option<Transition> {
-    let fresh =
-        |cause| Alert { opened_slot: report.slot, opened_at: report.end, cause, ln_evidence: report.ln_evidence };
-    let (next, change) = match (std::mem::replace(phase, Phase::Inactive), report.verdict) {
-        (same, Verdict::InsufficientData) => (same, None),
-        (Phase::Inactive, Verdict::Ok) => (Phase::Inactive, None),
-        (Phase::Inactive, Verdict::Warning) => {
-            let alert = fresh(Cause::undetermined(Vec::new()));
-            (
-                Phase::Pending(alert.clone()),
-                Some((alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose)),
-            )
+impl Alerts {
+    /// The firing ones, the oldest first.
+    pub fn firing(&self) -> impl Iterator<Item = &Alert> {
+        self.firing.iter().map(|f| &f.alert)
+    }
+
+    /// Moves all alerts through one report. `causes` is what localization says, asked for only when the
+    /// report alarms; `resolve_after` counts quiet windows.
+    pub fn advance(
+        &mut self,
+        report: &Report,
+        causes: impl FnOnce() -> Vec<Found>,
+        resolve_after: u32,
+    ) -> Vec<Transition> {
+        match report.verdict {
+            Verdict::InsufficientData => Vec::new(),
+            Verdict::Warning => {
+                self.firing.iter_mut().for_each(|f| f.quiet = 0);
+                self.rise(report).into_iter().collect()
+            }
+            Verdict::Ok => {
+                let fell = self.pending.take().map(|alert| {
+                    transition(report, alert, AlertState::Pending, AlertState::Inactive, Reason::EvidenceFell)
+                });
+                let over = self.calm(report, &[], resolve_after);
+                fell.into_iter().chain(over).collect()
+            }
+            Verdict::Drift => {
+                let mut changes = Vec::new();
+                let mut renewed = Vec::new();
+                for found in causes() {
+                    let (place, change) = self.alarm(report, found);
+                    renewed.push(place);
+                    changes.extend(change);
+                }
+                changes.extend(self.calm(report, &renewed, resolve_after));
+                changes
+            }
         }
-        (Phase::Pending(alert), Verdict::Warning) => {
-            (Phase::Pending(Alert { ln_evidence: report.ln_evidence, ..alert }), None)
+    }
+
+    fn rise(&mut self, report: &Report) -> Option<Transition> {
+        if let Some(pending) = &mut self.pending {
+            pending.ln_evidence = report.ln_evidence;
         }
-        (Phase::Pending(alert), Verdict::Ok) => {
-            (Phase::Inactive, Some((alert, AlertState::Pending, AlertState::Inactive, Reason::EvidenceFell)))
+        if self.pending.is_some() || !self.firing.is_empty() {
+            return None;
         }
-        (earlier @ (Phase::Inactive | Phase::Pending(_)), Verdict::Drift) => {
-            let from = if matches!(earlier, Phase::Inactive) { AlertState::Inactive } else { AlertState::Pending };
-            // A pending alert keeps its identity, so that its story is one.
-            let alert = match earlier {
-                Phase::Pending(pending) => Alert { cause: cause(), ln_evidence: report.ln_evidence, ..pending },
-                _ => fresh(cause()),
-            };
-            let firing = Phase::Firing { alert: alert.clone(), quiet: 0 };
-            (firing, Some((alert, from, AlertState::Firing, Reason::EvidenceReachedThreshold)))
-        }
-        (Phase::Firing { alert, .. }, Verdict::Drift) => {
-            let grown = grow(&alert.cause, &cause());
-            let changed = grown != alert.cause;
-            let alert = Alert { cause: grown, ..alert };
+        let alert = fresh(report, 0, Found { cause: Cause::undetermined(Vec::new()), witnesses: Vec::new() });
+        self.pending = Some(alert.clone());
+        Some(transition(report, alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose))
+    }
+
+    /// A cause of an alarm: of a firing alert that explains it, of one that it explains, or of a new one.
+    fn alarm(&mut self, report: &Report, found: Found) -> (usize, Option<Transition>) {
+        let explained = self.firing.iter().position(|f| f.alert.cause.explains(&found.cause));
+        let caught_up = |f: &Firing| {
+            let recent = report.slot - f.alert.opened_slot <= CATCH_UP || f.alert.cause.kind == CauseKind::Undetermined;
+            recent && found.cause.explains(&f.alert.cause)
+        };
+        let known = explained.or_else(|| self.firing.iter().position(caught_up));
+        if let Some(known) = known {
+            let Firing { alert, quiet } = &mut self.firing[known];
+            let grown = alert.cause.grow(&found.cause);
+            (*quiet, alert.witnesses) = (0, found.witnesses);
+            if grown == alert.cause {
+                return (known, None);
+            }
+            alert.cause = grown;
             let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
-            (Phase::Firing { alert, quiet: 0 }, changed.then_some(change))
+            return (known, Some(transition(report, change.0, change.1, change.2, change.3)));
         }
-        (Phase::Firing { alert, .. }, Verdict::Warning) => (Phase::Firing { alert, quiet: 0 }, None),
-        (Phase::Firing { alert, quiet }, Verdict::Ok) if quiet + 1 >= resolve_after => {
-            let reason = Reason::QuietFor(quiet + 1);
-            (Phase::Inactive, Some((alert, AlertState::Firing, AlertState::Resolved, reason)))
+        // A pending alert keeps its identity, so that its story is one.
+        let (from, alert) = match self.pending.take() {
+            Some(pending) => {
+                let (cause, witnesses) = (found.cause, found.witnesses);
+                (AlertState::Pending, Alert { cause, witnesses, ln_evidence: report.ln_evidence, ..pending })
+            }
+            None => {
+                let opened = self.firing.iter().filter(|f| f.alert.opened_slot == report.slot).count();
+                (AlertState::Inactive, fresh(report, opened as u32, found))
+            }
+        };
+        self.firing.push(Firing { alert: alert.clone(), quiet: 0 });
+        let change = transition(report, alert, from, AlertState::Firing, Reason::EvidenceReachedThreshold);
+        (self.firing.len() - 1, Some(change))
+    }
+
+    /// One more quiet window for all but those that were just renewed.
+    fn calm(&mut self, report: &Report, renewed: &[usize], resolve_after: u32) -> Vec<Transition> {
+        let mut over = Vec::new();
+        for (at, mut firing) in std::mem::take(&mut self.firing).into_iter().enumerate() {
+            firing.quiet += u32::from(!renewed.contains(&at));
+            if firing.quiet >= resolve_after && !renewed.contains(&at) {
+                let reason = Reason::QuietFor(firing.quiet);
+                over.push(transition(report, firing.alert, AlertState::Firing, AlertState::Resolved, reason));
+            } else {
+                self.firing.push(firing);
+            }
         }
-        (Phase::Firing { alert, quiet }, Verdict::Ok) => (Phase::Firing { alert, quiet: quiet + 1 }, None),
-    };
-    *phase = next;
-    change.map(|(alert, from, to, reason)| Transition { alert, from, to, reason, at: report.end, slot: report.slot })
+        over
+    }
 }
 
-/// A cause only grows: further tasks join, and `undetermined` may become a place. A skew that shows later
-/// explains whatever was found before.
-fn grow(known: &Cause, new: &Cause) -> Cause {
-    let mut tasks_affected: Vec<usize> = known.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
-    tasks_affected.sort_unstable();
-    tasks_affected.dedup();
-    let explained = known.kind == CauseKind::Undetermined || new.kind == CauseKind::Skew;
-    let place = if explained { new } else { known };
-    Cause { tasks_affected, ..place.clone() }
+fn fresh(report: &Report, ordinal: u32, found: Found) -> Alert {
+    Alert {
+        opened_slot: report.slot,
+        ordinal,
+        opened_at: report.end,
+        cause: found.cause,
+        ln_evidence: report.ln_evidence,
+        witnesses: found.witnesses,
+    }
+}
+
+fn transition(report: &Report, alert: Alert, from: AlertState, to: AlertState, reason: Reason) -> Transition {
+    Transition { alert, from, to, reason, at: report.end, slot: report.slot }
 }
 
 #[cfg(test)]
@@ -198,17 +261,32 @@ mod tests {
         }
     }
 
-    fn head(task: usize) -> Cause {
-        Cause { kind: CauseKind::Head, task: Some(task), segment: None, tasks_affected: vec![task] }
+    fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
+        let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
+        Found { cause, witnesses: Vec::new() }
+    }
+
+    fn head(task: usize) -> Found {
+        place(CauseKind::Head, Some(task), &[task])
     }
 
     fn story(verdicts: &[Verdict]) -> Vec<(Slot, AlertState, AlertState)> {
-        let mut phase = Phase::Inactive;
+        let mut alerts = Alerts::default();
         let steps = verdicts.iter().enumerate();
         steps
-            .filter_map(|(i, v)| advance(&mut phase, &report(i as Slot, *v), || head(0), 2))
+            .flat_map(|(i, v)| alerts.advance(&report(i as Slot, *v), || vec![head(0)], 2))
             .map(|t| (t.slot, t.from, t.to))
             .collect()
+    }
+
+    /// Goes through alarms with these causes; the kinds and tasks that fire at the end.
+    fn firing(alarms: &[Vec<Found>]) -> Vec<(CauseKind, Option<usize>)> {
+        let mut alerts = Alerts::default();
+        for (slot, found) in alarms.iter().enumerate() {
+            let verdict = if found.is_empty() { Verdict::Ok } else { Verdict::Drift };
+            alerts.advance(&report(slot as Slot, verdict), || found.clone(), 3);
+        }
+        alerts.firing().map(|a| (a.cause.kind, a.cause.task)).collect()
     }
 
     #[test]
@@ -228,13 +306,41 @@ mod tests {
 
     #[test]
     fn a_cause_grows_and_keeps_its_place() {
-        let mut phase = Phase::Inactive;
-        advance(&mut phase, &report(0, Verdict::Drift), || head(1), 3);
-        let grown = advance(&mut phase, &report(1, Verdict::Drift), || head(0), 3).expect("the cause grew");
+        let mut alerts = Alerts::default();
+        alerts.advance(&report(0, Verdict::Drift), || vec![place(CauseKind::Input, None, &[1])], 3);
+        let grown = alerts.advance(&report(1, Verdict::Drift), || vec![head(0)], 3);
+        let [grown] = grown.as_slice() else { panic!("one change: {grown:?}") };
+        let cause = &grown.alert.cause;
         assert_eq!(
-            (grown.alert.cause.task, grown.alert.cause.tasks_affected, grown.reason),
-            (Some(1), vec![0, 1], Reason::CauseGrew)
+            (cause.kind, &cause.tasks_affected, &grown.reason),
+            (CauseKind::Input, &vec![0, 1], &Reason::CauseGrew)
         );
         assert_eq!(grown.alert.opened_slot, 0, "still the same alert");
+    }
+
+    #[test]
+    fn causes_apart_are_alerts_apart() {
+        use CauseKind::{Head, Input, Skew, Undetermined};
+        let two = vec![head(0), head(2)];
+        assert_eq!(firing(std::slice::from_ref(&two)), [(Head, Some(0)), (Head, Some(2))]);
+        assert_eq!(firing(&[vec![head(0)], two]), [(Head, Some(0)), (Head, Some(2))]);
+        let later = [vec![place(Undetermined, None, &[1])], vec![head(1)], vec![place(Input, None, &[0, 1])]];
+        assert_eq!(firing(&later), [(Input, None)], "what explains it takes its place");
+        let skew = vec![place(Skew, Some(0), &[0])];
+        assert_eq!(firing(&[vec![head(0)], skew.clone()]), [(Skew, Some(0))]);
+        assert_eq!(firing(&[skew, vec![head(0), head(1)]]), [(Skew, Some(0)), (Head, Some(1))]);
+    }
+
+    #[test]
+    fn an_alert_is_over_while_another_goes_on() {
+        let mut alerts = Alerts::default();
+        alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], 2);
+        assert_eq!(alerts.advance(&report(1, Verdict::Drift), || vec![head(1)], 2), []);
+        let over = alerts.advance(&report(2, Verdict::Drift), || vec![head(1)], 2);
+        assert_eq!(
+            over.iter().map(|t| (t.to, t.alert.cause.task)).collect::<Vec<_>>(),
+            [(AlertState::Resolved, Some(0))]
+        );
+        assert_eq!(alerts.firing().map(|a| (a.ordinal, a.cause.task)).collect::<Vec<_>>(), [(1, Some(1))]);
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::{self, Phase, Transition};
+use super::alert::{Alerts, Transition};
 use super::detector::{Detectors, Sensitivity};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::localization::localize;
@@ -12,7 +12,7 @@ use super::retraining::{self, Policy, Request};
 use super::time::Timestamp;
 use super::window::Slot;
 
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub struct Course {
     /// The first window not judged yet; `None` before the first.
     pub next_slot: Option<Slot>,
     detectors: Detectors,
-    phase: Phase,
+    alerts: Alerts,
     last_request: Option<Timestamp>,
 }
 
@@ -45,10 +45,10 @@ pub struct Course {
 pub struct Judged {
     /// The window's report.
     pub report: Report,
-    /// A change of the alert, if any.
-    pub transition: Option<Transition>,
-    /// A retraining request, if any.
-    pub request: Option<Request>,
+    /// Changes of alerts, in order.
+    pub transitions: Vec<Transition>,
+    /// A retraining request, with the place of the transition that led to it.
+    pub request: Option<(usize, Request)>,
 }
 
 /// Why a stored course cannot be gone on with.
@@ -70,7 +70,7 @@ impl Course {
             reference_id: reference.id.clone(),
             next_slot: None,
             detectors: Detectors::new(reference),
-            phase: Phase::Inactive,
+            alerts: Alerts::default(),
             last_request: None,
         }
     }
@@ -84,21 +84,22 @@ impl Course {
     pub fn advance(&mut self, reference: &Reference, watch: &Watch, window: &ClosedWindow) -> Judged {
         let ln_threshold = watch.threshold.ln();
         let (report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
-        let cause = || localize(reference, &steps, ln_threshold);
-        let transition = alert::advance(&mut self.phase, &report, cause, watch.resolve_after);
+        let causes = || localize(reference, &steps, ln_threshold);
+        let transitions = self.alerts.advance(&report, causes, watch.resolve_after);
         if report.verdict == Verdict::Drift {
             self.detectors.restart();
         }
         let tasks = reference.spec.tasks.len();
-        let request =
-            transition.as_ref().and_then(|t| retraining::request(watch.retraining, t, tasks, &mut self.last_request));
+        let last = &mut self.last_request;
+        let ask = |(at, t)| Some((at, retraining::request(watch.retraining, t, tasks, last)?));
+        let request = transitions.iter().enumerate().find_map(ask);
         self.next_slot = Some(window.slot + 1);
-        Judged { report, transition, request }
+        Judged { report, transitions, request }
     }
 
-    /// The alert as it stands.
-    pub fn phase(&self) -> &Phase {
-        &self.phase
+    /// The alerts as they stand.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// Bytes for the store.

@@ -1,21 +1,22 @@
 //! Where in the model it drifted. The questions have a fixed order, and each explains what those after
 //! it would find too: a skew moves heads, the encoder moves heads, a mix of classes moves words.
-//! `undetermined` is a legal answer.
+//! `undetermined` is a legal answer, and what one cause does not explain is another.
 //!
 //! | what drifts | verdict |
 //! |---|---|
-//! | production's answers are not the exported model's | skew, of the encoder or of one head |
+//! | production's answers are not the exported model's | skew, of the encoder or of single heads |
 //! | a head's classes, while the encoder is quiet given them: their mix explains the rest | prior shift of that head |
 //! | heads, given what they answer, and with them input or encoder | input, or encoder |
-//! | one head, given what it answers, while input and encoder are quiet | that head |
+//! | heads, given what they answer, while input and encoder are quiet | each of those heads |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
 //! | one segment alone | that segment |
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
-use super::reference::Reference;
+use super::reference::{Reference, SignalReference};
 use super::segment::Segment;
 use super::signal::{Measure, Scope};
 use super::tree::{model_evidence, weights};
@@ -31,146 +32,39 @@ const QUIET_SHARE: f64 = 0.05;
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
 
-/// Kinds of causes that can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseKind {
-    /// The texts changed, and what the encoder sees with them or not.
-    Input,
-    /// What the encoder makes of the texts changed, the measured facts about them did not.
-    Encoder,
-    /// One head answers differently while input and encoder are quiet.
-    Head,
-    /// A head's classes have another mix; given its answers nothing moved.
-    PriorShift,
-    /// Two heads' answers go together otherwise, each by itself does not move.
-    Link,
-    /// Production answers otherwise than the exported model.
-    Skew,
-    /// One segment of the traffic drifts, the whole does not.
-    Segment,
-    /// No part stands out.
-    Undetermined,
+/// A signal that drifted when an alert fired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    /// Index of the signal in the reference.
+    pub signal: u32,
+    /// ln of its evidence.
+    pub ln_evidence: f64,
+    /// Whether the cause explains it rather than rests on it.
+    pub explained: bool,
 }
 
-/// Where it drifted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// Which kind of place.
-    pub kind: CauseKind,
-    /// The head's task, where the place is one head; the first of a link. A skew without one is the
-    /// encoder's.
-    pub task: Option<usize>,
-    /// The segment, for [`CauseKind::Segment`].
-    pub segment: Option<Segment>,
-    /// Tasks whose heads drift, the cause's own included.
-    pub tasks_affected: Vec<usize>,
+/// A cause with the signals that led to it and those that it explains, the strongest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Where it drifted.
+    pub cause: Cause,
+    /// The signals.
+    pub witnesses: Vec<Witness>,
 }
 
-impl CauseKind {
-    /// The name used in the API and the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            CauseKind::Input => "input",
-            CauseKind::Encoder => "encoder",
-            CauseKind::Head => "head",
-            CauseKind::PriorShift => "prior_shift",
-            CauseKind::Link => "link",
-            CauseKind::Skew => "skew",
-            CauseKind::Segment => "segment",
-            CauseKind::Undetermined => "undetermined",
-        }
-    }
-}
-
-impl Cause {
-    /// No place yet.
-    pub fn undetermined(tasks_affected: Vec<usize>) -> Cause {
-        Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected }
-    }
-
-    /// The segment's name; empty if the cause is none.
-    pub fn segment_name(&self, reference: &Reference) -> String {
-        self.segment.and_then(|segment| reference.name_of_segment(segment)).unwrap_or_default()
-    }
-
-    /// One sentence for people.
-    pub fn summary(&self, reference: &Reference) -> String {
-        let tasks = |tasks: &[usize]| {
-            let names: Vec<String> = tasks.iter().map(|t| format!("`{}`", reference.spec.tasks[*t].name)).collect();
-            names.join(", ")
-        };
-        let reaching = if self.tasks_affected.is_empty() {
-            "no head has followed yet".to_owned()
-        } else {
-            format!("it reaches {}", tasks(&self.tasks_affected))
-        };
-        let also = |task: usize| {
-            let others: Vec<usize> = self.tasks_affected.iter().copied().filter(|t| *t != task).collect();
-            if others.is_empty() { String::new() } else { format!("; {} moved too", tasks(&others)) }
-        };
-        match (self.kind, self.task) {
-            (CauseKind::Input, _) => format!("the input changed; {reaching}"),
-            (CauseKind::Encoder, _) => {
-                format!("what the encoder sees changed while the input's measured facts did not; {reaching}")
-            }
-            (CauseKind::Head, Some(task)) => {
-                format!("head {} answers differently while input and encoder are quiet{}", tasks(&[task]), also(task))
-            }
-            (CauseKind::PriorShift, Some(task)) => {
-                let own = tasks(&[task]);
-                format!("the classes of {own} have another mix; given its answers nothing moved{}", also(task))
-            }
-            (CauseKind::Link, _) => {
-                format!("the answers of {} go together otherwise than before", tasks(&self.tasks_affected))
-            }
-            (CauseKind::Skew, Some(task)) => {
-                format!("production answers otherwise than the exported model in head {}", tasks(&[task]))
-            }
-            (CauseKind::Skew, None) => format!(
-                "production answers otherwise than the exported model in several heads, as another tokenizer or \
-                 encoder would; {reaching}"
-            ),
-            (CauseKind::Segment, _) => {
-                format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
-            }
-            (CauseKind::Head | CauseKind::PriorShift | CauseKind::Undetermined, _) => {
-                format!("several signals moved a little and none stands out; {reaching}")
-            }
-        }
-    }
-}
-
-/// Says where, from the evidence of one window's steps and the model's threshold A (natural log).
+/// Says where, from the evidence of one window's steps and the model's threshold A (natural log): at least
+/// one cause, the first question's first.
 ///
 /// R/A is an e-value over the A windows in which one false alarm is allowed, so e-BH on it, weighted as
 /// the tree is, names the signals that drift.
-pub fn localize(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Cause {
-    let found = Findings::new(reference, steps, ln_threshold);
-    let place = |kind, task| Cause { kind, task, segment: None, tasks_affected: found.tasks() };
-    let (input, encoder) = (found.has(Scope::Input), found.has(Scope::Encoder));
-    let shared = if input { CauseKind::Input } else { CauseKind::Encoder };
-    let given = found.tasks_of(Findings::is_given_the_answer);
-    let skewed = found.tasks_of(|found, i| found.scope(i) == Scope::Skew);
-    match () {
-        () if !skewed.is_empty() => {
-            let head = (skewed.len() == 1 && !found.embeddings_skewed()).then(|| skewed[0]);
-            Cause { tasks_affected: skewed, ..place(CauseKind::Skew, head) }
-        }
-        () if found.prior().is_some() => place(CauseKind::PriorShift, found.prior()),
-        () if given.is_empty() && found.may_be_prior() => Cause::undetermined(found.tasks()),
-        () if input || encoder => place(shared, None),
-        () if given.len() == 1 && found.is_quiet_before(given[0]) => place(CauseKind::Head, Some(given[0])),
-        () if !given.is_empty() => Cause::undetermined(found.tasks()),
-        () if found.head().is_some() => place(CauseKind::Head, found.head()),
-        () if let Some(pair) = found.link() => {
-            Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }
-        }
-        () if let Some(segment) = found.segment() => {
-            Cause { segment: Some(segment), tasks_affected: found.tasks_in(segment), ..place(CauseKind::Segment, None) }
-        }
-        () => Cause::undetermined(found.tasks()),
+pub fn localize(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Vec<Found> {
+    let mut found = Findings::new(reference, steps, ln_threshold);
+    let mut causes = found.skews();
+    found.set_aside(&causes);
+    if causes.is_empty() || !found.drifting.is_empty() {
+        causes.extend(found.others(causes.is_empty()));
     }
+    found.with_witnesses(causes)
 }
 
 /// The signals that drift, the strongest first, and what they are.
@@ -178,7 +72,12 @@ struct Findings<'a> {
     reference: &'a Reference,
     steps: &'a [SignalStep],
     ln_threshold: f64,
+    /// Drifting signals that no cause explains so far.
     drifting: Vec<usize>,
+    /// All drifting signals.
+    all_drifting: Vec<usize>,
+    /// Tasks whose heads a skew explains.
+    skewed: Vec<usize>,
 }
 
 impl<'a> Findings<'a> {
@@ -193,7 +92,82 @@ impl<'a> Findings<'a> {
             let main = model_evidence(&weights, steps) + MAIN_SHARE.ln();
             drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
         }
-        Findings { reference, steps, ln_threshold, drifting }
+        Findings { reference, steps, ln_threshold, all_drifting: drifting.clone(), drifting, skewed: Vec::new() }
+    }
+
+    /// Skews: of the encoder where embeddings differ, or where they are not known and more than one head
+    /// does; else of each head.
+    fn skews(&self) -> Vec<Cause> {
+        let mut skewed = self.tasks_of(|found, i| found.scope(i) == Scope::Skew);
+        skewed.sort_unstable();
+        let of_encoder = self.embeddings_skewed() || (skewed.len() > 1 && !self.embeddings_compared());
+        let skew = |task, tasks_affected| Cause { kind: CauseKind::Skew, task, segment: None, tasks_affected };
+        match skewed.as_slice() {
+            [] => Vec::new(),
+            _ if of_encoder => vec![skew(None, skewed)],
+            heads => heads.iter().map(|task| skew(Some(*task), vec![*task])).collect(),
+        }
+    }
+
+    /// Sets aside what the skews explain.
+    fn set_aside(&mut self, skews: &[Cause]) {
+        let explained = |i: &usize| skews.iter().any(|skew| explains_signal(skew, self.reference, *i));
+        let rest = self.drifting.iter().copied().filter(|i| !explained(i)).collect();
+        self.skewed = skews.iter().flat_map(|skew| skew.tasks_affected.clone()).collect();
+        self.drifting = rest;
+    }
+
+    /// Causes of what is not skew; `undetermined` only if it must say something.
+    fn others(&self, must: bool) -> Vec<Cause> {
+        let place = |kind, task| Cause { kind, task, segment: None, tasks_affected: self.tasks() };
+        let (input, encoder) = (self.has(Scope::Input), self.has(Scope::Encoder));
+        let shared = if input { CauseKind::Input } else { CauseKind::Encoder };
+        let mut given = self.tasks_of(Findings::is_given_the_answer);
+        given.sort_unstable();
+        let head = |task: &usize| Cause { tasks_affected: vec![*task], ..place(CauseKind::Head, Some(*task)) };
+        match () {
+            () if self.prior().is_some() => vec![place(CauseKind::PriorShift, self.prior())],
+            () if given.is_empty() && self.may_be_prior() => vec![Cause::undetermined(self.tasks())],
+            () if input || encoder => vec![place(shared, None)],
+            () if let [task] = given.as_slice()
+                && self.is_quiet_before(*task) =>
+            {
+                vec![place(CauseKind::Head, Some(*task))]
+            }
+            () if !given.is_empty() && given.iter().all(|task| self.is_quiet_before(*task)) => {
+                given.iter().map(head).collect()
+            }
+            () if !given.is_empty() => vec![Cause::undetermined(self.tasks())],
+            () if self.head().is_some() => vec![place(CauseKind::Head, self.head())],
+            () if let Some(pair) = self.link() => {
+                vec![Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }]
+            }
+            () if let Some(segment) = self.segment() => {
+                let tasks_affected = self.tasks_in(segment);
+                vec![Cause { segment: Some(segment), tasks_affected, ..place(CauseKind::Segment, None) }]
+            }
+            () if must => vec![Cause::undetermined(self.tasks())],
+            () => Vec::new(),
+        }
+    }
+
+    /// Each cause with its own signals; what none of them owns is explained by the first.
+    fn with_witnesses(&self, causes: Vec<Cause>) -> Vec<Found> {
+        let owners: Vec<Option<usize>> = self
+            .all_drifting
+            .iter()
+            .map(|i| causes.iter().position(|cause| owns_signal(cause, self.reference, *i)))
+            .collect();
+        let witnesses = |own: usize| {
+            let mine = self.all_drifting.iter().zip(&owners).filter(|(_, owner)| owner.unwrap_or(0) == own);
+            mine.map(|(i, owner)| Witness {
+                signal: *i as u32,
+                ln_evidence: self.steps[*i].ln_evidence,
+                explained: owner.is_none(),
+            })
+            .collect()
+        };
+        causes.into_iter().enumerate().map(|(at, cause)| Found { witnesses: witnesses(at), cause }).collect()
     }
 
     fn scope(&self, signal: usize) -> Scope {
@@ -281,11 +255,18 @@ impl<'a> Findings<'a> {
         self.drifting.iter().find_map(|i| self.reference.signals[*i].key.segment)
     }
 
-    /// Whether production's embeddings are not ours: that signal has no weight, and its own threshold.
-    fn embeddings_skewed(&self) -> bool {
+    /// The steps of the signals that compare embeddings: they have no weight, and their own threshold.
+    fn of_embeddings(&self) -> impl Iterator<Item = &SignalStep> {
         let pairs = self.reference.signals.iter().zip(self.steps);
-        let skewed = |key: &super::signal::SignalKey| key.scope == Scope::Skew && key.task.is_none();
-        pairs.filter(|(s, _)| skewed(&s.key)).any(|(_, step)| step.ln_evidence >= self.ln_threshold)
+        pairs.filter(|(s, _)| s.key.scope == Scope::Skew && s.key.task.is_none()).map(|(_, step)| step)
+    }
+
+    fn embeddings_skewed(&self) -> bool {
+        self.of_embeddings().any(|step| step.ln_evidence >= self.ln_threshold)
+    }
+
+    fn embeddings_compared(&self) -> bool {
+        self.of_embeddings().any(|step| step.tested.is_some())
     }
 
     /// Whether input and encoder are quiet beside what drifts in a head.
@@ -301,8 +282,40 @@ impl<'a> Findings<'a> {
         self.steps[signal].ln_evidence <= (self.ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * beside)
     }
 
-    /// Signals of all records.
+    /// Signals of all records but those of skewed heads.
     fn all(&self) -> impl Iterator<Item = usize> + Clone {
-        (0..self.steps.len()).filter(|i| self.reference.signals[*i].key.segment.is_none())
+        let skewed = |task: Option<usize>| task.is_some_and(|t| self.skewed.contains(&t));
+        (0..self.steps.len()).filter(move |i| {
+            let key = &self.reference.signals[*i].key;
+            key.segment.is_none() && !skewed(key.task)
+        })
+    }
+}
+
+/// Whether a cause rests on a signal.
+fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -> bool {
+    let SignalReference { key, measure, .. } = &reference.signals[signal];
+    let whole = key.segment.is_none();
+    match cause.kind {
+        CauseKind::Input => whole && matches!(key.scope, Scope::Input | Scope::Encoder),
+        CauseKind::Encoder => whole && key.scope == Scope::Encoder,
+        CauseKind::Head => whole && key.scope == Scope::Head && key.task == cause.task,
+        CauseKind::PriorShift => whole && matches!(measure, Measure::PredictedClass(_)) && key.task == cause.task,
+        CauseKind::Link => whole && matches!(measure, Measure::TaskLink(l) if l.tasks() == *cause.tasks_affected),
+        CauseKind::Skew => whole && key.scope == Scope::Skew && cause.task.is_none_or(|t| key.task == Some(t)),
+        CauseKind::Segment => key.segment == cause.segment,
+        CauseKind::Undetermined => true,
+    }
+}
+
+/// Whether a skew makes a signal drift: of a head, all that looks at its answers; of the encoder, all but
+/// the input.
+fn explains_signal(skew: &Cause, reference: &Reference, signal: usize) -> bool {
+    let SignalReference { key, measure, .. } = &reference.signals[signal];
+    match skew.task {
+        None => key.scope != Scope::Input,
+        Some(task) => {
+            key.task == Some(task) || matches!(measure, Measure::TaskLink(link) if link.tasks().contains(&task))
+        }
     }
 }

@@ -11,6 +11,8 @@ pub mod alert;
 pub mod answer;
 /// How a reference's own windows vary.
 mod calibrate;
+/// What may be the cause of an alert.
+pub mod cause;
 /// Positions in the input and what may move them.
 pub mod checkpoint;
 /// Which windows are closed.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{AlertState, Transition};
-use super::localization::CauseKind;
+use super::cause::CauseKind;
 use super::time::{Span, Timestamp};
 
 /// Who decides about a retraining request.
@@ -94,13 +94,13 @@ pub fn request(policy: Policy, transition: &Transition, tasks: usize, last: &mut
 mod tests {
     use super::*;
     use crate::drift::alert::{Alert, Reason};
-    use crate::drift::localization::Cause;
+    use crate::drift::cause::Cause;
 
     fn fired(kind: CauseKind, task: Option<usize>, affected: &[usize], at: i64) -> Transition {
         let cause = Cause { kind, task, segment: None, tasks_affected: affected.to_vec() };
         let at = Timestamp::from_micros(at);
         Transition {
-            alert: Alert { opened_slot: 1, opened_at: at, cause, ln_evidence: 9.0 },
+            alert: Alert { opened_slot: 1, ordinal: 0, opened_at: at, cause, ln_evidence: 9.0, witnesses: Vec::new() },
             from: AlertState::Pending,
             to: AlertState::Firing,
             reason: Reason::EvidenceReachedThreshold,

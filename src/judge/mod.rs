@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::drift::alert::AlertState;
 use crate::drift::closing::Closing;
 use crate::drift::course::{Course, Watch};
-use crate::drift::judgement::{ClosedWindow, revise};
+use crate::drift::judgement::{ClosedWindow, Verdict, revise};
 use crate::drift::reference::Reference;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
@@ -151,7 +152,7 @@ impl Judge {
                 fault::point("after_judgement");
                 version += 1;
                 trace(&judged, &partials, started);
-                rows::observe(&judged);
+                observe(&judged);
             }
         }
         Ok(messages)
@@ -242,6 +243,32 @@ fn trace(judged: &Judged, partials: &[StoredPartial], started: Instant) {
         ("driftd.records", report.records.to_string()),
     ];
     traces::span("judge", SystemTime::now() - started.elapsed(), &links, attributes);
+}
+
+/// Metrics of a committed judgement.
+fn observe(judged: &Judged) {
+    if let Some(report) = &judged.report
+        && report.revision == 0
+    {
+        let verdict = [Verdict::Ok, Verdict::Warning, Verdict::Drift, Verdict::InsufficientData];
+        let name = verdict.into_iter().map(Verdict::name).find(|n| *n == report.verdict).unwrap_or("ok");
+        let ln_ratio = report.ln_evidence.map_or(f64::NEG_INFINITY, |e| e - report.ln_threshold);
+        metrics::judged(&report.model, name, report.end.micros() as f64 / 1e6, ln_ratio);
+    }
+    for (alert, transition) in &judged.alerts {
+        let states = [AlertState::Inactive, AlertState::Pending, AlertState::Firing, AlertState::Resolved];
+        let to = states.into_iter().map(AlertState::name).find(|n| *n == transition.to).unwrap_or("inactive");
+        metrics::transition(&alert.model, to);
+        tracing::info!(
+            model = alert.model,
+            alert = alert.alert_id,
+            from = transition.from,
+            to = transition.to,
+            cause = alert.summary,
+            reason = transition.reason,
+            "alert"
+        );
+    }
 }
 
 /// Whether records of a window may lie in a gap.

@@ -8,9 +8,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Judge;
-use crate::drift::alert::{AlertState, Transition};
+use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
+use crate::drift::localization::Witness;
 use crate::drift::reference::Reference;
 use crate::drift::retraining::{Request, RequestState};
 use crate::drift::signal::Effect;
@@ -18,7 +19,6 @@ use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::tree::Part;
 use crate::drift::window::Slot;
-use crate::metrics;
 use crate::store::{AlertRow, GapRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
 
 /// An endpoint as the judge sees it: who gets which events.
@@ -38,16 +38,22 @@ pub struct Receiver {
 pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, now: Timestamp) -> Judged {
     let reference = judge.reference.as_ref();
     let report = &outcome.report;
-    let alert = outcome.transition.as_ref().map(|t| alert_row(reference, report, t));
-    let transition = outcome.transition.as_ref().zip(alert.as_ref()).map(|(t, a)| transition_row(t, a));
-    let request = outcome.request.as_ref().zip(alert.as_ref()).map(|(r, a)| request_row(reference, r, a));
-    let mut deliveries = Vec::new();
-    if let (Some(alert), Some(transition)) = (&alert, &transition) {
-        deliveries.extend(alert_messages(judge, alert, transition, report));
+    let alert = |t: &Transition| {
+        let row = alert_row(reference, report, t);
+        let transition = transition_row(t, &row);
+        (row, transition)
+    };
+    let alerts: Vec<(AlertRow, TransitionRow)> = outcome.transitions.iter().map(alert).collect();
+    let mut deliveries: Vec<NewDelivery> = Vec::new();
+    for ((row, change), transition) in alerts.iter().zip(&outcome.transitions) {
+        deliveries.extend(alert_messages(judge, row, change, &transition.alert, report));
     }
-    if let (Some(row), Some(alert)) = (&request, &alert) {
-        deliveries.extend(request_messages(judge, row, alert, report));
-    }
+    let asked = outcome.request.as_ref().map(|(at, r)| (&alerts[*at].0, &outcome.transitions[*at].alert, r));
+    let request = asked.map(|(row, alert, r)| {
+        let request = request_row(reference, r, row);
+        deliveries.extend(request_messages(judge, &request, row, alert, report));
+        request
+    });
     Judged {
         report: Some(ReportRow {
             model: reference.spec.name.clone(),
@@ -67,8 +73,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
             summary: window.summary.encode(),
         }),
         statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
-        alert,
-        transition,
+        alerts,
         request,
         deliveries,
         ..nothing(judge, now)
@@ -120,32 +125,6 @@ pub(super) fn revised(
     }
 }
 
-/// Metrics of a committed judgement.
-pub(super) fn observe(judged: &Judged) {
-    if let Some(report) = &judged.report
-        && report.revision == 0
-    {
-        let verdict = [Verdict::Ok, Verdict::Warning, Verdict::Drift, Verdict::InsufficientData];
-        let name = verdict.into_iter().map(Verdict::name).find(|n| *n == report.verdict).unwrap_or("ok");
-        let ln_ratio = report.ln_evidence.map_or(f64::NEG_INFINITY, |e| e - report.ln_threshold);
-        metrics::judged(&report.model, name, report.end.micros() as f64 / 1e6, ln_ratio);
-    }
-    if let (Some(alert), Some(transition)) = (&judged.alert, &judged.transition) {
-        let states = [AlertState::Inactive, AlertState::Pending, AlertState::Firing, AlertState::Resolved];
-        let to = states.into_iter().map(AlertState::name).find(|n| *n == transition.to).unwrap_or("inactive");
-        metrics::transition(&alert.model, to);
-        tracing::info!(
-            model = alert.model,
-            alert = alert.alert_id,
-            from = transition.from,
-            to = transition.to,
-            cause = alert.summary,
-            reason = transition.reason,
-            "alert"
-        );
-    }
-}
-
 /// JSON of a value that always has one: plain data whose maps have text for keys.
 pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain data with text for keys always serializes")
@@ -161,8 +140,7 @@ fn nothing(judge: &Judge, now: Timestamp) -> Judged {
         consumed: Vec::new(),
         report: None,
         statistics: Vec::new(),
-        alert: None,
-        transition: None,
+        alerts: Vec::new(),
         request: None,
         deliveries: Vec::new(),
         now,
@@ -243,7 +221,7 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         AlertState::Firing | AlertState::Resolved => cause.summary(reference),
     };
     AlertRow {
-        alert_id: stable_id("al", &[model, &reference.id, &alert.opened_slot.to_string()]),
+        alert_id: stable_id("al", &[model, &reference.id, &alert.opened_slot.to_string(), &alert.ordinal.to_string()]),
         model: model.clone(),
         reference_id: reference.id.clone(),
         state: transition.to.name().to_owned(),
@@ -258,7 +236,16 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         ln_evidence: finite(alert.ln_evidence),
         ln_threshold: report.ln_threshold,
         guarantee: json(&reference.guarantee()),
+        evidence: json(&alert.witnesses.iter().map(|w| witness(reference, w)).collect::<Vec<_>>()),
     }
+}
+
+fn witness(reference: &Reference, witness: &Witness) -> serde_json::Value {
+    let key = &reference.signals[witness.signal as usize].key;
+    json!({
+        "scope": key.scope, "task": reference.task_name(key), "segment": reference.segment_name(key),
+        "signal": key.signal, "ln_evidence": finite(witness.ln_evidence), "explained": witness.explained,
+    })
 }
 
 fn transition_row(transition: &Transition, alert: &AlertRow) -> TransitionRow {
@@ -286,12 +273,12 @@ fn request_row(reference: &Reference, request: &Request, alert: &AlertRow) -> Re
     }
 }
 
-/// Evidence for people and pipelines: the strongest signals, at most this many.
+/// Evidence for people and pipelines: the strongest signals that the cause rests on, at most this many.
 const EVIDENCE_SHOWN: usize = 5;
 
-fn evidence(reference: &Reference, report: &Report) -> Vec<serde_json::Value> {
-    let mut strongest: Vec<&Statistic> = report.statistics.iter().filter(|s| s.tested.is_some()).collect();
-    strongest.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+fn evidence(reference: &Reference, alert: &Alert, report: &Report) -> Vec<serde_json::Value> {
+    let own = alert.witnesses.iter().filter(|w| !w.explained);
+    let strongest: Vec<&Statistic> = own.filter_map(|w| report.statistics.get(w.signal as usize)).collect();
     let entry = |s: &&Statistic| {
         let tested = s.tested.as_ref();
         json!({
@@ -304,7 +291,13 @@ fn evidence(reference: &Reference, report: &Report) -> Vec<serde_json::Value> {
 }
 
 /// Messages of a transition: alerts that fire, grow or resolve. Pending ones wake nobody.
-fn alert_messages(judge: &Judge, alert: &AlertRow, transition: &TransitionRow, report: &Report) -> Vec<NewDelivery> {
+fn alert_messages(
+    judge: &Judge,
+    alert: &AlertRow,
+    transition: &TransitionRow,
+    of: &Alert,
+    report: &Report,
+) -> Vec<NewDelivery> {
     let firing = AlertState::Firing.name();
     let event = match (transition.from.as_str(), transition.to.as_str()) {
         (from, to) if from == firing && to == firing => "drift.alarm.updated",
@@ -327,7 +320,8 @@ fn alert_messages(judge: &Judge, alert: &AlertRow, transition: &TransitionRow, r
         "evidence_ratio": alert.ln_evidence.map(|e| (e - alert.ln_threshold).min(300.0).exp()),
         "budget": judge.model.budget,
         "guarantee": parsed(&alert.guarantee),
-        "evidence": evidence(&judge.reference, report),
+        "evidence": evidence(&judge.reference, of, report),
+        "explained": of.witnesses.iter().filter(|w| w.explained).count(),
         "reason": transition.reason,
     });
     let wants = |r: &&Receiver| r.alerts;
@@ -335,7 +329,13 @@ fn alert_messages(judge: &Judge, alert: &AlertRow, transition: &TransitionRow, r
 }
 
 /// Messages of a retraining request; one that waits for a person goes nowhere yet.
-fn request_messages(judge: &Judge, request: &RequestRow, alert: &AlertRow, report: &Report) -> Vec<NewDelivery> {
+fn request_messages(
+    judge: &Judge,
+    request: &RequestRow,
+    alert: &AlertRow,
+    of: &Alert,
+    report: &Report,
+) -> Vec<NewDelivery> {
     if request.state != RequestState::Requested.name() {
         return Vec::new();
     }
@@ -352,7 +352,7 @@ fn request_messages(judge: &Judge, request: &RequestRow, alert: &AlertRow, repor
         "model": {"name": request.model, "version": judge.reference.spec.version},
         "reason": {
             "kind": "drift", "summary": request.reason, "alarms": [alert.alert_id],
-            "evidence": evidence(&judge.reference, report),
+            "evidence": evidence(&judge.reference, of, report),
         },
         "scope": {"tasks": retrain, "protected_tasks": parsed(&request.protected_tasks)},
         "data": {

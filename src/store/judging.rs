@@ -152,10 +152,8 @@ impl JudgeStore for SqlStore {
                 write_statistic(&mut transaction, report, statistic).await?;
             }
         }
-        if let Some(alert) = &judged.alert {
+        for (alert, transition) in &judged.alerts {
             write_alert(&mut transaction, alert, judged.now).await?;
-        }
-        if let Some(transition) = &judged.transition {
             write_transition(&mut transaction, transition).await?;
         }
         if let Some(request) = &judged.request {
@@ -294,11 +292,12 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     sqlx::query(
         "-- write_alert
         insert into alert (alert_id, model, reference_id, state, cause, cause_task, cause_segment, tasks_affected,
-            summary, opened_us, opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, updated_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            summary, opened_us, opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, evidence, updated_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         on conflict (alert_id) do update set state = excluded.state, cause = excluded.cause,
             cause_task = excluded.cause_task, cause_segment = excluded.cause_segment, tasks_affected = excluded.tasks_affected, summary = excluded.summary,
-            resolved_us = excluded.resolved_us, ln_evidence = excluded.ln_evidence, updated_us = excluded.updated_us",
+            resolved_us = excluded.resolved_us, ln_evidence = excluded.ln_evidence, evidence = excluded.evidence,
+            updated_us = excluded.updated_us",
     )
     .bind(&alert.alert_id)
     .bind(&alert.model)
@@ -315,6 +314,7 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     .bind(alert.ln_evidence)
     .bind(alert.ln_threshold)
     .bind(&alert.guarantee)
+    .bind(&alert.evidence)
     .bind(now.micros())
     .execute(&mut **transaction)
     .await?;

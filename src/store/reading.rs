@@ -169,6 +169,7 @@ impl ReadStore for SqlStore {
                 ln_evidence: row.maybe_float("ln_evidence")?,
                 ln_threshold: row.float("ln_threshold")?,
                 guarantee: row.text("guarantee")?,
+                evidence: row.text("evidence")?,
             })
         };
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)

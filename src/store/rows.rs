@@ -208,6 +208,8 @@ pub struct AlertRow {
     pub ln_threshold: f64,
     /// Guarantee as JSON.
     pub guarantee: String,
+    /// The signals that led to it and those it explains, as JSON.
+    pub evidence: String,
 }
 
 /// A transition row.
@@ -282,10 +284,8 @@ pub struct Judged {
     pub report: Option<ReportRow>,
     /// Its statistics.
     pub statistics: Vec<StatisticRow>,
-    /// The alert as it stands.
-    pub alert: Option<AlertRow>,
-    /// Its change.
-    pub transition: Option<TransitionRow>,
+    /// Alerts as they stand, each with its change.
+    pub alerts: Vec<(AlertRow, TransitionRow)>,
     /// A retraining request.
     pub request: Option<RequestRow>,
     /// Messages to send.

@@ -228,8 +228,8 @@ impl JudgeStore for MemoryStore {
                     rows.statistics.insert(key, StatisticRow { ln_e, ln_evidence, ..s.clone() });
                 }
             }
-            rows.alerts.extend(judged.alert.iter().map(|a| (a.alert_id.clone(), a.clone())));
-            rows.transitions.extend(judged.transition.iter().map(|t| (t.transition_id.clone(), t.clone())));
+            rows.alerts.extend(judged.alerts.iter().map(|(a, _)| (a.alert_id.clone(), a.clone())));
+            rows.transitions.extend(judged.alerts.iter().map(|(_, t)| (t.transition_id.clone(), t.clone())));
             rows.requests.extend(judged.request.iter().map(|r| (r.request_id.clone(), r.clone())));
             rows.deliveries.extend(judged.deliveries.iter().map(|d| (d.delivery_id.clone(), d.clone())));
             true

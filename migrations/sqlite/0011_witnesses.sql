@@ -1,0 +1,1 @@
+alter table alert add column evidence text not null default '[]';

@@ -1,0 +1,149 @@
+//! What may be the cause of an alert, and which cause explains which.
+
+use serde::{Deserialize, Serialize};
+
+use super::reference::Reference;
+use super::segment::Segment;
+
+/// Kinds of causes that can be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// The texts changed, and what the encoder sees with them or not.
+    Input,
+    /// What the encoder makes of the texts changed, the measured facts about them did not.
+    Encoder,
+    /// One head answers differently while input and encoder are quiet.
+    Head,
+    /// A head's classes have another mix; given its answers nothing moved.
+    PriorShift,
+    /// Two heads' answers go together otherwise, each by itself does not move.
+    Link,
+    /// Production answers otherwise than the exported model.
+    Skew,
+    /// One segment of the traffic drifts, the whole does not.
+    Segment,
+    /// No part stands out.
+    Undetermined,
+}
+
+/// Where it drifted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which kind of place.
+    pub kind: CauseKind,
+    /// The head's task, where the place is one head; the first of a link. A skew without one is the
+    /// encoder's.
+    pub task: Option<usize>,
+    /// The segment, for [`CauseKind::Segment`].
+    pub segment: Option<Segment>,
+    /// Tasks whose heads drift, the cause's own included.
+    pub tasks_affected: Vec<usize>,
+}
+
+impl CauseKind {
+    /// The name used in the API and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            CauseKind::Input => "input",
+            CauseKind::Encoder => "encoder",
+            CauseKind::Head => "head",
+            CauseKind::PriorShift => "prior_shift",
+            CauseKind::Link => "link",
+            CauseKind::Skew => "skew",
+            CauseKind::Segment => "segment",
+            CauseKind::Undetermined => "undetermined",
+        }
+    }
+}
+
+impl Cause {
+    /// No place yet.
+    pub fn undetermined(tasks_affected: Vec<usize>) -> Cause {
+        Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected }
+    }
+
+    /// Whether this cause, being so, makes another one be found too: then they are one.
+    pub fn explains(&self, other: &Cause) -> bool {
+        use CauseKind::{Encoder, Head, Input, Link, PriorShift, Segment, Skew, Undetermined};
+        let reaches = |task: Option<usize>| task.is_some_and(|t| self.tasks_affected.contains(&t));
+        let within = other.tasks_affected.iter().all(|t| self.tasks_affected.contains(t));
+        match (self.kind, other.kind) {
+            (Undetermined, Undetermined) => true,
+            (Undetermined, _) => false,
+            (_, Undetermined) => true,
+            (Skew, Skew) => self.task.is_none() || self.task == other.task,
+            (Skew, Input) | (_, Skew) => false,
+            (Skew, _) if self.task.is_none() => true,
+            (Skew | Head, Head | PriorShift) => self.task == other.task,
+            (Skew | Head, Link) => other.tasks_affected.iter().any(|t| Some(*t) == self.task),
+            (Skew | Head, Segment) => within,
+            (Skew | Head, Input | Encoder) => false,
+            (Input | Encoder, _) => true,
+            (PriorShift | Segment, Head) => reaches(other.task),
+            (PriorShift | Segment, _) => true,
+            (Link, Link) => self.tasks_affected == other.tasks_affected,
+            (Link, _) => false,
+        }
+    }
+
+    /// With more of the cause: further tasks join, and what explains the known place takes it.
+    pub fn grow(&self, new: &Cause) -> Cause {
+        let mut tasks_affected: Vec<usize> = self.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
+        tasks_affected.sort_unstable();
+        tasks_affected.dedup();
+        let place = if self.explains(new) { self } else { new };
+        Cause { tasks_affected, ..place.clone() }
+    }
+
+    /// The segment's name; empty if the cause is none.
+    pub fn segment_name(&self, reference: &Reference) -> String {
+        self.segment.and_then(|segment| reference.name_of_segment(segment)).unwrap_or_default()
+    }
+
+    /// One sentence for people.
+    pub fn summary(&self, reference: &Reference) -> String {
+        let tasks = |tasks: &[usize]| {
+            let names: Vec<String> = tasks.iter().map(|t| format!("`{}`", reference.spec.tasks[*t].name)).collect();
+            names.join(", ")
+        };
+        let reaching = if self.tasks_affected.is_empty() {
+            "no head has followed yet".to_owned()
+        } else {
+            format!("it reaches {}", tasks(&self.tasks_affected))
+        };
+        let also = |task: usize| {
+            let others: Vec<usize> = self.tasks_affected.iter().copied().filter(|t| *t != task).collect();
+            if others.is_empty() { String::new() } else { format!("; {} moved too", tasks(&others)) }
+        };
+        match (self.kind, self.task) {
+            (CauseKind::Input, _) => format!("the input changed; {reaching}"),
+            (CauseKind::Encoder, _) => {
+                format!("what the encoder sees changed while the input's measured facts did not; {reaching}")
+            }
+            (CauseKind::Head, Some(task)) => {
+                format!("head {} answers differently while input and encoder are quiet{}", tasks(&[task]), also(task))
+            }
+            (CauseKind::PriorShift, Some(task)) => {
+                let own = tasks(&[task]);
+                format!("the classes of {own} have another mix; given its answers nothing moved{}", also(task))
+            }
+            (CauseKind::Link, _) => {
+                format!("the answers of {} go together otherwise than before", tasks(&self.tasks_affected))
+            }
+            (CauseKind::Skew, Some(task)) => {
+                format!("production answers otherwise than the exported model in head {}", tasks(&[task]))
+            }
+            (CauseKind::Skew, None) => format!(
+                "production answers otherwise than the exported model in several heads, as another tokenizer or \
+                 encoder would; {reaching}"
+            ),
+            (CauseKind::Segment, _) => {
+                format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
+            }
+            (CauseKind::Head | CauseKind::PriorShift | CauseKind::Undetermined, _) => {
+                format!("several signals moved a little and none stands out; {reaching}")
+            }
+        }
+    }
+}
