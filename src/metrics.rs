@@ -57,7 +57,10 @@ fn describe() {
     describe_counter!("driftd_kafka_errors_total", "errors of the Kafka client");
     describe_counter!("driftd_kafka_rebalances_total", "rebalances, by kind");
     describe_gauge!("driftd_source_paused", "1 while reading is paused because a later step is busy");
-    describe_gauge!("driftd_kafka_consumer_lag_messages", "records that the broker holds and that were not read yet");
+    describe_gauge!(
+        "driftd_kafka_consumer_lag_messages",
+        "records that the broker holds and that were not read yet; 0 for partitions that went to another replica"
+    );
     describe_gauge!(
         "driftd_partition_watermark_timestamp_seconds",
         Unit::Seconds,
@@ -80,6 +83,7 @@ fn describe() {
     describe_gauge!("driftd_open_windows", "windows in memory that wait for the next flush");
     describe_counter!("driftd_windows_judged_total", "windows judged, by verdict");
     describe_gauge!("driftd_window_last_judged_timestamp_seconds", Unit::Seconds, "end of the latest judged window");
+    describe_gauge!("driftd_window_length_seconds", Unit::Seconds, "length of a model's windows");
     describe_gauge!("driftd_model_evidence_ratio", "evidence divided by its threshold; 1 is an alarm");
     describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
     describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
@@ -193,6 +197,11 @@ pub fn judged(model: &str, verdict: &'static str, end_secs: f64, ln_ratio: f64) 
     counter!("driftd_windows_judged_total", "model" => model.to_owned(), "verdict" => verdict).increment(1);
     gauge!("driftd_window_last_judged_timestamp_seconds", "model" => model.to_owned()).set(end_secs);
     gauge!("driftd_model_evidence_ratio", "model" => model.to_owned()).set(ln_ratio.exp());
+}
+
+/// How long a model's windows are: what is late depends on it.
+pub fn window_length(model: &str, secs: f64) {
+    gauge!("driftd_window_length_seconds", "model" => model.to_owned()).set(secs);
 }
 
 /// A change of an alert.

@@ -71,6 +71,9 @@ pub async fn run(doors: Doors, models: Vec<Judge>, shutdown: CancellationToken) 
     let Doors { store, health, collected, written } = doors;
     let holder = uuid::Uuid::now_v7().to_string();
     let mut registered = vec![false; models.len()];
+    for model in models.iter().map(|judge| &judge.model) {
+        metrics::window_length(&model.name, model.window_us as f64 / 1e6);
+    }
     while !shutdown.is_cancelled() {
         let mut trouble = None;
         for (judge, registered) in models.iter().zip(&mut registered) {

@@ -64,6 +64,9 @@ impl ConsumerContext for Context {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
                 metrics::rebalance("revoke");
                 self.revoke(&partitions);
+                for partition in &partitions {
+                    metrics::lag(&partition.topic, partition.number, 0);
+                }
                 consumer.incremental_unassign(list).map_err(SourceError::from)
             }
             other => {

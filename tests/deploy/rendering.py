@@ -34,7 +34,7 @@ def run(*command, **options):
 @functools.cache
 def kustomize(variant):
     """The objects of an overlay."""
-    text = run("kustomize", "build", DEPLOY / "kustomize" / "overlays" / variant)
+    text = run("kubectl", "kustomize", DEPLOY / "kustomize" / "overlays" / variant)
     return list(yaml.safe_load_all(text))
 
 

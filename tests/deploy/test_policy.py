@@ -9,7 +9,7 @@ from rendering import DEPLOY, VARIANTS, chart, kustomize, run
 SKIPPED = {
     "CKV_K8S_11": "no CPU limit: throttling would stall the reading thread; requests share the node fairly",
     "CKV_K8S_15": "tags are never moved here, so pulling always only makes a start depend on the registry",
-    "CKV_K8S_43": "who builds the image knows its digest; the overlay of an installation sets it (deploy/README.md)",
+    "CKV_K8S_43": "who builds the image knows its digest; the overlay of an installation sets it (docs/kubernetes.md)",
 }
 DOCKERFILES = ["Dockerfile", "models.Dockerfile"]
 
