@@ -4,6 +4,12 @@
 //! by the receiver's answer and decided by the deliver loop. The message id stays the same over
 //! all attempts, so that a receiver can tell a repetition.
 
+/// One HTTP client for all hooks.
+pub mod http;
+
+/// Which addresses a request may reach.
+pub mod guard;
+
 /// Messages by HTTP POST.
 pub mod webhook;
 
