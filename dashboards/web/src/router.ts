@@ -1,26 +1,66 @@
-/** Addresses after the hash: `#/` is the fleet, `#/models/NAME?window=START&signal=head.intent.confidence` a model. */
+/** Addresses after the hash. Whatever a view shows can be told by one: a link shows the same again. */
 
 import { useEffect, useState } from "preact/hooks";
 
+export const TABS = ["overview", "performance", "map", "settings"] as const;
+export type Tab = (typeof TABS)[number];
+
+/** What is selected on a model's pages. */
+export interface Selection {
+  /** Start of a window. */
+  window?: string | null;
+  /** Key of a signal, `head.intent.confidence`. */
+  signal?: string | null;
+  /** Key of a part, `head.intent`. */
+  part?: string | null;
+  /** How many windows the timeline shows. */
+  range?: string | null;
+  task?: string | null;
+  /** The chart to begin at. */
+  at?: string | null;
+}
+
+const SELECTED = ["window", "signal", "part", "range", "task", "at"] as const;
+
+export type ModelRoute = { view: "model"; name: string; tab: Tab } & Required<Selection>;
+
 export type Route =
   | { view: "fleet" }
-  | { view: "model"; name: string; window: string | null; signal: string | null };
+  | ModelRoute
+  | { view: "alerts"; state: string | null }
+  | { view: "alert"; id: string }
+  | { view: "silences" }
+  | { view: "pipeline" };
 
 export function parseRoute(hash: string): Route {
   const [path = "", search = ""] = hash.replace(/^#/, "").split("?", 2);
-  const found = /^\/models\/([^/]+)\/?$/.exec(path);
-  if (found?.[1] === undefined) return { view: "fleet" };
   const query = new URLSearchParams(search);
-  return { view: "model", name: decode(found[1]), window: query.get("window"), signal: query.get("signal") };
+  const [first = "", second = "", third = "", ...rest] = path.split("/").slice(1).map(decode);
+  const plain = rest.length === 0;
+  if (first === "models" && second !== "" && plain) {
+    const tab = TABS.find((t) => t === (third === "" ? "overview" : third)) ?? "overview";
+    const [window, signal, part, range, task, at] = SELECTED.map((key) => query.get(key)) as (string | null)[];
+    return { view: "model", name: second, tab, window: window ?? null, signal: signal ?? null, part: part ?? null, range: range ?? null, task: task ?? null, at: at ?? null };
+  }
+  if (first === "alerts" && second !== "" && third === "" && plain) return { view: "alert", id: second };
+  if (first === "alerts" && second === "") return { view: "alerts", state: query.get("state") };
+  if (first === "silences") return { view: "silences" };
+  if (first === "pipeline") return { view: "pipeline" };
+  return { view: "fleet" };
 }
 
-export function modelHref(name: string, selection: { window?: string | null; signal?: string | null } = {}): string {
+export function modelHref(name: string, selection: Selection = {}, tab: Tab = "overview"): string {
   const query = new URLSearchParams();
-  if (selection.window) query.set("window", selection.window);
-  if (selection.signal) query.set("signal", selection.signal);
+  for (const key of SELECTED) {
+    const value = selection[key];
+    if (value) query.set(key, value);
+  }
   const search = query.toString();
-  return `#/models/${encodeURIComponent(name)}${search === "" ? "" : `?${search}`}`;
+  const path = `#/models/${encodeURIComponent(name)}${tab === "overview" ? "" : `/${tab}`}`;
+  return `${path}${search === "" ? "" : `?${search}`}`;
 }
+
+export const alertHref = (id: string): string => `#/alerts/${encodeURIComponent(id)}`;
 
 /** Selections replace each other in the history: going back leaves the model, not the last click. */
 export function replaceRoute(href: string): void {

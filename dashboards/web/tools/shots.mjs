@@ -7,15 +7,12 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { launch, open, spill } from "./browser.mjs";
 
-const [out = "shots", url = "http://127.0.0.1:4010"] = process.argv.slice(2);
+const [out = "shots/look", url = "http://127.0.0.1:4010"] = process.argv.slice(2);
 mkdirSync(out, { recursive: true });
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-});
+const browser = await launch();
 const complaints = [];
 
 const SIZES = [
@@ -25,17 +22,23 @@ const SIZES = [
 ];
 for (const colorScheme of ["dark", "light"]) {
   for (const [size, width, height] of SIZES) {
-    const page = await open({ colorScheme, viewport: { width, height }, deviceScaleFactor: size === "phone" ? 2 : 1 });
+    const page = await open(browser, complaints, { colorScheme, viewport: { width, height }, deviceScaleFactor: size === "phone" ? 2 : 1 });
     for (const [name, hash] of [
       ["fleet", "#/"],
       ["drift", "#/models/support"],
       ["many", "#/models/claims-triage"],
+      ["performance", "#/models/support/performance"],
+      ["map", "#/models/product-reviews/map"],
+      ["settings", "#/models/support/settings"],
+      ["alerts", "#/alerts"],
+      ["silences", "#/silences"],
+      ["pipeline", "#/pipeline"],
     ]) {
       await page.goto(`${url}/${hash}`);
-      await page.waitForSelector(name === "fleet" ? ".fleet" : ".movers");
-      await page.waitForTimeout(500);
-      const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (spill > 0) complaints.push(`${name} ${size}: ${spill} px wider than the screen`);
+      await page.waitForSelector(name === "fleet" ? ".fleet" : name === "drift" || name === "many" ? ".movers" : "main h1");
+      await page.waitForTimeout(700);
+      const wide = await spill(page);
+      if (wide > 0) complaints.push(`${name} ${size}: ${wide} px wider than the screen`);
       await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
     }
     await page.context().close();
@@ -46,16 +49,3 @@ await browser.close();
 for (const complaint of complaints) console.error(complaint);
 console.log(complaints.length === 0 ? "no console error, no violation, nothing too wide" : `${complaints.length} complaints`);
 process.exitCode = complaints.length === 0 ? 0 : 1;
-
-async function open(options) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.on("console", (m) => (m.type() === "error" || m.type() === "warning") && complaints.push(`console: ${m.text()}`));
-  page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
-  await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (e) =>
-      console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`),
-    );
-  });
-  return page;
-}

@@ -1,11 +1,12 @@
 /** What the API answers. Times are RFC 3339 in UTC. */
 
 export type State = "ok" | "warning" | "drift" | "insufficient_data";
-export type ScopeName = "input" | "encoder" | "head" | "link" | "segment";
+export type ScopeName = "input" | "encoder" | "head" | "link" | "skew" | "segment";
 
 /**
- * A part of the model: the input, the encoder, a task's head (or its link to the encoder), or a segment
- * of the traffic. A statistic within a segment has the scope of its signal and the segment's name.
+ * A part of the model: the input, the encoder, a task's head, its links to other heads, its skew (what
+ * production answers against what the exported model answers), or a segment of the traffic. A statistic
+ * within a segment has the scope of its signal and the segment's name.
  */
 export interface Place {
   scope: ScopeName;
@@ -40,14 +41,25 @@ export interface TaskSpec {
 export interface Model {
   name: string;
   version: string;
-  manifest: { encoder: { dimension: number }; tasks: TaskSpec[] };
-  reference: { id: string; created_at: string; records: number; windows: number; guarantee: Guarantee } | null;
+  manifest: { encoder: { dimension: number | null }; tasks: TaskSpec[] };
+  reference: Reference | null;
   inference: Inference | null;
   /** Allowed false alarms, such as `1/30d`. */
   budget: string;
   threshold: number;
+  /** Length of a window; servers before 0.2 do not say it. */
+  window_secs?: number;
   state: State;
   worst: Place | null;
+}
+
+export interface Reference {
+  id: string;
+  kind?: "fixed" | "trailing" | "previous_period" | "other_version";
+  created_at: string;
+  records: number;
+  windows: number;
+  guarantee: Guarantee;
 }
 
 export interface Inference {
@@ -68,8 +80,13 @@ export interface Window {
   threshold: number;
   verdict: State;
   revision: number;
+  late_records?: number;
+  /** Whether records of it may have been lost. */
+  incomplete?: boolean;
   guarantee: Guarantee;
   scopes: ScopeEvidence[];
+  /** `embedding`, or tasks, whose numbers differ from the exported model's while its answers are the same. */
+  harmless_skew?: string[];
 }
 
 /** Effect sizes by the measure's name; which ones depends on the signal. */
@@ -83,6 +100,17 @@ export interface Mover {
   current_count: number;
   /** 95 % confidence interval of the current share. */
   current_interval?: [number, number];
+}
+
+/** One cell of a signal in one window, with the 95 % confidence interval of its current share. */
+export interface Cell {
+  cell: string;
+  reference_share: number;
+  current_share: number;
+  low: number | null;
+  high: number | null;
+  reference_count: number;
+  current_count: number;
 }
 
 /** One signal in one window. What needs a test is null while there are too few records for one. */
@@ -110,7 +138,7 @@ export interface DatedStatistic extends Statistic {
 export type AlertState = "inactive" | "pending" | "firing" | "resolved";
 
 export interface Cause {
-  kind: "input" | "encoder" | "head" | "link" | "segment" | "undetermined";
+  kind: "input" | "encoder" | "head" | "prior_shift" | "link" | "skew" | "segment" | "undetermined";
   task: string | null;
   segment?: string | null;
   tasks_affected: string[];
@@ -136,12 +164,46 @@ export interface Alert {
   threshold: number;
   guarantee: Guarantee;
   transitions: Transition[];
+  /** The signals that it rests on and those that its cause explains, the strongest first. */
+  witnesses?: Witness[] | null;
+  acknowledgement?: Acknowledgement | null;
 }
+
+export interface Witness extends Place {
+  signal: string;
+  explained: boolean;
+}
+
+export interface Acknowledgement {
+  at: string;
+  by: string;
+  comment: string | null;
+}
+
+export interface Silence {
+  silence_id: string;
+  model: string | null;
+  task: string | null;
+  cause: string | null;
+  segment: string | null;
+  severity: string | null;
+  comment: string;
+  created_by: string;
+  starts_at: string;
+  ends_at: string;
+}
+
+/** What a person says of a silence; the server adds who and, unless it is said, from when. */
+export type NewSilence = Partial<Pick<Silence, "model" | "task" | "cause" | "segment" | "severity">> &
+  Pick<Silence, "comment" | "starts_at" | "ends_at">;
 
 export interface Delivery {
   id: string;
   endpoint: string;
   event: string;
+  model?: string;
+  /** The alert that it tells of; not every server says it. */
+  alert?: string | null;
   state: "pending" | "delivered" | "failed" | "disabled";
   attempts: number;
   created_at: string;
@@ -149,14 +211,118 @@ export interface Delivery {
   last_error: string | null;
 }
 
+export interface Attempt {
+  attempt: number;
+  at: string;
+  /** HTTP status; null where none came. */
+  status: number | null;
+  took_secs: number;
+  outcome: string;
+}
+
+export interface DeliveryDetail extends Delivery {
+  history: Attempt[];
+}
+
+export type RequestState =
+  | "proposed" | "rejected" | "requested" | "accepted" | "running"
+  | "succeeded" | "failed" | "cancelled" | "expired";
+
 export interface RetrainingRequest {
   id: string;
   model: string;
-  state: "proposed" | "requested";
+  state: RequestState;
+  /** The alert that led to it. */
+  alert?: string;
   tasks: string[];
   protected_tasks: string[];
   reason: string;
   created_at: string;
+  expires_at?: string | null;
+  run_url?: string | null;
+}
+
+export interface RequestChange {
+  at: string;
+  from: RequestState | null;
+  to: RequestState;
+  by: string | null;
+  comment: string | null;
+}
+
+export interface RequestDetail extends RetrainingRequest {
+  history: RequestChange[];
+}
+
+/** How well one task does, as estimated without labels and as labels show. */
+export interface TaskPerformance {
+  task: string;
+  metric: string;
+  /** Oldest first. */
+  points: PerformancePoint[];
+  harm: { evidence_ratio: number | null; verdict: string } | null;
+  /** Share of records that get a label. */
+  label_coverage: number | null;
+  /** Seconds until a label arrives. */
+  label_delay: number | null;
+}
+
+export interface PerformancePoint {
+  start: string;
+  end: string;
+  n: number;
+  estimate: number | null;
+  estimate_low: number | null;
+  estimate_high: number | null;
+  realised: number | null;
+  realised_low: number | null;
+  realised_high: number | null;
+  labelled: number;
+  /** Whether labels contradict the estimate, so that it does not count. */
+  muted: boolean;
+}
+
+/** The encoder's density on two principal coordinates; cells row by row from the lowest second coordinate. */
+export interface EncoderMap {
+  start: string;
+  end: string;
+  axes: { name: string; low: number; high: number; bins: number }[];
+  reference: { count: number; density: number[] };
+  current: { count: number; density: number[] };
+}
+
+export interface Partition {
+  topic: string;
+  partition: number;
+  generation?: number;
+  next_offset: number;
+  first_offset?: number;
+  watermark: string | null;
+  idle_at?: string | null;
+  folded?: number;
+  set_aside?: number;
+  dead_lettered?: number;
+  gaps?: number;
+  adds_up?: boolean;
+}
+
+/** What became of every record. */
+export interface Ledger {
+  adds_up: boolean;
+  partitions: Required<Partition>[];
+  closed: { topic: string; partition: number; generation: number; first_offset: number; next_offset: number; folded: number; adds_up: boolean }[];
+  losses: { topic: string; partition: number; from_offset: number; to_offset: number | null; reason: string; found_at: string }[];
+  windows: { folded: number; judged: number; open: number; expired: number };
+}
+
+export type Role = "viewer" | "operator" | "admin";
+
+/** Who the caller is. */
+export interface Session {
+  csrf_token: string | null;
+  name: string;
+  roles: string[];
+  scopes: string[];
 }
 
 export interface Status {
@@ -164,7 +330,7 @@ export interface Status {
   roles: string[];
   store: { kind: string; ok: boolean };
   inference: Inference | null;
-  partitions: { topic: string; partition: number; next_offset: number; watermark: string | null }[];
+  partitions: Partition[];
 }
 
 export interface Page<T> {

@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { delayAfter } from "../api/poll";
-import { modelHref, parseRoute } from "../router";
 import { type Box, layOut } from "./diagram";
 import { timeTicks } from "./ticks";
 
@@ -32,15 +30,4 @@ it("ticks at round times that leave room for labels", () => {
   expect(ticks.length).toBeLessThan(12);
   expect(new Set(ticks.map((t) => new Date(t * 1000).getMinutes()))).toEqual(new Set([0]));
   expect(timeTicks(from, from, 800).length).toBeLessThanOrEqual(1);
-});
-
-it("reads the addresses it writes", () => {
-  const selection = { window: "2026-11-23T12:00:00Z", signal: "head.a/b.confidence" };
-  expect(parseRoute(modelHref("a/b c?", selection))).toEqual({ view: "model", name: "a/b c?", ...selection });
-  expect(parseRoute(modelHref("x"))).toEqual({ view: "model", name: "x", window: null, signal: null });
-  expect(["", "#/", "#/elsewhere", "#/models/"].map(parseRoute)).toEqual(Array(4).fill({ view: "fleet" }));
-});
-
-it("asks more slowly the longer it fails", () => {
-  expect([0, 1, 2, 3, 4, 20].map(delayAfter)).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
 });

@@ -2,7 +2,7 @@
 
 import type { Alert, DatedStatistic, Place, ScopeName, ScopeEvidence, Statistic, TaskSpec, Window } from "../api/types";
 
-const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "link", "segment"];
+const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "link", "skew", "segment"];
 
 const segmentOf = (place: Place): string | null => place.segment ?? null;
 
@@ -165,7 +165,7 @@ export function partInAlert(alert: Alert | null, place: Place): "cause" | "reach
   if (alert === null) return null;
   const { kind, task, tasks_affected: affected } = alert.cause;
   const segment = alert.cause.segment ?? null;
-  if (kind === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
+  if ((kind === "prior_shift" ? "head" : kind) === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
   if (place.scope === "head" && place.task !== null && affected.includes(place.task)) return "reached";
   return null;
 }

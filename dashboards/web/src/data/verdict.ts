@@ -43,11 +43,15 @@ export function happened(alert: Alert): string {
       return `The encoder drifted${reaching}`;
     case "head":
       return `Head ${task ?? "unknown"} drifted${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
+    case "prior_shift":
+      return `The classes of ${task ?? "a head"} come in another mix${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
     case "link":
-      return `The link from the encoder to ${task ?? "a head"} changed${reaching}`;
+      return `The answers of ${enumerate(affected)} go together otherwise`;
+    case "skew":
+      return `Production answers otherwise than the exported model${task === null ? "" : ` in ${task}`}${reaching}`;
     case "segment":
       return `Segment ${alert.cause.segment ?? "unknown"} drifted${reaching}`;
-    case "undetermined":
+    default:
       return "Several signals moved and none stands out";
   }
 }
@@ -56,6 +60,7 @@ export function happened(alert: Alert): string {
 export const causeName = (alert: Alert): string =>
   alert.cause.kind === "undetermined"
     ? "undetermined"
+    : alert.cause.kind === "prior_shift" ? `class mix of ${alert.cause.task ?? "a head"}`
     : placeName({ scope: alert.cause.kind, task: alert.cause.task, segment: alert.cause.segment ?? null });
 
 /** The headline of the fleet. */

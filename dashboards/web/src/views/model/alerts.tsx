@@ -1,15 +1,15 @@
 /** What driftd did: alerts with their transitions, retraining requests, deliveries. */
 
-import type { Alert, AlertState, Delivery, RetrainingRequest, State, Window } from "../../api/types";
+import type { Alert, Delivery, RetrainingRequest, Window } from "../../api/types";
 import { duration, enumerate, ofThreshold, plural, quantity } from "../../data/format";
 import { alertOrder, alertWindow, isOver } from "../../data/shape";
 import { causeName } from "../../data/verdict";
-import { StateIcon } from "../../parts/icons";
 import { Empty, Marked, Panel } from "../../parts/panel";
 import { Time } from "../../parts/time";
-
-const LOOKS: Record<AlertState, State> = { firing: "drift", pending: "warning", resolved: "ok", inactive: "ok" };
-const WORDS: Record<AlertState, string> = { firing: "Firing", pending: "Pending", resolved: "Resolved", inactive: "Calmed down" };
+import { alertHref } from "../../router";
+import { AlertBadge } from "../alerts";
+import { sentence } from "../alert/head";
+import { REQUEST_WORDS } from "../alert/request";
 
 export function Alerts(props: { alerts: Alert[]; windows: Window[]; onSelect: (start: string) => void }) {
   const ordered = alertOrder(props.alerts);
@@ -34,10 +34,10 @@ function AlertItem({ alert, window, onSelect }: { alert: Alert; window: Window |
   return (
     <li class={`alert ${alert.state}`}>
       <div class="alert-head">
-        <span class={`badge state-${LOOKS[alert.state]}`}>
-          <StateIcon state={LOOKS[alert.state]} /> {WORDS[alert.state]}
-        </span>
-        <b>{causeName(alert)}</b>
+        <AlertBadge state={alert.state} />
+        <a class="strong" href={alertHref(alert.id)}>
+          {causeName(alert)}
+        </a>
         <span class="spring" />
         <span class="muted">
           <Time at={alert.opened_at} /> · {end === null ? `open for ${duration(length)}` : `lasted ${duration(length)}`}
@@ -91,8 +91,14 @@ export const Retraining = ({ requests }: { requests: RetrainingRequest[] }) => (
         {requests.map((request) => (
           <li key={request.id}>
             <div class="alert-head">
-              <b>Retrain {enumerate(request.tasks)}</b>
-              <span class={`tag ${request.state}`}>{request.state === "proposed" ? "proposed: waits for a person" : "requested"}</span>
+              {request.alert === undefined ? (
+                <b>Retrain {enumerate(request.tasks)}</b>
+              ) : (
+                <a class="strong" href={alertHref(request.alert)}>
+                  Retrain {enumerate(request.tasks)}
+                </a>
+              )}
+              <span class={`tag ${request.state}`}>{REQUEST_WORDS[request.state] ?? request.state}</span>
               <span class="spring" />
               <span class="muted">
                 <Time at={request.created_at} />
@@ -111,7 +117,7 @@ export const Retraining = ({ requests }: { requests: RetrainingRequest[] }) => (
   </Panel>
 );
 
-const DELIVERY_SIGNS: Record<Delivery["state"], string> = { delivered: "✓", pending: "…", failed: "✕", disabled: "–" };
+export const DELIVERY_SIGNS: Record<Delivery["state"], string> = { delivered: "✓", pending: "…", failed: "✕", disabled: "–" };
 
 export const Deliveries = ({ deliveries }: { deliveries: Delivery[] }) => (
   <Panel title="Deliveries">
@@ -151,9 +157,3 @@ export const Deliveries = ({ deliveries }: { deliveries: Delivery[] }) => (
     )}
   </Panel>
 );
-
-/** The API's summaries begin small and end without a full stop. */
-function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
-}

@@ -1,7 +1,7 @@
 /** The model as a graph: input → encoder → heads, each with its evidence. */
 
 import { useWidth } from "../../charts/width";
-import type { Alert, Model, Place, TaskSpec, Window } from "../../api/types";
+import type { Alert, Model, Place, ScopeName, TaskSpec, Window } from "../../api/types";
 import { type Box, layOut } from "../../data/diagram";
 import { ofThreshold, quantity, words } from "../../data/format";
 import { barPosition, levelOf, logRatio, THRESHOLD_AT } from "../../data/scale";
@@ -33,19 +33,19 @@ export function ModelDiagram(props: {
       part={partInAlert(props.alert, place)}
       evidence={window === null ? null : evidenceAt(window, place)}
       threshold={window?.threshold ?? model.threshold}
+      beside={besideOf(window, place)}
       name={placeName(place)}
       on={props.place !== null && samePlace(props.place, place)}
       onClick={() => props.onPlace(place)}
     />
   );
-  // A link is coloured by its own evidence where it is measured. What an alert in front of it lets
-  // through is drawn along it; a head that drifts by itself leaves its link neutral.
+  // What an alert in front of a connection lets through is drawn along it; a head that drifts by itself
+  // leaves its connection neutral.
   const linkLevel = (task: TaskSpec | undefined): string => {
     const kind = props.alert?.cause.kind;
     if (task === undefined) return kind === "input" ? "reached" : "unknown";
     const reached = partInAlert(props.alert, { scope: "head", task: task.name }) !== null;
-    if (reached && (kind === "input" || kind === "encoder")) return "reached";
-    return level({ scope: "link", task: task.name });
+    return reached && (kind === "input" || kind === "encoder") ? "reached" : "unknown";
   };
 
   return (
@@ -66,7 +66,7 @@ export function ModelDiagram(props: {
             diagram.encoder,
             { scope: "encoder", task: null },
             "encoder",
-            `${model.manifest.encoder.dimension} dimensions`,
+            model.manifest.encoder.dimension === null ? "no embedding" : `${model.manifest.encoder.dimension} dimensions`,
           )}
           {tasks.map((task, i) => {
             const box = diagram.heads[i];
@@ -86,6 +86,8 @@ function Node(props: {
   part: "cause" | "reached" | null;
   evidence: number | null;
   threshold: number;
+  /** Links to other heads, and skew: what is judged beside the part itself. */
+  beside: Beside[];
   name: string;
   on: boolean;
   onClick: () => void;
@@ -96,16 +98,18 @@ function Node(props: {
   const compact = width < 130;
   const sign = props.part === "cause" ? "◆ " : (LEVEL_SIGNS[props.level] ?? "");
   const numberRoom = 7 * quantity(props.evidence).length + (sign === "" ? 8 : 22);
-  const state = [LEVEL_WORDS[props.level], PART_WORDS[props.part ?? ""]].filter(Boolean).join(", ");
+  const also = props.beside.map((b) => `${b.word} ${quantity(b.evidence)}${b.level === "calm" ? "" : ` (${LEVEL_WORDS[b.level] ?? b.level})`}`);
+  const state = [LEVEL_WORDS[props.level], PART_WORDS[props.part ?? ""], ...also].filter(Boolean).join(", ");
+  const badge = props.beside.map((b) => `${b.sign} ${quantity(b.evidence)}`).join("  ");
   const barEnd = inner * THRESHOLD_AT;
   const filled = inner * barPosition(props.evidence, props.threshold);
   return (
     <g
       class={`node ${props.level} ${props.part ?? ""}${props.on ? " on" : ""}`}
       role="button"
-      tabIndex={0}
+      // In SVG the name of an attribute is as it is written: `tabIndex` would make nothing focusable.
+      tabindex={0}
       aria-pressed={props.on}
-      aria-label={`${props.name}: ${state}, evidence ${quantity(props.evidence)}, ${ofThreshold(props.evidence, props.threshold)} of the threshold`}
       onClick={props.onClick}
       onKeyDown={(event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
@@ -114,24 +118,56 @@ function Node(props: {
       }}
       transform={`translate(${x} ${y})`}
     >
+      {/* Its name, for hover and screen readers; what is drawn is cut to fit. */}
       <title>{`${props.name} · ${props.kind} · ${state} · evidence ${quantity(props.evidence)}, ${ofThreshold(props.evidence, props.threshold)} of the threshold`}</title>
-      <rect class="node-box" x="0.5" y="0.5" width={width - 1} height={height - 1} rx="6" />
-      <text class="node-title" x="10" y="18">
-        {fit(props.title, compact ? inner : inner - numberRoom)}
-      </text>
-      {!compact && (
-        <text class="node-kind" x="10" y="31">
-          {props.part === null ? fit(props.kind, inner, 5.6) : PART_WORDS[props.part]}
+      <g aria-hidden="true">
+        <rect class="node-box" x="0.5" y="0.5" width={width - 1} height={height - 1} rx="6" />
+        <text class="node-title" x="10" y="18">
+          {fit(props.title, compact ? inner : inner - numberRoom)}
         </text>
-      )}
-      <text class="node-evidence" x={compact ? 10 : width - 10} y={compact ? 32 : 18} text-anchor={compact ? "start" : "end"}>
-        {`${sign}${quantity(props.evidence)}`}
-      </text>
-      <rect class="node-track" x="10" y={height - 7} width={inner} height="2.5" rx="1" />
-      <rect class="node-fill" x="10" y={height - 7} width={filled} height="2.5" rx="1" />
-      <rect class="node-threshold" x={10 + barEnd} y={height - 9} width="1" height="6" />
+        {!compact && (
+          <text class="node-kind" x="10" y="31">
+            {props.part === null ? fit(props.kind, inner - 6.2 * badge.length, 5.6) : PART_WORDS[props.part]}
+          </text>
+        )}
+        {!compact && badge !== "" && (
+          <text class="node-beside" x={width - 10} y="31" text-anchor="end">
+            {props.beside.map((b, i) => (
+              <tspan key={b.word} class={b.level}>
+                {i > 0 ? "  " : ""}
+                {LEVEL_SIGNS[b.level] ?? ""}
+                {`${b.sign} ${quantity(b.evidence)}`}
+              </tspan>
+            ))}
+          </text>
+        )}
+        <text class="node-evidence" x={compact ? 10 : width - 10} y={compact ? 32 : 18} text-anchor={compact ? "start" : "end"}>
+          {`${sign}${quantity(props.evidence)}`}
+        </text>
+        <rect class="node-track" x="10" y={height - 7} width={inner} height="2.5" rx="1" />
+        <rect class="node-fill" x="10" y={height - 7} width={filled} height="2.5" rx="1" />
+        <rect class="node-threshold" x={10 + barEnd} y={height - 9} width="1" height="6" />
+      </g>
     </g>
   );
+}
+
+interface Beside {
+  sign: string;
+  word: string;
+  evidence: number;
+  level: string;
+}
+
+/** Links and skew of a head, and the skew of the encoder, where they are measured. */
+function besideOf(window: Window | null, place: Place): Beside[] {
+  if (window === null || place.scope === "input") return [];
+  const measured: [ScopeName, string, string][] = [["link", "⇄", "links to other heads"], ["skew", "≠", "skew"]];
+  return measured.flatMap(([scope, sign, word]) => {
+    const evidence = evidenceAt(window, { scope, task: place.task });
+    const ratio = logRatio(evidence, window.threshold);
+    return evidence === null || ratio === null ? [] : [{ sign, word, evidence, level: levelOf(ratio) }];
+  });
 }
 
 const LEVEL_SIGNS: Record<string, string> = { warning: "▲ ", drift: "◆ " };

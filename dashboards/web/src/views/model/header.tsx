@@ -1,11 +1,11 @@
 /** The verdict in one sentence, the facts behind it, and the model as a diagram. */
 
+import { useId } from "preact/hooks";
 import type { Alert, Model, Place, Window } from "../../api/types";
 import { count, duration, interval, plural, quantity } from "../../data/format";
 import { firingAt } from "../../data/shape";
 import { budgetWords, verdict, windowSeconds } from "../../data/verdict";
 import { EvidenceBar } from "../../parts/evidence_bar";
-import { StateBadge } from "../../parts/state";
 import { Time } from "../../parts/time";
 import { ModelDiagram } from "./diagram";
 
@@ -18,6 +18,7 @@ export function Header(props: {
   place: Place | null;
   onPlace: (place: Place) => void;
   onNow: () => void;
+  onWindow: (start: string) => void;
 }) {
   const { model, windows, chosen } = props;
   const now = new Date();
@@ -27,11 +28,6 @@ export function Header(props: {
   return (
     <section class="panel model-head" aria-label={`Model ${model.name}`}>
       <div class="model-verdict">
-        <div class="model-name">
-          <h1>{model.name}</h1>
-          <span class="version">version {model.version}</span>
-          <StateBadge state={model.state} large />
-        </div>
         <p class="verdict" aria-live="polite">
           {verdict(model, windows, props.alerts, now)}
         </p>
@@ -104,8 +100,44 @@ export function Header(props: {
           place={props.place}
           onPlace={props.onPlace}
         />
+        {windows.length > 1 && <TimeSlider windows={windows} shown={chosen ?? latest} onWindow={props.onWindow} onNow={props.onNow} />}
       </div>
     </section>
+  );
+}
+
+/** Moves the diagram through time. */
+function TimeSlider(props: { windows: Window[]; shown: Window | null; onWindow: (start: string) => void; onNow: () => void }) {
+  const { windows } = props;
+  const id = useId();
+  const last = windows.length - 1;
+  const index = windows.findIndex((w) => w.start === props.shown?.start);
+  const at = windows[index < 0 ? last : index];
+  const name = (w: Window | undefined): string => (w === undefined ? "" : interval(new Date(w.start), new Date(w.end), new Date()));
+  return (
+    <div class="time-slider">
+      <label class="hidden" for={id}>
+        Window that the diagram shows
+      </label>
+      <input
+        id={id}
+        type="range"
+        min={0}
+        max={last}
+        value={index < 0 ? last : index}
+        aria-valuetext={name(at)}
+        onInput={(event) => {
+          const to = Number(event.currentTarget.value);
+          const window = windows[to];
+          if (to === last) props.onNow();
+          else if (window !== undefined) props.onWindow(window.start);
+        }}
+      />
+      <div class="time-slider-ends" aria-hidden="true">
+        <span>{name(windows[0])}</span>
+        <span>now</span>
+      </div>
+    </div>
   );
 }
 

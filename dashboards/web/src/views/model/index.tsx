@@ -1,20 +1,26 @@
 /** One model: what happened, where in it, when, and what driftd did about it. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { usePoll } from "../../api/poll";
-import type { Place } from "../../api/types";
+import type { Place, Window } from "../../api/types";
+import { LinkingProvider } from "../../charts/link";
+import { belongs } from "../../data/cells";
 import { firstToShow, heat, placeKey, samePlace } from "../../data/shape";
 import { ConnectionNote } from "../../parts/connection";
 import { Empty } from "../../parts/panel";
-import { modelHref, replaceRoute, type Route } from "../../router";
+import { StateBadge } from "../../parts/state";
+import { modelHref, type ModelRoute, replaceRoute, type Selection, type Tab, TABS } from "../../router";
 import { Alerts, Deliveries, Retraining } from "./alerts";
 import { Header } from "./header";
 import { type Loaded, loadModel } from "./load";
-import { Timeline } from "./timeline";
+import { MapView } from "./map";
+import { Performance } from "./performance";
+import { Settings } from "./settings";
+import { bandOf, Timeline } from "./timeline";
 import { WindowDetail } from "./window";
 
-export function ModelView({ route }: { route: Extract<Route, { view: "model" }> }) {
-  const { data, failure, refresh } = usePoll<Loaded>(route.name, (signal, previous) => loadModel(route.name, signal, previous));
+export function ModelView({ route }: { route: ModelRoute }) {
+  const { data, failure, refresh } = usePoll<Loaded>(route.name, (signal, previous) => loadModel(route.name, signal, previous), { model: route.name });
   const state = data?.model.state;
   useEffect(() => {
     document.title = `${state === "drift" ? "◆ " : ""}${route.name} · driftd`;
@@ -33,26 +39,58 @@ export function ModelView({ route }: { route: Extract<Route, { view: "model" }> 
   );
 }
 
-function Content(props: { route: Extract<Route, { view: "model" }> } & Loaded) {
+const TITLES: Record<Tab, string> = { overview: "Overview", performance: "Performance", map: "Encoder's map", settings: "Settings" };
+
+function Content(props: { route: ModelRoute } & Loaded) {
   const { route, model, windows, alerts } = props;
-  const tasks = model.manifest.tasks;
-  const [place, setPlace] = useState<Place | null>(null);
-  const chosen = windows.find((w) => w.start === route.window) ?? null;
+  const chosen = windows.find((w) => Date.parse(w.start) === Date.parse(route.window ?? "")) ?? null;
   const shown = chosen ?? firstToShow(windows, alerts);
+  const selection: Selection = { ...route, window: shown?.start ?? null };
+  const linking = { at: route.at, href: (chart: string) => modelHref(route.name, { ...selection, at: chart }, route.tab) };
+  const go = (changes: Selection): void => replaceRoute(modelHref(route.name, { ...route, at: null, ...changes }, route.tab));
+  return (
+    <LinkingProvider value={linking}>
+      <div class="model-top">
+        <div class="model-name">
+          <h1>{model.name}</h1>
+          <span class="version">version {model.version}</span>
+          <StateBadge state={model.state} large />
+        </div>
+        <nav class="segments tabs" aria-label={`Pages of ${model.name}`}>
+          {TABS.map((tab) => (
+            <a key={tab} href={modelHref(route.name, { window: route.window }, tab)} aria-current={tab === route.tab ? "page" : undefined}>
+              {TITLES[tab]}
+            </a>
+          ))}
+        </nav>
+      </div>
+      {route.window !== null && chosen === null && windows.length > 0 && (
+        <p class="caution" role="status">
+          The window of this address is not among the newest {windows.length}; what you see is another one.
+        </p>
+      )}
+      {route.tab === "overview" && <Overview {...props} chosen={chosen} shown={shown} go={go} />}
+      {route.tab === "performance" && <Performance name={route.name} task={route.task} />}
+      {route.tab === "map" && <MapView name={route.name} windows={windows} window={shown} onWindow={(start) => go({ window: start })} />}
+      {route.tab === "settings" && <Settings model={model} windows={windows} />}
+    </LinkingProvider>
+  );
+}
+
+function Overview(props: { route: ModelRoute; chosen: Window | null; shown: Window | null; go: (changes: Selection) => void } & Loaded) {
+  const { route, model, windows, alerts, chosen, shown, go } = props;
+  const tasks = model.manifest.tasks;
   const map = useMemo(() => heat(windows, tasks), [windows, tasks.map((t) => t.name).join("\n")]);
+  const bands = useMemo(() => alerts.map(bandOf), [alerts]);
+  const place = map.places.find((p) => placeKey(p) === route.part) ?? null;
 
   const select = (start: string, at: Place | null = null): void => {
-    if (at !== null) setPlace(at);
-    const signal = at === null || (route.signal !== null && belongs(route.signal, at)) ? route.signal : null;
-    replaceRoute(modelHref(route.name, { window: start, signal }));
-  };
-  const selectSignal = (signal: string, at: Place): void => {
-    setPlace(at);
-    replaceRoute(modelHref(route.name, { window: route.window, signal }));
+    const kept = at === null || (route.signal !== null && belongs(route.signal, at));
+    go({ window: start, part: at === null ? route.part : placeKey(at), signal: kept ? route.signal : null });
   };
   const selectPlace = (at: Place): void => {
-    setPlace(place !== null && samePlace(place, at) ? null : at);
-    replaceRoute(modelHref(route.name, { window: route.window }));
+    const again = place !== null && samePlace(place, at);
+    go({ part: again ? null : placeKey(at), signal: null });
   };
 
   return (
@@ -64,10 +102,19 @@ function Content(props: { route: Extract<Route, { view: "model" }> } & Loaded) {
         chosen={chosen}
         place={place}
         onPlace={selectPlace}
-        onNow={() => replaceRoute(modelHref(route.name, { signal: route.signal }))}
+        onNow={() => go({ window: null })}
+        onWindow={select}
       />
       {windows.length > 0 && (
-        <Timeline heat={map} alerts={alerts} shown={shown} place={place} onSelect={select} />
+        <Timeline
+          heat={map}
+          alerts={alerts}
+          shown={shown}
+          place={place}
+          range={route.range === null ? null : Number(route.range)}
+          onSelect={select}
+          onRange={(n) => go({ range: String(n) })}
+        />
       )}
       {shown !== null && (
         <WindowDetail
@@ -76,8 +123,9 @@ function Content(props: { route: Extract<Route, { view: "model" }> } & Loaded) {
           window={shown}
           place={place}
           signal={route.signal}
+          bands={bands}
           onWindow={select}
-          onSignal={selectSignal}
+          onSignal={(signal, at) => go({ signal, part: placeKey(at) })}
         />
       )}
       <div class="columns">
@@ -90,9 +138,6 @@ function Content(props: { route: Extract<Route, { view: "model" }> } & Loaded) {
     </>
   );
 }
-
-/** Whether a signal's key, `head.intent.confidence`, is of this place. */
-const belongs = (signal: string, place: Place): boolean => signal.startsWith(`${placeKey(place)}.`);
 
 const Unknown = ({ name }: { name: string }) => (
   <>

@@ -26,9 +26,9 @@ export async function loadModel(name: string, signal: AbortSignal, previous: Loa
   const [model, history, alerts, deliveries, retraining] = await Promise.all([
     api.model(name, signal),
     loadWindows(name, signal, previous),
-    api.alerts(name, signal),
-    api.deliveries(name, signal),
-    api.retrainingRequests(name, signal),
+    api.alerts(name, 50, signal),
+    api.deliveries(name, 50, signal),
+    api.retrainingRequests(name, 50, signal),
   ]);
   return { model, ...history, alerts, deliveries, retraining };
 }

@@ -1,14 +1,15 @@
-/** One signal: which cells moved, by how much, and its evidence over time. */
+/** One signal: its effect, how its cells stand to the reference, and its evidence over time. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import * as api from "../../api/client";
 import { usePoll } from "../../api/poll";
 import { ChartFrame } from "../../charts/frame";
-import { LineChart } from "../../charts/line";
-import type { DatedStatistic, Mover, Statistic, Window } from "../../api/types";
-import { count, interval, percent, points, quantity, words } from "../../data/format";
+import { type Band, LineChart } from "../../charts/line";
+import type { DatedStatistic, Statistic, Window } from "../../api/types";
+import { count, interval, quantity, words } from "../../data/format";
 import { EFFECTS, effectSize, forward, placeName, signalKey } from "../../data/shape";
 import { Empty } from "../../parts/panel";
+import { Distribution } from "./distribution";
 
 const MOST = 500;
 
@@ -17,10 +18,11 @@ export function SignalDetail(props: {
   windows: Window[];
   window: Window;
   statistic: Statistic;
+  /** When alerts were open. */
+  bands: Band[];
   onWindow: (start: string) => void;
 }) {
   const { statistic } = props;
-  const largest = Math.max(...statistic.movers.flatMap((m) => [m.reference_share, m.current_share]), 0.01);
   return (
     <section class="signal" aria-label={`Signal ${words(statistic.signal)} of ${placeName(statistic)}`}>
       <h3 class="signal-name">
@@ -32,26 +34,7 @@ export function SignalDetail(props: {
         </p>
       )}
       <Effects statistic={statistic} />
-      {statistic.movers.length === 0 ? (
-        <Empty>This signal has no cells to compare: it is a mean, and its effect is the distance it moved.</Empty>
-      ) : (
-        <>
-          <ul class="legend mover-legend">
-            <li>
-              <i class="key reference" /> reference
-            </li>
-            <li>
-              <i class="key current" /> current
-            </li>
-            <li class="muted">cells that moved most, share of all</li>
-          </ul>
-          <ul class="movers">
-            {statistic.movers.map((mover) => (
-              <MoverRow key={mover.cell} mover={mover} largest={largest} />
-            ))}
-          </ul>
-        </>
-      )}
+      <Distribution name={props.name} start={props.window.start} statistic={statistic} />
       <History {...props} />
     </section>
   );
@@ -76,37 +59,8 @@ function Effects({ statistic }: { statistic: Statistic }) {
   );
 }
 
-function MoverRow({ mover, largest }: { mover: Mover; largest: number }) {
-  const change = mover.current_share - mover.reference_share;
-  const spread = mover.current_interval?.map((share) => percent(share)).join(" to ");
-  const counts = `reference ${count(mover.reference_count)}, current ${count(mover.current_count)}`;
-  const title = spread === undefined ? counts : `${counts}; 95 % confidence interval ${spread}`;
-  return (
-    <li class="mover" title={title}>
-      <span class="mover-cell">{mover.cell}</span>
-      <span class="mover-change">
-        {points(change)} <span class="unit">pp</span>
-      </span>
-      <span class="mover-bars" aria-hidden="true">
-        <span class="mover-bar reference" style={{ "--share": mover.reference_share / largest }} />
-        <span class="mover-bar current" style={{ "--share": mover.current_share / largest }} />
-      </span>
-      <span class="mover-shares">
-        <span class="muted">
-          <span class="hidden">from </span>
-          {percent(mover.reference_share)}
-        </span>
-        <span>
-          <span class="hidden">to </span>
-          {percent(mover.current_share)}
-        </span>
-      </span>
-    </li>
-  );
-}
-
 /** The signal's evidence in every window. */
-function History(props: { name: string; windows: Window[]; window: Window; statistic: Statistic; onWindow: (start: string) => void }) {
+function History(props: { name: string; windows: Window[]; window: Window; statistic: Statistic; bands: Band[]; onWindow: (start: string) => void }) {
   const { name, windows, statistic } = props;
   const [hover, setHover] = useState<number | null>(null);
   const newest = windows.at(-1);
@@ -114,7 +68,7 @@ function History(props: { name: string; windows: Window[]; window: Window; stati
   const { data } = usePoll(
     `${name}|${key}|${newest?.start ?? ""}|${newest?.revision ?? 0}`,
     (signal) => api.signalHistory(name, statistic, statistic.signal, MOST, signal),
-    false,
+    { repeat: false },
   );
   const last = useRef<{ key: string; rows: DatedStatistic[] } | null>(null);
   if (data !== null) last.current = { key, rows: forward(data) };
@@ -130,13 +84,14 @@ function History(props: { name: string; windows: Window[]; window: Window; stati
   const selected = rows.findIndex((r) => r.window_start === props.window.start);
   return (
     <ChartFrame
+      id="history"
       title="History"
       note={
         shown === undefined ? (
           <>evidence of this signal</>
         ) : (
           <>
-            {interval(new Date(shown.window_start), new Date(shown.window_end), new Date())} <b>{quantity(shown.evidence)}</b>
+            {interval(new Date(shown.window_start), new Date(shown.window_end), new Date())} <b>{quantity(shown.evidence)}</b> · n {count(shown.n)}
           </>
         )
       }
@@ -145,6 +100,7 @@ function History(props: { name: string; windows: Window[]; window: Window; stati
       <LineChart
         label={`Evidence of ${words(statistic.signal)} of ${placeName(statistic)} in ${rows.length} windows.`}
         points={line}
+        bands={props.bands}
         range={[Date.parse(first.window_start) / 1000, Date.parse(end.window_end) / 1000]}
         height={130}
         gutter={48}

@@ -21,9 +21,12 @@ export function Timeline(props: {
   alerts: Alert[];
   shown: Window | null;
   place: Place | null;
+  /** How many windows are shown; null leaves it to the room there is. */
+  range: number | null;
   onSelect: (start: string, place?: Place | null) => void;
+  onRange: (windows: number) => void;
 }) {
-  const [most, setMost] = useState(() => RANGES[innerWidth < 640 ? 0 : 1] ?? 48);
+  const most = RANGES.find((n) => n === props.range) ?? RANGES[innerWidth < 640 ? 0 : 1] ?? 48;
   const [hover, setHover] = useState<Cell | null>(null);
   const { ref, width } = useWidth<HTMLDivElement>();
   // Labels get more room where there is more.
@@ -54,7 +57,7 @@ export function Timeline(props: {
         available.length > 1 && (
           <div class="segments" role="group" aria-label="Windows shown">
             {available.map((n) => (
-              <button key={n} aria-pressed={most === n} onClick={() => setMost(n)}>
+              <button key={n} aria-pressed={most === n} onClick={() => props.onRange(n)}>
                 {n >= props.heat.windows.length ? "All" : n}
                 <span class="hidden"> windows</span>
               </button>
@@ -66,6 +69,7 @@ export function Timeline(props: {
       <Readout heat={heat} cell={hover ?? (selected === null ? null : { column: selected, row: rowOf(heat, props.place) })} hovering={hover !== null} />
       <div ref={ref}>
         <ChartFrame
+          id="timeline"
           title="Evidence"
           note={<EvidenceLegend alerts={props.alerts.length > 0} />}
           table={() => <EvidenceTable windows={windows} />}
@@ -83,7 +87,7 @@ export function Timeline(props: {
             onSelect={(column) => pick({ column, row: null })}
           />
         </ChartFrame>
-        <ChartFrame title="By part" note={<HeatLegend />} table={() => <HeatTable heat={heat} />}>
+        <ChartFrame id="parts" title="By part" note={<HeatLegend />} table={() => <HeatTable heat={heat} />}>
           <Heatmap
             label={`Evidence of ${heat.places.length} parts in ${windows.length} windows.`}
             heat={heat}
@@ -239,7 +243,7 @@ function newest(heat: Heat, most: number): Heat {
   };
 }
 
-function bandOf(alert: Alert): Band {
+export function bandOf(alert: Alert): Band {
   const fired = firedAt(alert);
   const over = alert.resolved_at ?? (alert.state === "firing" || alert.state === "pending" ? null : alert.transitions.at(-1)?.at);
   return {

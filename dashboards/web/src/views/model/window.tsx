@@ -3,6 +3,7 @@
 import { useRef } from "preact/hooks";
 import * as api from "../../api/client";
 import { usePoll } from "../../api/poll";
+import type { Band } from "../../charts/line";
 import type { Place, Statistic, Window } from "../../api/types";
 import { count, interval, plural, probability, quantity, words } from "../../data/format";
 import { levelOf, logRatio } from "../../data/scale";
@@ -10,7 +11,9 @@ import { byEvidence, effectSize, placeKey, placeLabel, placeName, samePlace, sig
 import { EvidenceBar } from "../../parts/evidence_bar";
 import { Empty, Panel } from "../../parts/panel";
 import { StateBadge } from "../../parts/state";
+import { MovedPanel } from "./moved";
 import { SignalDetail } from "./signal";
+import { WindowSteps } from "./steps";
 
 interface Props {
   name: string;
@@ -19,6 +22,7 @@ interface Props {
   place: Place | null;
   /** Key of the selected signal; null selects the strongest. */
   signal: string | null;
+  bands: Band[];
   onWindow: (start: string) => void;
   onSignal: (signal: string, place: Place) => void;
 }
@@ -28,7 +32,7 @@ export function WindowDetail(props: Props) {
   const { data, failure } = usePoll(
     `${name}|${window.start}|${window.revision}`,
     (signal) => api.windowStatistics(name, window.start, signal),
-    false,
+    { repeat: false },
   );
   // The window before stays until the next has arrived, so that nothing jumps.
   const last = useRef<Statistic[] | null>(null);
@@ -36,11 +40,6 @@ export function WindowDetail(props: Props) {
   const statistics = byEvidence(data ?? last.current ?? []);
   const inPlace = statistics.filter((s) => props.place === null || samePlace(s, props.place));
   const selected = statistics.find((s) => signalKey(s) === props.signal) ?? inPlace[0] ?? statistics[0] ?? null;
-  const index = windows.findIndex((w) => w.start === window.start);
-  const step = (by: number): void => {
-    const to = windows[index + by];
-    if (to !== undefined) props.onWindow(to.start);
-  };
 
   return (
     <Panel
@@ -51,19 +50,7 @@ export function WindowDetail(props: Props) {
           Window <span class="strong">{interval(new Date(window.start), new Date(window.end), new Date())}</span>
         </>
       }
-      aside={
-        <div class="segments" role="group" aria-label="Step through windows">
-          <button disabled={index <= 0} onClick={() => step(-1)}>
-            ← Earlier
-          </button>
-          <button disabled={index < 0 || index >= windows.length - 1} onClick={() => step(1)}>
-            Later →
-          </button>
-          <button disabled={index === windows.length - 1} onClick={() => props.onWindow(windows.at(-1)?.start ?? "")}>
-            Latest
-          </button>
-        </div>
-      }
+      aside={<WindowSteps windows={windows} window={window} onWindow={props.onWindow} />}
     >
       <p class="window-facts">
         <StateBadge state={window.verdict} />
@@ -71,6 +58,13 @@ export function WindowDetail(props: Props) {
         <span>
           evidence <b>{quantity(window.evidence)}</b> of {quantity(window.threshold)}
         </span>
+        {(window.late_records ?? 0) > 0 && <span>{plural(window.late_records ?? 0, "record")} came late</span>}
+        {window.incomplete && <span class="warn">▲ records of it may have been lost</span>}
+        {(window.harmless_skew?.length ?? 0) > 0 && (
+          <span title="Production's numbers differ from the exported model's while its answers are the same">
+            harmless skew: {window.harmless_skew?.join(", ")}
+          </span>
+        )}
         {window.revision > 0 && <span>revised {plural(window.revision, "time")} by late records</span>}
         {window.guarantee.status !== "valid" && (
           <span>
@@ -97,7 +91,9 @@ export function WindowDetail(props: Props) {
                   <th scope="col" class="number">
                     Evidence
                   </th>
-                  <th scope="col" aria-label="Evidence against threshold" />
+                  <th scope="col">
+                    <span class="hidden">Evidence against threshold</span>
+                  </th>
                   <th scope="col" class="number" title="Probability of a difference at least this large, in this window alone">
                     p
                   </th>
@@ -129,9 +125,10 @@ export function WindowDetail(props: Props) {
               </tbody>
             </table>
           </div>
-          {selected !== null && <SignalDetail name={name} windows={windows} window={window} statistic={selected} onWindow={props.onWindow} />}
+          {selected !== null && <SignalDetail name={name} windows={windows} window={window} statistic={selected} bands={props.bands} onWindow={props.onWindow} />}
         </div>
       )}
+      {statistics.length > 0 && <MovedPanel name={name} window={window} statistics={statistics} />}
     </Panel>
   );
 }

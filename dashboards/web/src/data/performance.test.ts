@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { PerformancePoint, TaskPerformance } from "../api/types";
+import { calibration, harmLevel, isMuted, labelWords, latestRealised, performanceVerdict, span } from "./performance";
+
+const point = (estimate: number | null, realised: number | null, changes: Partial<PerformancePoint> = {}): PerformancePoint => ({
+  start: "2026-11-23T00:00:00Z", end: "2026-11-23T01:00:00Z", n: 100,
+  estimate, estimate_low: null, estimate_high: null, realised, realised_low: null, realised_high: null,
+  labelled: realised === null ? 0 : 40, muted: false, ...changes,
+});
+const task = (points: PerformancePoint[], changes: Partial<TaskPerformance> = {}): TaskPerformance => ({
+  task: "intent", metric: "accuracy", points, harm: null, label_coverage: 0.31, label_delay: 10_800, ...changes,
+});
+
+describe("performance", () => {
+  it("is told by the newest labels, which come later than estimates", () => {
+    const points = [point(0.9, 0.91), point(0.9, 0.7), point(0.88, null)];
+    expect(latestRealised(points)).toBe(points[1]);
+    expect(performanceVerdict(task(points))).toBe("Accuracy of intent is 70.0 % by its labels, −20.0 points from the estimate.");
+  });
+
+  it("says when the estimate does not count", () => {
+    const muted = task([point(0.9, 0.7, { muted: true })]);
+    expect(isMuted(muted)).toBe(true);
+    expect(performanceVerdict(muted)).toContain("muted");
+  });
+
+  it("says what it does not know", () => {
+    expect(performanceVerdict(task([]))).toBe("Nothing is known of intent's accuracy yet.");
+    expect(performanceVerdict(task([point(0.9, null)]))).toContain("no label has said so");
+    expect(labelWords(task([], { label_coverage: 0 }))).toBe("no labels arrive");
+    expect(labelWords(task([]))).toBe("31.0 % of records get a label, 3 h later");
+  });
+
+  it("calibrates on points that have both", () => expect(calibration([point(0.9, 0.8), point(0.9, null), point(null, 0.8)])).toHaveLength(1));
+
+  it("knows harm and leaves the rest open", () => expect(["harm", "no_harm", "insufficient_labels", undefined].map(harmLevel)).toEqual(["harm", "none", "unsure", "unsure"]));
+
+  it("spans what is known", () => {
+    expect(span([null])).toEqual([0, 1]);
+    expect(span([0.5, 0.995])).toEqual([0.48, 1]);
+  });
+});

@@ -1,0 +1,66 @@
+/** Estimated against realised accuracy, in words. */
+
+import type { PerformancePoint, TaskPerformance } from "../api/types";
+import { duration, percent, points as pointsOf, words } from "./format";
+
+/** The newest point that has labels, or null. */
+export const latestRealised = (points: PerformancePoint[]): PerformancePoint | null =>
+  points.findLast((p) => p.realised !== null) ?? null;
+
+/** The newest point that has an estimate which counts, or null. */
+export const latestEstimate = (points: PerformancePoint[]): PerformancePoint | null =>
+  points.findLast((p) => p.estimate !== null) ?? null;
+
+/** Whether the newest estimate is muted: labels have contradicted it. */
+export const isMuted = (task: TaskPerformance): boolean => latestEstimate(task.points)?.muted ?? false;
+
+export type Harm = "harm" | "none" | "unsure";
+
+/** A harm verdict by what it means for the page. */
+export function harmLevel(verdict: string | null | undefined): Harm {
+  if (verdict === "harm" || verdict === "harmed" || verdict === "harmful") return "harm";
+  if (verdict === "no_harm" || verdict === "none" || verdict === "ok" || verdict === "harmless") return "none";
+  return "unsure";
+}
+
+export const HARM_WORDS: Record<Harm, string> = {
+  harm: "harm shown by labels",
+  none: "no harm shown",
+  unsure: "too few labels to say",
+};
+
+/** One sentence on a task. */
+export function performanceVerdict(task: TaskPerformance): string {
+  const realised = latestRealised(task.points);
+  const estimate = latestEstimate(task.points);
+  const metric = words(task.metric);
+  if (realised === null || realised.realised === null) {
+    if (estimate === null || estimate.estimate === null) return `Nothing is known of ${task.task}'s ${metric} yet.`;
+    return `${capital(metric)} of ${task.task} is estimated at ${percent(estimate.estimate)}; no label has said so.`;
+  }
+  const found = `${capital(metric)} of ${task.task} is ${percent(realised.realised)} by its labels`;
+  if (realised.estimate === null) return `${found}.`;
+  const gap = realised.realised - realised.estimate;
+  const compared = Math.abs(gap) < 0.005 ? "as estimated" : `${pointsOf(gap)} points from the estimate`;
+  return `${found}, ${compared}.${isMuted(task) ? " The estimate is muted: labels contradict it." : ""}`;
+}
+
+/** How many records get a label and when, in words. */
+export function labelWords(task: TaskPerformance): string {
+  if (!task.label_coverage) return "no labels arrive";
+  const after = task.label_delay === null ? "" : `, ${duration(task.label_delay)} later`;
+  return `${percent(task.label_coverage)} of records get a label${after}`;
+}
+
+/** Estimated against realised accuracy of each point that has both: how well the estimate is calibrated. */
+export const calibration = (points: PerformancePoint[]): { estimate: number; realised: number; point: PerformancePoint }[] =>
+  points.flatMap((point) => (point.estimate === null || point.realised === null ? [] : [{ estimate: point.estimate, realised: point.realised, point }]));
+
+/** Lowest and highest of all numbers, with some room; a plain default where there are none. */
+export function span(values: (number | null)[], room = 0.02): [number, number] {
+  const known = values.filter((v): v is number => v !== null && Number.isFinite(v));
+  if (known.length === 0) return [0, 1];
+  return [Math.max(0, Math.min(...known) - room), Math.min(1, Math.max(...known) + room)];
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,114 @@
+/** The retraining that the alert asks for: how far it is, and the word of whoever may give it. */
+
+import * as api from "../../api/client";
+import { useMay } from "../../api/session";
+import type { RequestDetail, RequestState } from "../../api/types";
+import { enumerate } from "../../data/format";
+import { CommentForm, useAction } from "../../parts/action";
+import { Empty, Marked, Panel } from "../../parts/panel";
+import { Time } from "../../parts/time";
+import { sentence } from "./head";
+import type { Incident } from "./load";
+
+export const REQUEST_WORDS: Record<RequestState, string> = {
+  proposed: "proposed: waits for a person",
+  rejected: "rejected",
+  requested: "approved, the pipeline is told",
+  accepted: "accepted by the pipeline",
+  running: "running",
+  succeeded: "succeeded",
+  failed: "failed",
+  cancelled: "cancelled",
+  expired: "expired before anybody decided",
+};
+const ENDS: RequestState[] = ["rejected", "failed", "cancelled", "expired"];
+const STEPS: RequestState[] = ["proposed", "requested", "accepted", "running", "succeeded"];
+
+export function Retraining({ incident, onChange }: { incident: Incident; onChange: () => void }) {
+  const { requests } = incident;
+  return (
+    <Panel title="Retraining">
+      {requests.length === 0 ? (
+        <Empty>None is asked for. driftd asks when an alert fires, its cause is known, and retraining would help.</Empty>
+      ) : (
+        <ol class="requests">
+          {requests.map((request) => (
+            <Request key={request.id} request={request} onChange={onChange} />
+          ))}
+        </ol>
+      )}
+    </Panel>
+  );
+}
+
+function Request({ request, onChange }: { request: RequestDetail; onChange: () => void }) {
+  const may = useMay("retraining:approve");
+  return (
+    <li>
+      <div class="alert-head">
+        <b>Retrain {enumerate(request.tasks)}</b>
+        <span class={`tag ${request.state}`}>{REQUEST_WORDS[request.state] ?? request.state}</span>
+      </div>
+      <Steps state={request.state} />
+      <p class="alert-summary">
+        <Marked text={sentence(request.reason)} />
+        {request.protected_tasks.length > 0 && <span class="muted"> Must not get worse: {enumerate(request.protected_tasks)}.</span>}
+      </p>
+      <p class="muted small-text">
+        {request.state === "proposed" && request.expires_at && (
+          <>
+            Expires <Time at={request.expires_at} />.{" "}
+          </>
+        )}
+        {request.run_url && isWeb(request.run_url) && (
+          <a href={request.run_url} rel="noreferrer">
+            the pipeline's run
+          </a>
+        )}
+      </p>
+      {request.state === "proposed" && (may ? <Decide request={request} onChange={onChange} /> : <p class="muted small-text">Deciding needs the scope retraining:approve.</p>)}
+    </li>
+  );
+}
+
+/** Two buttons and no answer to the Enter key: neither may be given by accident. */
+function Decide({ request, onChange }: { request: RequestDetail; onChange: () => void }) {
+  const action = useAction();
+  const decide = (decision: "approve" | "reject", comment: string): void =>
+    void action.run(() => api.decide(request.id, decision, comment)).then(onChange);
+  return (
+    <CommentForm label="Comment" hint="kept with the decision" action={action} onSubmit={() => {}}>
+      {(comment) => (
+        <>
+          <button type="button" class="primary" disabled={action.busy} onClick={() => decide("approve", comment)}>
+            Approve
+          </button>
+          <button type="button" class="quiet" disabled={action.busy} onClick={() => decide("reject", comment)}>
+            Reject
+          </button>
+        </>
+      )}
+    </CommentForm>
+  );
+}
+
+/** How far a request is. */
+function Steps({ state }: { state: RequestState }) {
+  const ended = ENDS.includes(state);
+  const at = STEPS.indexOf(state);
+  return (
+    <ol class="steps" aria-label="Steps of the request">
+      {(ended ? (["proposed", state] as RequestState[]) : STEPS).map((step, i) => {
+        const here = step === state;
+        return (
+          <li key={step} class={here ? (ended ? "here bad-end" : "here") : !ended && i > at ? "ahead" : "done"} aria-current={here ? "step" : undefined}>
+            {step}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+/** The pipeline says this address: nothing but a page may be opened by it. */
+const isWeb = (url: string): boolean => /^https?:\/\//i.test(url);
