@@ -20,5 +20,5 @@ done
 sleep 12
 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --hide-scrollbars \
   --force-dark-mode=0 --user-data-dir="$work/profile" --window-size=1360,1500 --virtual-time-budget=8000 \
-  --screenshot="$root/docs/dashboard.png" "http://127.0.0.1:$port/#/models/support" 2> /dev/null
+  --screenshot="$root/docs/dashboard.png" "http://127.0.0.1:$port/?live=off#/models/support" 2> /dev/null
 echo "docs/dashboard.png: $(wc -c < "$root/docs/dashboard.png") bytes"

@@ -238,7 +238,8 @@ async fn the_faces_show_it(daemon: &Daemon, scene: &Scene, directory: &Path) {
     }
     assert!(reqwest::get(format!("{}/livez", daemon.ops)).await.expect("answers").status().is_success());
 
-    let page = format!("{}/#/models/{}", daemon.api, scene.name);
+    // Chromium's virtual time stands still while a stream is open.
+    let page = format!("{}/?live=off#/models/{}", daemon.api, scene.name);
     let profile = directory.join("browser");
     let mut browser = Command::new("chromium");
     browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);

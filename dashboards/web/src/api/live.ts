@@ -12,6 +12,9 @@ const TYPES = ["window", "alert", "request", "delivery"] as const;
 /** A server without events is asked for them again after so long. */
 const AGAIN_MS = 60_000;
 
+/** `/?live=off#/` only polls: for proxies that hold back streams, and for tools that wait until nothing is loading. */
+const OFF = typeof location !== "undefined" && new URLSearchParams(location.search).get("live") === "off";
+
 type Listener = (change: Change) => void;
 
 const listeners = new Set<Listener>();
@@ -65,7 +68,7 @@ export function parseChange(data: string): Change | null {
 }
 
 function open(): void {
-  if (source !== null || !wanted || typeof EventSource === "undefined") return;
+  if (source !== null || !wanted || OFF || typeof EventSource === "undefined") return;
   clearTimeout(again);
   const made = new EventSource(`${BASE}/events`);
   source = made;
