@@ -107,13 +107,14 @@ export function LineChart(props: Props) {
   );
 }
 
-// A logarithmic axis has no place for zero: what is lower than the axis lies on its lower end.
+// Drawn by its logarithm: uPlot's own logarithmic axis has no ticks beyond 10¹⁷, and evidence goes on to
+// 10³⁰⁰. There is no place for zero: what is lower than the axis lies on its lower end.
 function dataOf({ points }: Props): uPlot.AlignedData {
   const [floor] = decadesAround(points.map((p) => p.evidence), 1);
   return [
     points.map((p) => p.at),
-    points.map((p) => (p.evidence === null ? null : Math.max(p.evidence, floor))),
-    points.map((p) => p.threshold),
+    points.map((p) => (p.evidence === null ? null : Math.log10(Math.max(p.evidence, floor)))),
+    points.map((p) => Math.log10(p.threshold)),
   ];
 }
 
@@ -131,7 +132,8 @@ function options(width: number, latest: { current: Props }): uPlot.Options {
   const limits = (): [number, number] => {
     const { points } = latest.current;
     const threshold = points.reduce((most, p) => Math.max(most, p.threshold), 1);
-    return decadesAround(points.map((p) => p.evidence), threshold);
+    const [low, high] = decadesAround(points.map((p) => p.evidence), threshold);
+    return [Math.round(Math.log10(low)), Math.round(Math.log10(high))];
   };
   return {
     width,
@@ -142,7 +144,7 @@ function options(width: number, latest: { current: Props }): uPlot.Options {
     cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 7, width: 2 } },
     scales: {
       x: { time: true, range: () => latest.current.range },
-      y: { distr: 3, range: limits },
+      y: { range: limits },
     },
     axes: [
       {
@@ -161,7 +163,7 @@ function options(width: number, latest: { current: Props }): uPlot.Options {
         size: latest.current.gutter,
         gap: 8,
         splits: () => decades(...limits(), latest.current.height),
-        values: (_, ticks) => ticks.map(decade),
+        values: (_, ticks) => ticks.map((exponent) => decade(10 ** exponent)),
         filter: (_, ticks) => ticks,
         grid: { stroke: colour.grid, width: 1, filter: (_, ticks) => ticks },
         ticks: { show: false },
@@ -179,12 +181,10 @@ function options(width: number, latest: { current: Props }): uPlot.Options {
   };
 }
 
-function decades(low: number, high: number, height: number): number[] {
-  const [from, to] = [Math.round(Math.log10(low)), Math.round(Math.log10(high))];
+/** Exponents of the ticks. */
+function decades(from: number, to: number, height: number): number[] {
   const step = Math.max(1, Math.ceil((to - from) / Math.max(2, height / 26)));
-  const ticks: number[] = [];
-  for (let exponent = from; exponent <= to; exponent += step) ticks.push(10 ** exponent);
-  return ticks;
+  return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
 }
 
 function drawBands(u: uPlot, { bands = [], range }: Props, fired: string, pending: string, mark: string): void {

@@ -26,8 +26,8 @@ export function explain<S extends Statistic>(alert: Alert, statistics: S[], thre
     const moved = ratio !== null && levelOf(ratio) !== "calm";
     const explained = witnesses.get(signalKey(s));
     if (explained !== undefined) (explained ? found.follows : found.cause).push(s);
-    else if (witnesses.size === 0 && isCause(alert.cause, s)) found.cause.push(s);
     else if (!moved) found.quiet += 1;
+    else if (witnesses.size === 0 && isCause(alert.cause, s)) found.cause.push(s);
     else if (witnesses.size === 0 && reaches(alert.cause, s)) found.follows.push(s);
     else found.open.push(s);
   }

@@ -1,7 +1,7 @@
 /** What happened to the alert and what people did about it, in order. */
 
 import { timeline } from "../../data/incident";
-import { Panel } from "../../parts/panel";
+import { Marked, Panel } from "../../parts/panel";
 import { Time } from "../../parts/time";
 import type { Incident } from "./load";
 
@@ -15,7 +15,10 @@ export function Course({ incident }: { incident: Incident }) {
             <Time at={h.at} />
             <span>
               {h.what}
-              <span class="muted"> {h.detail}</span>
+              <span class="muted">
+                {" "}
+                <Marked text={h.detail} />
+              </span>
             </span>
           </li>
         ))}

@@ -1,5 +1,6 @@
 /** The statistics of the window that fired, the strongest first, by what the cause says of them. */
 
+import { useState } from "preact/hooks";
 import type { DatedStatistic } from "../../api/types";
 import { count, interval, plural, probability, quantity, words } from "../../data/format";
 import { explain } from "../../data/incident";
@@ -10,6 +11,9 @@ import { EvidenceBar } from "../../parts/evidence_bar";
 import { Empty, Panel } from "../../parts/panel";
 import { modelHref } from "../../router";
 import type { Incident } from "./load";
+
+/** So many rows of a group are shown before the reader asks for all. */
+const FEW = 8;
 
 export function Evidence({ incident }: { incident: Incident }) {
   const { alert, statistics } = incident;
@@ -66,6 +70,8 @@ export function Evidence({ incident }: { incident: Incident }) {
 
 function Group(props: { title: string; note: string; rows: DatedStatistic[]; incident: Incident }) {
   const { alert, start } = props.incident;
+  const [all, setAll] = useState(false);
+  const rows = all ? props.rows : props.rows.slice(0, FEW);
   return (
     <tbody>
       <tr class="group">
@@ -73,7 +79,7 @@ function Group(props: { title: string; note: string; rows: DatedStatistic[]; inc
           {props.title} {props.note !== "" && <span class="muted">{props.note}</span>}
         </th>
       </tr>
-      {props.rows.map((s) => {
+      {rows.map((s) => {
         const ratio = logRatio(s.evidence, alert.threshold);
         const level = ratio === null ? "unknown" : levelOf(ratio);
         const effect = effectSize(s);
@@ -106,6 +112,16 @@ function Group(props: { title: string; note: string; rows: DatedStatistic[]; inc
           </tr>
         );
       })}
+      {props.rows.length > FEW && (
+        <tr>
+          <td colSpan={7}>
+            <button class="link-button small-text" aria-expanded={all} onClick={() => setAll(!all)}>
+              {all ? `Show the strongest ${FEW}` : `Show all ${props.rows.length}`}
+              <span class="hidden"> of: {props.title}</span>
+            </button>
+          </td>
+        </tr>
+      )}
     </tbody>
   );
 }

@@ -13,7 +13,7 @@ import type { Incident } from "./load";
 export const REQUEST_WORDS: Record<RequestState, string> = {
   proposed: "proposed: waits for a person",
   rejected: "rejected",
-  requested: "approved, the pipeline is told",
+  requested: "requested: the pipeline is told",
   accepted: "accepted by the pipeline",
   running: "running",
   succeeded: "succeeded",
