@@ -138,7 +138,7 @@ export interface DatedStatistic extends Statistic {
 export type AlertState = "inactive" | "pending" | "firing" | "resolved";
 
 export interface Cause {
-  kind: "input" | "encoder" | "head" | "prior_shift" | "link" | "skew" | "segment" | "undetermined";
+  kind: "input" | "encoder" | "head" | "prior_shift" | "concept" | "link" | "skew" | "segment" | "undetermined";
   task: string | null;
   segment?: string | null;
   tasks_affected: string[];

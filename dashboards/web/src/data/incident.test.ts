@@ -62,7 +62,7 @@ describe("what an alert explains", () => {
   });
 
   it("has words for every kind", () => {
-    for (const kind of ["input", "encoder", "head", "prior_shift", "link", "skew", "segment", "undetermined"] as const) {
+    for (const kind of ["input", "encoder", "head", "prior_shift", "concept", "link", "skew", "segment", "undetermined"] as const) {
       const { means, helps } = meaning(cause({ kind }));
       expect(means).toMatch(/^[A-Z].*\.$/);
       expect(helps).toMatch(/^[A-Z].*\.$/);

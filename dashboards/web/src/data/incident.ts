@@ -37,7 +37,7 @@ export function explain<S extends Statistic>(alert: Alert, statistics: S[], thre
 /** The part that a cause names; null where it names none. */
 export function placeOfCause(cause: Cause): Place | null {
   if (cause.kind === "undetermined") return null;
-  const scope = cause.kind === "prior_shift" ? "head" : cause.kind;
+  const scope = cause.kind === "prior_shift" || cause.kind === "concept" ? "head" : cause.kind;
   return { scope, task: cause.task, segment: cause.segment ?? null };
 }
 
@@ -70,6 +70,8 @@ export function meaning(cause: Cause): { means: string; helps: string } {
       return { means: `What is asked did not change; what ${task} answers did.`, helps: `Check what changed for ${task}: a new model version, thresholds, or its region of the texts. Retraining this head alone may do.` };
     case "prior_shift":
       return { means: `The classes of ${task} come in another mix. Within each class nothing moved, so the model is as good as before.`, helps: "Adjust the class priors. Retraining is not needed for this." };
+    case "concept":
+      return { means: `What arrives and what ${task} answers look as before, and its labels say that it is wrong more often.`, helps: `What is right has changed for ${task}. It needs training on newly labelled data.` };
     case "link":
       return { means: `${capital(enumerate(cause.tasks_affected))} no longer agree as they did; each by itself looks as before.`, helps: "Look at which pairs of answers moved: one of the heads may be wrong where the other is not." };
     case "skew":

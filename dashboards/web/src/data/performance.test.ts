@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PerformancePoint, TaskPerformance } from "../api/types";
-import { calibration, harmLevel, isMuted, labelWords, latestRealised, performanceVerdict, span } from "./performance";
+import { calibration, harmLevel, isMuted, labelSummary, labelWords, latestRealised, performanceVerdict, span } from "./performance";
 
 const point = (estimate: number | null, realised: number | null, changes: Partial<PerformancePoint> = {}): PerformancePoint => ({
   start: "2026-11-23T00:00:00Z", end: "2026-11-23T01:00:00Z", n: 100,
@@ -33,7 +33,16 @@ describe("performance", () => {
 
   it("calibrates on points that have both", () => expect(calibration([point(0.9, 0.8), point(0.9, null), point(null, 0.8)])).toHaveLength(1));
 
-  it("knows harm and leaves the rest open", () => expect(["harm", "no_harm", "insufficient_labels", undefined].map(harmLevel)).toEqual(["harm", "none", "unsure", "unsure"]));
+  it("knows harm and leaves the rest open", () => {
+    const level = (verdict: string, evidence_ratio: number | null = null) => harmLevel({ verdict, evidence_ratio });
+    expect([level("harm"), level("no_harm"), level("insufficient_labels"), harmLevel(null)]).toEqual(["harm", "none", "unsure", "unsure"]);
+    expect([level("another word", 1.2), level("another word", 0.2)]).toEqual(["harm", "unsure"]);
+  });
+
+  it("sums labels up by the slowest task that has any", () => {
+    expect(labelSummary([task([], { label_coverage: 0 })])).toBeNull();
+    expect(labelSummary([task([]), task([], { label_coverage: 0.5, label_delay: 60 })])).toEqual({ delay: 10_800, coverage: 0.5 });
+  });
 
   it("spans what is known", () => {
     expect(span([null])).toEqual([0, 1]);

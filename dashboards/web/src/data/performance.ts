@@ -16,11 +16,13 @@ export const isMuted = (task: TaskPerformance): boolean => latestEstimate(task.p
 
 export type Harm = "harm" | "none" | "unsure";
 
-/** A harm verdict by what it means for the page. */
-export function harmLevel(verdict: string | null | undefined): Harm {
-  if (verdict === "harm" || verdict === "harmed" || verdict === "harmful") return "harm";
-  if (verdict === "no_harm" || verdict === "none" || verdict === "ok" || verdict === "harmless") return "none";
-  return "unsure";
+const VERDICTS: Record<string, Harm> = { harm: "harm", harmed: "harm", drift: "harm", no_harm: "none", none: "none", ok: "none" };
+
+/** What is known of a task's harm; by its evidence where the verdict's word is a new one. */
+export function harmLevel(harm: TaskPerformance["harm"]): Harm {
+  const known = VERDICTS[harm?.verdict ?? ""];
+  if (known !== undefined) return known;
+  return harm?.evidence_ratio != null && harm.evidence_ratio >= 1 ? "harm" : "unsure";
 }
 
 export const HARM_WORDS: Record<Harm, string> = {
@@ -50,6 +52,14 @@ export function labelWords(task: TaskPerformance): string {
   if (!task.label_coverage) return "no labels arrive";
   const after = task.label_delay === null ? "" : `, ${duration(task.label_delay)} later`;
   return `${percent(task.label_coverage)} of records get a label${after}`;
+}
+
+/** How late and for how many records labels come, over all tasks of a model; null where none come. */
+export function labelSummary(tasks: TaskPerformance[]): { delay: number | null; coverage: number } | null {
+  const labelled = tasks.filter((t) => (t.label_coverage ?? 0) > 0);
+  if (labelled.length === 0) return null;
+  const delays = labelled.map((t) => t.label_delay).filter((d) => d !== null);
+  return { delay: delays.length === 0 ? null : Math.max(...delays), coverage: Math.max(...labelled.map((t) => t.label_coverage ?? 0)) };
 }
 
 /** Estimated against realised accuracy of each point that has both: how well the estimate is calibrated. */

@@ -165,7 +165,8 @@ export function partInAlert(alert: Alert | null, place: Place): "cause" | "reach
   if (alert === null) return null;
   const { kind, task, tasks_affected: affected } = alert.cause;
   const segment = alert.cause.segment ?? null;
-  if ((kind === "prior_shift" ? "head" : kind) === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
+  const scope = kind === "prior_shift" || kind === "concept" ? "head" : kind;
+  if (scope === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
   if (place.scope === "head" && place.task !== null && affected.includes(place.task)) return "reached";
   return null;
 }

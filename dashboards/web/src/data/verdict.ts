@@ -45,6 +45,8 @@ export function happened(alert: Alert): string {
       return `Head ${task ?? "unknown"} drifted${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
     case "prior_shift":
       return `The classes of ${task ?? "a head"} come in another mix${others.length === 0 ? "" : `, ${enumerate(others)} moved too`}`;
+    case "concept":
+      return `${task ?? "A head"} is wrong more often: its labels say so`;
     case "link":
       return `The answers of ${enumerate(affected)} go together otherwise`;
     case "skew":
@@ -61,6 +63,7 @@ export const causeName = (alert: Alert): string =>
   alert.cause.kind === "undetermined"
     ? "undetermined"
     : alert.cause.kind === "prior_shift" ? `class mix of ${alert.cause.task ?? "a head"}`
+    : alert.cause.kind === "concept" ? `errors of ${alert.cause.task ?? "a head"}`
     : placeName({ scope: alert.cause.kind, task: alert.cause.task, segment: alert.cause.segment ?? null });
 
 /** The headline of the fleet. */

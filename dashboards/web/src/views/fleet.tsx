@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import * as api from "../api/client";
 import { usePoll } from "../api/poll";
 import type { ModelRow, State, Status } from "../api/types";
-import { count, ofThreshold, plural, quantity } from "../data/format";
+import { count, duration, ofThreshold, percent, plural, quantity } from "../data/format";
+import { labelSummary } from "../data/performance";
 import { placeName } from "../data/shape";
 import { fleetVerdict, stateName } from "../data/verdict";
 import { ConnectionNote } from "../parts/connection";
@@ -39,6 +40,7 @@ function Content({ models, status }: { models: ModelRow[]; status: Status }) {
   const rows = [...models].sort(
     (a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state) || share(b) - share(a) || a.name.localeCompare(b.name),
   );
+  const labels = useLabels(rows.map((m) => m.name));
   return (
     <>
       <div class="headline">
@@ -75,6 +77,7 @@ function Content({ models, status }: { models: ModelRow[]; status: Status }) {
               <th scope="col" class="number">
                 Last window
               </th>
+              {labels !== null && <th scope="col">Labels</th>}
               <th scope="col" class="number">
                 Records
               </th>
@@ -83,7 +86,7 @@ function Content({ models, status }: { models: ModelRow[]; status: Status }) {
           </thead>
           <tbody>
             {rows.map((model) => (
-              <Row key={model.name} model={model} />
+              <Row key={model.name} model={model} labels={labels} />
             ))}
           </tbody>
         </table>
@@ -93,7 +96,31 @@ function Content({ models, status }: { models: ModelRow[]; status: Status }) {
   );
 }
 
-function Row({ model }: { model: ModelRow }) {
+/** Of so many models it is asked how late labels come: one question each. */
+const MOST_ASKED = 20;
+
+type Labels = Map<string, ReturnType<typeof labelSummary>>;
+
+/** Labels by model; null until something is known, and where the server knows nothing of labels. */
+function useLabels(names: string[]): Labels | null {
+  const asked = names.slice(0, MOST_ASKED).sort();
+  const { data } = usePoll<Labels>(
+    `labels ${asked.join("\n")}`,
+    async (signal) => {
+      const found: Labels = new Map();
+      for (const name of asked) {
+        const tasks = await api.performance(name, signal);
+        if (tasks === null) break;
+        found.set(name, labelSummary(tasks));
+      }
+      return found;
+    },
+    { repeat: false },
+  );
+  return data === null || data.size === 0 ? null : data;
+}
+
+function Row({ model, labels }: { model: ModelRow; labels: Labels | null }) {
   return (
     <tr class={`state-${model.state}`}>
       <th scope="row" class="cell-model">
@@ -121,6 +148,11 @@ function Row({ model }: { model: ModelRow }) {
       <td class="number" data-label="Last window">
         {model.last_window_end === null ? <span class="muted">none yet</span> : <Time at={model.last_window_end} relative />}
       </td>
+      {labels !== null && (
+        <td data-label="Labels">
+          <LabelNote labels={labels.get(model.name)} />
+        </td>
+      )}
       <td class="number" data-label="Records">
         {count(model.records)}
       </td>
@@ -130,6 +162,16 @@ function Row({ model }: { model: ModelRow }) {
     </tr>
   );
 }
+
+const LabelNote = ({ labels }: { labels: ReturnType<typeof labelSummary> | undefined }) =>
+  labels == null ? (
+    <span class="muted">{labels === null ? "none" : "–"}</span>
+  ) : (
+    <span title={`${percent(labels.coverage)} of records get a label`}>
+      {labels.delay === null ? "" : `${duration(labels.delay)} late, `}
+      {percent(labels.coverage)}
+    </span>
+  );
 
 /** What driftd itself is doing: roles, store, partitions. */
 function Running({ status }: { status: Status }) {

@@ -60,7 +60,7 @@ function Harm({ performance }: { performance: TaskPerformance | null }) {
   if (performance === null) return <td colSpan={2} class="muted">not measured</td>;
   const realised = latestRealised(performance.points);
   const estimate = latestEstimate(performance.points);
-  const level = harmLevel(performance.harm?.verdict);
+  const level = harmLevel(performance.harm);
   return (
     <>
       <td>

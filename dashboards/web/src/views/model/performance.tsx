@@ -25,7 +25,7 @@ export function Performance({ name, task }: { name: string; task: string | null 
       </Panel>
     );
   }
-  const harmed = (t: TaskPerformance): number => ["harm", "none", "unsure"].indexOf(harmLevel(t.harm?.verdict));
+  const harmed = (t: TaskPerformance): number => ["harm", "none", "unsure"].indexOf(harmLevel(t.harm));
   const tasks = [...data.tasks].sort((a, b) => harmed(a) - harmed(b));
   const selected = tasks.find((t) => t.task === task) ?? tasks[0];
   return (
@@ -60,7 +60,7 @@ function Summary({ name, tasks, selected }: { name: string; tasks: TaskPerforman
         <tbody>
           {tasks.map((t) => {
             const [estimate, realised] = [latestEstimate(t.points), latestRealised(t.points)];
-            const harm = harmLevel(t.harm?.verdict);
+            const harm = harmLevel(t.harm);
             return (
               <tr key={t.task} class={t.task === selected ? "on" : ""}>
                 <th scope="row">
