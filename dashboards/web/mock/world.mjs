@@ -54,6 +54,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
   const places = unique(signals.map(placeOf));
   const origin = Math.floor(clock() / 1000 / windowSeconds) * windowSeconds - spec.windows * windowSeconds;
   const guarantee = { status: spec.name === "product-reviews" ? "provisional" : "valid", reason: spec.name === "product-reviews" ? "the reference holds 18 windows and 24 are asked for" : "the reference is exchangeable and large enough" };
+  const reference = { id: `ref_${hash(spec.name).toString(16).padStart(8, "0")}`, kind: "fixed", created_at: time(origin - 3 * DAY), records: 12_000, windows: 48, guarantee };
   const windows = [];
   const alerts = [];
   const evidence = new Map(signals.map((s) => [keyOf(s), 0]));
@@ -143,7 +144,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     describe: () => ({
       ...row(),
       manifest: { encoder: { dimension: 96 }, tasks: spec.tasks.map((t) => ({ name: t.name, kind: t.kind, classes: t.classes.length })) },
-      reference: { id: `ref_${hash(spec.name).toString(16).padStart(8, "0")}`, kind: "fixed", created_at: time(origin - 3 * DAY), records: 12_000, windows: 48, guarantee },
+      reference,
       inference: { provider: "CPUExecutionProvider", device: "cpu" },
       budget: "1/30d",
       window_secs: windowSeconds,
@@ -161,7 +162,8 @@ function makeModel(spec, windowSeconds, clock, announce) {
       const found = start === null ? windows.at(-1) : at(start);
       const signal = signals.find((s) => s.scope === scope && s.task === task && (s.segment ?? "") === segment && s.signal === name);
       if (!found || signal === undefined || signal.cells === null) return null;
-      return { cells: cellsOf(spec, signal, found.window.index, found.window.records) };
+      const { start: from, end } = found.window;
+      return { start: from, end, reference: reference.id, cells: cellsOf(spec, signal, found.window.index, found.window.records) };
     },
     map: (start) => {
       const found = start === null ? windows.at(-1) : at(start);
