@@ -72,7 +72,7 @@ path("drills down from the fleet to the cause and its cells", async ({ page, vis
   await page.getByText("What is asked did not change; what intent answers did.").waitFor();
   const evidence = page.getByRole("region", { name: "Evidence by strength, table" });
   const groups = await evidence.locator("tr.group").allInnerTexts();
-  assert.match(groups[0], /^At the cause: head intent/);
+  assert.match(groups[0], /^The alert rests on and so names head intent/);
   assert.match(groups[1], /^Explained by it/);
   const numbers = (await evidence.locator("tbody").first().locator(".cell-strong").allInnerTexts()).map((t) => Number(t.replace(/[^\d.]/g, "")));
   assert.ok(numbers.length > 1 && numbers.every((n, i) => i === 0 || n <= numbers[i - 1]), `the strongest first: ${numbers}`);

@@ -67,7 +67,7 @@ function heatPlaces(windows: Window[], tasks: TaskSpec[]): Place[] {
   add({ scope: "encoder", task: null });
   for (const task of tasks) add({ scope: "head", task: task.name });
   // Links, and tasks that an earlier manifest had, only appear where there is evidence of them.
-  for (const window of windows) for (const scope of window.scopes) if (!seen.has(placeKey(scope))) add(scope);
+  for (const window of windows) for (const scope of window.scopes) if (scope.evidence !== null && !seen.has(placeKey(scope))) add(scope);
   const taskOrder = new Map(tasks.map((task, index) => [task.name, index]));
   const rank = (place: Place): [number, number] => [
     place.scope === "segment" ? 3 + tasks.length

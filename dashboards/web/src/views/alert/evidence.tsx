@@ -58,7 +58,7 @@ export function Evidence({ incident }: { incident: Incident }) {
               </th>
             </tr>
           </thead>
-          {group(`At the cause: ${causeName(alert)}`, "", cause)}
+          {group("The alert rests on", `and so names ${causeName(alert)}`, cause)}
           {group("Explained by it", "these parts come after it", follows)}
           {group(mixed ? "Moved" : "Not explained by it", mixed ? "" : "moved too, and may have a cause of its own", open)}
         </table>
