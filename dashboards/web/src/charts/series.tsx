@@ -1,6 +1,6 @@
 /** Values with intervals over time, drawn as SVG: few points, styled by the page's own style sheet. */
 
-import { tickLabel, timeTicks } from "../data/ticks";
+import { tickLabel, timeTicks, valueTicks } from "../data/ticks";
 import { RIGHT } from "./line";
 import { useWidth } from "./width";
 
@@ -74,7 +74,7 @@ export function SeriesChart(props: Props) {
     >
       {width > 0 && (
         <svg width={width} height={height} aria-hidden="true">
-          {ticks(limits).map((value) => (
+          {valueTicks(...limits, Math.max(2, Math.floor(plot.height / 28))).map((value) => (
             <g key={value}>
               <line class="grid" x1={gutter} x2={gutter + plot.width} y1={y(value)} y2={y(value)} />
               <text class="tick" x={gutter - 8} y={y(value) + 4} text-anchor="end">
@@ -132,12 +132,4 @@ function area(run: SeriesPoint[], x: Scale, y: Scale): string {
   const above = known.map((p, i) => `${i === 0 ? "M" : "L"}${x(p.at)} ${y(p.high ?? 0)}`);
   const below = known.toReversed().map((p) => `L${x(p.at)} ${y(p.low ?? 0)}`);
   return `${above.join("")}${below.join("")}Z`;
-}
-
-/** Round values within the limits. */
-export function ticks([low, high]: [number, number]): number[] {
-  const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5].find((s) => (high - low) / s <= 5) ?? 1;
-  const found: number[] = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9; i++) found.push(i * step);
-  return found;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Box, layOut } from "./diagram";
-import { timeTicks } from "./ticks";
+import { timeTicks, valueTicks } from "./ticks";
 
 describe("diagram", () => {
   const overlap = (a: Box, b: Box): boolean =>
@@ -30,4 +30,11 @@ it("ticks at round times that leave room for labels", () => {
   expect(ticks.length).toBeLessThan(12);
   expect(new Set(ticks.map((t) => new Date(t * 1000).getMinutes()))).toEqual(new Set([0]));
   expect(timeTicks(from, from, 800).length).toBeLessThanOrEqual(1);
+});
+
+it("ticks at round values between its limits", () => {
+  expect(valueTicks(0.6, 0.9, 5).map((v) => v.toFixed(2))).toEqual(["0.60", "0.70", "0.80", "0.90"]);
+  expect(valueTicks(0, 262, 3)).toEqual([0, 100, 200]);
+  expect(valueTicks(0, 0.35, 2).map((v) => v.toFixed(1))).toEqual(["0.0", "0.2"]);
+  expect(valueTicks(5, 5, 4)).toEqual([5]);
 });

@@ -29,3 +29,14 @@ export function tickLabel(seconds: number, now: Date): string {
   const at = new Date(seconds * 1000);
   return at.getHours() === 0 && at.getMinutes() === 0 ? day(at, now) : clock(at);
 }
+
+/** Round values between two limits, at most about so many. */
+export function valueTicks(low: number, high: number, most: number): number[] {
+  if (!(high > low)) return [low];
+  const rough = (high - low) / most;
+  const decade = 10 ** Math.floor(Math.log10(rough));
+  const step = decade * ([1, 2, 5].find((s) => s * decade >= rough * (1 - 1e-9)) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  // By whole steps: sums of steps would drift away from round values.
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+}

@@ -5,10 +5,11 @@ import * as api from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { PerformancePoint, TaskPerformance } from "../../api/types";
 import { ChartFrame } from "../../charts/frame";
-import { SeriesChart, ticks } from "../../charts/series";
+import { SeriesChart } from "../../charts/series";
 import { useWidth } from "../../charts/width";
 import { count, interval, percent, quantity, words } from "../../data/format";
 import { calibration, HARM_WORDS, harmLevel, isMuted, labelWords, latestEstimate, latestRealised, performanceVerdict, span } from "../../data/performance";
+import { valueTicks } from "../../data/ticks";
 import { ConnectionNote } from "../../parts/connection";
 import { Empty, Panel } from "../../parts/panel";
 import { modelHref } from "../../router";
@@ -199,7 +200,7 @@ function Calibration({ points, limits, hovered }: { points: PerformancePoint[]; 
       ) : (
         width > 0 && (
           <svg width={width} height={side + 44} role="img" aria-label={`${known.length} points; ${known.filter((k) => k.realised < k.estimate).length} of them lie below the line, where labels show less than was estimated.`}>
-            {ticks(limits).map((value) => (
+            {valueTicks(...limits, 5).map((value) => (
               <g key={value}>
                 <line class="grid" x1={x(limits[0])} x2={x(limits[1])} y1={y(value)} y2={y(value)} />
                 <text class="tick" x={GUTTER - 8} y={y(value) + 4} text-anchor="end">

@@ -5,6 +5,7 @@ import * as api from "../../api/client";
 import { usePoll } from "../../api/poll";
 import { ChartFrame } from "../../charts/frame";
 import { type Band, LineChart } from "../../charts/line";
+import { SeriesChart } from "../../charts/series";
 import type { DatedStatistic, Statistic, Window } from "../../api/types";
 import { count, interval, quantity, words } from "../../data/format";
 import { EFFECTS, effectSize, forward, placeName, signalKey } from "../../data/shape";
@@ -82,37 +83,54 @@ function History(props: { name: string; windows: Window[]; window: Window; stati
   if (rows === null) return <p class="loading">Reading the history …</p>;
   if (first === undefined || end === undefined) return <Empty>No history is kept for this signal.</Empty>;
   const selected = rows.findIndex((r) => r.window_start === props.window.start);
+  const range: [number, number] = [Date.parse(first.window_start) / 1000, Date.parse(end.window_end) / 1000];
+  const judged = [{ name: "judged", points: rows.map((r) => ({ at: middle(r), value: r.n, low: 0, high: r.n })) }];
   return (
-    <ChartFrame
-      id="history"
-      title="History"
-      note={
-        shown === undefined ? (
-          <>evidence of this signal</>
-        ) : (
-          <>
-            {interval(new Date(shown.window_start), new Date(shown.window_end), new Date())} <b>{quantity(shown.evidence)}</b> · n {count(shown.n)}
-          </>
-        )
-      }
-      table={() => <HistoryTable rows={rows} />}
-    >
-      <LineChart
-        label={`Evidence of ${words(statistic.signal)} of ${placeName(statistic)} in ${rows.length} windows.`}
-        points={line}
-        bands={props.bands}
-        range={[Date.parse(first.window_start) / 1000, Date.parse(end.window_end) / 1000]}
-        height={130}
-        gutter={48}
-        hover={hover}
-        selected={selected < 0 ? null : selected}
-        onHover={setHover}
-        onSelect={(index) => {
-          const row = rows[index];
-          if (row !== undefined) props.onWindow(row.window_start);
-        }}
-      />
-    </ChartFrame>
+    <>
+      <ChartFrame
+        id="history"
+        title="History"
+        note={
+          shown === undefined ? (
+            <>evidence of this signal</>
+          ) : (
+            <>
+              {interval(new Date(shown.window_start), new Date(shown.window_end), new Date())} <b>{quantity(shown.evidence)}</b> · n {count(shown.n)}
+            </>
+          )
+        }
+        table={() => <HistoryTable rows={rows} />}
+      >
+        <LineChart
+          label={`Evidence of ${words(statistic.signal)} of ${placeName(statistic)} in ${rows.length} windows.`}
+          points={line}
+          bands={props.bands}
+          range={range}
+          height={130}
+          gutter={48}
+          hover={hover}
+          selected={selected < 0 ? null : selected}
+          onHover={setHover}
+          onSelect={(index) => {
+            const row = rows[index];
+            if (row !== undefined) props.onWindow(row.window_start);
+          }}
+        />
+      </ChartFrame>
+      <ChartFrame id="judged" title="Judged" note="records, labels or tokens in each window" table={() => <HistoryTable rows={rows} />}>
+        <SeriesChart
+          label={`How much of ${words(statistic.signal)} of ${placeName(statistic)} was judged in ${rows.length} windows.`}
+          series={judged}
+          range={range}
+          limits={[0, Math.max(1, ...rows.map((r) => r.n)) * 1.1]}
+          height={84}
+          gutter={48}
+          text={count}
+          hover={hover}
+          onHover={setHover}
+        />
+      </ChartFrame>
+    </>
   );
 }
 
