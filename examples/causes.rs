@@ -1,12 +1,14 @@
 //! Planted causes against verdicts: seeded streams of the example model in which one thing goes wrong,
 //! judged as the daemon does, and what it says in the end.
 //!
-//!     cargo run --release --example causes [TRIALS]      40 by default
+//!     cargo run --release --example causes [TRIALS] [NAME]      40 by default; only what is called so, with
+//!                                                               the signals behind each verdict
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use driftd::config::raw::Device;
+use driftd::drift::alert::Transition;
 use driftd::drift::answer::{Answer, Confidence};
 use driftd::drift::cause::{Cause, CauseKind};
 use driftd::drift::course::{Course, Watch};
@@ -66,6 +68,7 @@ enum Fault {
 
 fn main() -> anyhow::Result<()> {
     let trials: u64 = std::env::args().nth(1).map_or(Ok(40), |t| t.parse())?;
+    let only = std::env::args().nth(2);
     let mut world = World::new()?;
     let quiet = |_: &mut StdRng| None;
     let records = world.records(&mut StdRng::seed_from_u64(7), WINDOW * REFERENCE_WINDOWS, quiet)?;
@@ -121,11 +124,11 @@ fn main() -> anyhow::Result<()> {
         Planted { name: "pair of answers", right: &["link"], fault: Fault::Pair { strength: 8.0 }, compared: false },
     ];
     println!("| planted | right | undetermined | nothing said | said otherwise |\n|---|---|---|---|---|");
-    for planted in &planted {
+    for planted in planted.iter().filter(|p| only.as_ref().is_none_or(|name| p.name.contains(name.as_str()))) {
         let reference = if planted.compared { &with_skew } else { &without };
         let mut said: BTreeMap<String, usize> = BTreeMap::new();
         for seed in 0..trials {
-            *said.entry(world.trial(reference, planted, 1_000 + seed)?).or_default() += 1;
+            *said.entry(world.trial(reference, planted, 1_000 + seed, only.is_some())?).or_default() += 1;
         }
         let is_right =
             |verdict: &str| planted.right.iter().any(|r| verdict == *r || (*r == "skew" && verdict == "skew encoder"));
@@ -218,7 +221,7 @@ impl World {
     }
 
     /// The verdict of one stream: the cause that stands at its end, or where it resolved.
-    fn trial(&mut self, reference: &Reference, planted: &Planted, seed: u64) -> anyhow::Result<String> {
+    fn trial(&mut self, reference: &Reference, planted: &Planted, seed: u64, tell: bool) -> anyhow::Result<String> {
         let mut rng = StdRng::seed_from_u64(seed);
         let watch = Watch {
             threshold: THRESHOLD,
@@ -246,7 +249,10 @@ impl World {
             }
             let at = Timestamp::from_micros(slot as i64);
             let window = ClosedWindow { slot: slot as i64, start: at, end: at, summary };
-            course.advance(reference, &watch, &window);
+            let judged = course.advance(reference, &watch, &window);
+            for transition in judged.transitions.iter().filter(|_| tell) {
+                eprintln!("{} trial {seed} window {slot}: {}", planted.name, story(transition, reference));
+            }
             let told: Vec<String> = course.alerts().firing().map(|alert| named(&alert.cause, reference)).collect();
             if !told.is_empty() {
                 verdict = told.join(" + ");
@@ -336,6 +342,20 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// A transition with its witnesses.
+fn story(transition: &Transition, reference: &Reference) -> String {
+    let mut text = format!("{} {}", transition.to.name(), named(&transition.alert.cause, reference));
+    for witness in &transition.alert.witnesses {
+        let key = &reference.signals[witness.signal as usize].key;
+        let task = key.task.map_or("", |t| reference.spec.tasks[t].name.as_str());
+        let role = if witness.explained { "explained" } else { "evidence" };
+        let segment = key.segment.and_then(|s| reference.name_of_segment(s)).unwrap_or_default();
+        let of = [key.scope.name(), task, &key.signal, &segment].join(" ");
+        text += &format!("\n    {role} {of}: e^{:.1}", witness.ln_evidence);
+    }
+    text
 }
 
 /// A cause in a word or two.
