@@ -54,8 +54,8 @@ enum Fault {
     Texts(DriftKind),
     /// The texts of one channel only.
     Channel(DriftKind),
-    /// The classes of a head are permuted.
-    Head(&'static str),
+    /// The classes of heads are permuted.
+    Heads(&'static [&'static str]),
     /// Production cuts texts into other tokens.
     Tokenizer,
     /// Production rounds as int8 does: numbers move a little, few answers flip.
@@ -78,11 +78,23 @@ fn main() -> anyhow::Result<()> {
     let shared: &[&str] = &["input", "encoder"];
     let planted = [
         Planted { name: "nothing", right: &["nothing"], fault: Fault::None, compared: true },
-        Planted { name: "broken head", right: &["head intent"], fault: Fault::Head("intent"), compared: false },
+        Planted { name: "broken head", right: &["head intent"], fault: Fault::Heads(&["intent"]), compared: false },
+        Planted {
+            name: "two broken heads",
+            right: &["head intent + head mood"],
+            fault: Fault::Heads(&["intent", "mood"]),
+            compared: false,
+        },
+        Planted {
+            name: "two broken heads, compared",
+            right: &["skew intent + skew mood"],
+            fault: Fault::Heads(&["intent", "mood"]),
+            compared: true,
+        },
         Planted {
             name: "broken head, compared",
             right: &["skew intent"],
-            fault: Fault::Head("intent"),
+            fault: Fault::Heads(&["intent"]),
             compared: true,
         },
         Planted { name: "broken tokenizer, compared", right: &["skew"], fault: Fault::Tokenizer, compared: true },
@@ -280,12 +292,13 @@ impl World {
                     }
                 }
             }
-            Fault::Head(name) => {
-                let task = task(name);
-                let classes = self.model.manifest().spec.tasks[task].classes.len() as u32;
-                for (record, _) in records {
-                    if let Some(Some(Answer::Class { class, .. })) = record.answers.get_mut(task) {
-                        *class = (*class + 1) % classes;
+            Fault::Heads(names) => {
+                for task in names.iter().map(|name| task(name)) {
+                    let classes = self.model.manifest().spec.tasks[task].classes.len() as u32;
+                    for (record, _) in records.iter_mut() {
+                        if let Some(Some(Answer::Class { class, .. })) = record.answers.get_mut(task) {
+                            *class = (*class + 1) % classes;
+                        }
                     }
                 }
             }

@@ -14,6 +14,10 @@ use crate::drift::observation::HeadSource;
 use crate::drift::reference::ReferenceKind;
 use crate::drift::time::Timestamp;
 
+mod audit;
+
+pub use audit::{Audit, AuditFormat};
+
 /// Watches multi-task NLP models in production and says whether, where and how much they drifted.
 #[derive(Debug, Parser)]
 #[command(name = "driftd", version, about, after_help = EXIT_CODES)]
@@ -195,35 +199,15 @@ pub struct Fit {
     /// What the reference stands for: fixed, trailing, previous_period or other_version
     #[arg(long, default_value = "fixed", value_parser = parse_kind)]
     pub kind: ReferenceKind,
+    /// Keep the words behind tokens, so that alerts can tell which rose and fell: those in 20 records or more
+    #[arg(long)]
+    pub words: bool,
     /// Leave out records before this time, such as 2026-11-01T00:00:00Z
     #[arg(long, value_parser = parse_time)]
     pub from: Option<Timestamp>,
     /// Leave out records from this time on
     #[arg(long, value_parser = parse_time)]
     pub to: Option<Timestamp>,
-}
-
-/// `driftd audit`
-#[derive(Debug, Args)]
-pub struct Audit {
-    /// The configuration.
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// Do not ask the broker how far the topics go
-    #[arg(long)]
-    pub offline: bool,
-    /// table or json
-    #[arg(long, value_enum, default_value = "table")]
-    pub format: AuditFormat,
-}
-
-/// How an audit is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AuditFormat {
-    /// For the terminal.
-    Table,
-    /// For scripts.
-    Json,
 }
 
 /// `driftd backtest`

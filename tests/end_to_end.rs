@@ -389,9 +389,10 @@ fn the_demo_shows_what_it_promises() {
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     for part in [
         "the dashboard: http://127.0.0.1:",
-        "RECEIVED drift.alarm.firing: head `intent`",
+        "RECEIVED drift.alarm.firing: the input changed; it reaches `intent`",
+        "input token_distribution: `",
         "RECEIVED retraining.requested",
-        "retrain intent; protect",
+        "retrain intent, ",
     ] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
     }

@@ -193,6 +193,7 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
         windows,
         heads: None,
         kind: ReferenceKind::Fixed,
+        words: true,
         from: None,
         to: None,
     };

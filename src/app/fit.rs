@@ -39,7 +39,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         spool.push(&FitRecord { time, joined: Joined::new(record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
-    let tokenizer = Tokenizer::load(&manifest.tokenizer).ok();
+    let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };
     let token = |id: u32| tokenizer.as_ref()?.token(id);
     let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
     let fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;

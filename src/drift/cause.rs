@@ -82,7 +82,8 @@ impl Cause {
             (Input | Encoder, _) => true,
             (PriorShift | Segment, Head) => reaches(other.task),
             (PriorShift | Segment, _) => true,
-            (Link, Link) => self.tasks_affected == other.tasks_affected,
+            (Link, Link) => self.tasks_affected.iter().any(|t| other.tasks_affected.contains(t)),
+            (Link, Encoder | Segment) => true,
             (Link, _) => false,
         }
     }

@@ -205,7 +205,10 @@ fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) ->
     let null = signal.variation.at_scale.first().copied().unwrap_or_default();
     let design_effect = 1.0 + (n - 1.0).max(0.0) * null.intra_window_correlation;
     let mover = |(cell, _): (usize, f64)| Mover {
-        cell: signal.measure.as_signal().cell_name(cell, task),
+        cell: match signal.measure.as_signal() {
+            measured if measured.may_name(cell, current[cell]) => measured.cell_name(cell, task),
+            _ => "rare".to_owned(),
+        },
         reference_count: signal.totals[cell],
         current_count: current[cell],
         reference_share: expected[cell] / total,

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | production's answers are not the exported model's | skew, of the encoder or of single heads |
 //! | a head's classes, while the encoder is quiet given them: their mix explains the rest | prior shift of that head |
-//! | heads, given what they answer, and with them input or encoder | input, or encoder |
+//! | which answers go together, far more than anything else, and no head given what it answers | link of two heads |
+//! | heads, given what they answer, and with them input or encoder | input, or encoder; and a head that answers quite otherwise for the same embeddings |
 //! | heads, given what they answer, while input and encoder are quiet | each of those heads |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
@@ -18,7 +19,8 @@ use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
 use super::reference::{Reference, SignalReference};
 use super::segment::Segment;
-use super::signal::{Measure, Scope};
+use super::signal::{Measure, Scope, SignalKey};
+use super::task::TaskKind;
 use super::tree::{model_evidence, weights};
 use crate::stats::multiplicity::e_bh;
 
@@ -31,6 +33,8 @@ const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
+/// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
+const MOST_OF_ALL: f64 = 0.5;
 
 /// A signal that drifted when an alert fired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,8 +131,17 @@ impl<'a> Findings<'a> {
         let head = |task: &usize| Cause { tasks_affected: vec![*task], ..place(CauseKind::Head, Some(*task)) };
         match () {
             () if self.prior().is_some() => vec![place(CauseKind::PriorShift, self.prior())],
+            () if given.is_empty()
+                && let Some(pair) = self.strongest_link() =>
+            {
+                vec![Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }]
+            }
             () if given.is_empty() && self.may_be_prior() => vec![Cause::undetermined(self.tasks())],
-            () if input || encoder => vec![place(shared, None)],
+            () if input || encoder => {
+                let mut causes = vec![place(shared, None)];
+                causes.extend(self.heads_by_themselves().iter().map(head));
+                causes
+            }
             () if let [task] = given.as_slice()
                 && self.is_quiet_before(*task) =>
             {
@@ -174,9 +187,20 @@ impl<'a> Findings<'a> {
         self.reference.signals[signal].key.scope
     }
 
-    /// Drifting signals of all records.
+    /// Drifting signals of all records, or of a segment that is most of them.
     fn whole(&self) -> impl Iterator<Item = usize> {
-        self.drifting.iter().copied().filter(|i| self.reference.signals[*i].key.segment.is_none())
+        self.drifting.iter().copied().filter(|i| self.is_whole(*i))
+    }
+
+    fn is_whole(&self, signal: usize) -> bool {
+        let SignalReference { key, measure, totals, .. } = &self.reference.signals[signal];
+        if key.segment.is_none() {
+            return true;
+        }
+        let whole = SignalKey { segment: None, ..key.clone() };
+        let Some(of_all) = self.reference.signals.iter().find(|s| s.key == whole) else { return false };
+        let all = of_all.measure.as_signal().n(&of_all.totals);
+        measure.as_signal().n(totals) as f64 > MOST_OF_ALL * all as f64
     }
 
     fn has(&self, scope: Scope) -> bool {
@@ -234,7 +258,10 @@ impl<'a> Findings<'a> {
         let (own, evidence) = (&self.reference.signals[signal], self.steps[signal].ln_evidence);
         let is_given = |i: &usize| self.is_given_the_answer(*i) && self.reference.signals[*i].key.task == own.key.task;
         let mut given = self.all().filter(is_given).peekable();
-        matches!(own.measure, Measure::PredictedClass(_))
+        // Labels of tokens say nothing of the record's class, on which the encoder's signals are conditioned.
+        let of_records = own.key.task.is_some_and(|t| self.reference.spec.tasks[t].kind != TaskKind::TokenLabels);
+        of_records
+            && matches!(own.measure, Measure::PredictedClass(_))
             && given.peek().is_some()
             && given.all(|i| self.is_quiet(i, evidence))
     }
@@ -242,6 +269,31 @@ impl<'a> Findings<'a> {
     /// The head that drifts most, in whatever way.
     fn head(&self) -> Option<usize> {
         self.whole().find(|i| self.scope(*i) == Scope::Head).and_then(|i| self.reference.signals[i].key.task)
+    }
+
+    /// The link, where the strongest of all signals is one and its heads' classes are as frequent as ever: other
+    /// pairs of answers are other texts too, so the encoder sees them, but less.
+    fn strongest_link(&self) -> Option<[usize; 2]> {
+        let first = self.whole().next()?;
+        let Measure::TaskLink(link) = &self.reference.signals[first].measure else { return None };
+        let evidence = self.steps[first].ln_evidence;
+        let of_pair = |i: &usize| {
+            let SignalReference { key, measure, .. } = &self.reference.signals[*i];
+            matches!(measure, Measure::PredictedClass(_)) && key.task.is_some_and(|t| link.tasks().contains(&t))
+        };
+        self.all().filter(of_pair).all(|i| self.is_quiet(i, evidence)).then(|| link.tasks())
+    }
+
+    /// Heads that answer otherwise for the same kinds of embedding, beside which input and encoder are quiet.
+    fn heads_by_themselves(&self) -> Vec<usize> {
+        let mut tasks = self.tasks_of(|found, i| {
+            let before = |b: &usize| matches!(found.scope(*b), Scope::Input | Scope::Encoder);
+            let evidence = found.steps[i].ln_evidence;
+            matches!(found.reference.signals[i].measure, Measure::ClassGivenLeaf(_))
+                && found.all().filter(before).all(|b| found.is_quiet(b, evidence))
+        });
+        tasks.sort_unstable();
+        tasks
     }
 
     fn link(&self) -> Option<[usize; 2]> {
@@ -252,7 +304,8 @@ impl<'a> Findings<'a> {
     }
 
     fn segment(&self) -> Option<Segment> {
-        self.drifting.iter().find_map(|i| self.reference.signals[*i].key.segment)
+        let part = |i: &&usize| !self.is_whole(**i);
+        self.drifting.iter().filter(part).find_map(|i| self.reference.signals[*i].key.segment)
     }
 
     /// The steps of the signals that compare embeddings: they have no weight, and their own threshold.
@@ -266,7 +319,7 @@ impl<'a> Findings<'a> {
     }
 
     fn embeddings_compared(&self) -> bool {
-        self.of_embeddings().any(|step| step.tested.is_some())
+        self.of_embeddings().any(|step| step.cells.iter().any(|records| *records > 0))
     }
 
     /// Whether input and encoder are quiet beside what drifts in a head.
@@ -285,10 +338,7 @@ impl<'a> Findings<'a> {
     /// Signals of all records but those of skewed heads.
     fn all(&self) -> impl Iterator<Item = usize> + Clone {
         let skewed = |task: Option<usize>| task.is_some_and(|t| self.skewed.contains(&t));
-        (0..self.steps.len()).filter(move |i| {
-            let key = &self.reference.signals[*i].key;
-            key.segment.is_none() && !skewed(key.task)
-        })
+        (0..self.steps.len()).filter(move |i| self.is_whole(*i) && !skewed(self.reference.signals[*i].key.task))
     }
 }
 

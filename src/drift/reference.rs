@@ -21,7 +21,7 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Below this many reference windows, variation between windows is known too poorly to promise

@@ -27,6 +27,20 @@ pub fn rake(table: &[f64], margins: &[i64], columns: usize) -> Vec<f64> {
     fitted
 }
 
+/// The table with the shares within rows of `table` and the shares of rows of `current`; it sums to what
+/// `table` does. A row that `table` never saw is as in `current`: nothing can be said of it.
+pub fn match_rows(table: &[f64], current: &[i64], columns: usize) -> Vec<f64> {
+    let current: Vec<f64> = current.iter().map(|c| *c as f64).collect();
+    let (known, _) = sums(table, columns);
+    let (target, _) = sums(&current, columns);
+    let size = ratio(table.iter().sum(), current.iter().sum());
+    let cell = |i: usize| {
+        let row = i / columns;
+        if known[row] > 0.0 { table[i] / known[row] * target[row] * size } else { current[i] * size }
+    };
+    (0..table.len()).map(cell).collect()
+}
+
 /// Mutual information in nats of the two variables of a table of counts; 0 for an empty one.
 pub fn mutual_information(table: &[f64], columns: usize) -> f64 {
     let total: f64 = table.iter().sum();
@@ -70,6 +84,14 @@ mod tests {
         }
         let odds = raked[0] * raked[3] / raked[1] / raked[2];
         assert!((odds - 16.0).abs() < 0.1, "odds {odds}");
+    }
+
+    #[test]
+    fn matched_rows_keep_their_shares_and_take_the_others_sums() {
+        let matched = match_rows(&[30.0, 10.0, 100.0, 60.0, 0.0, 0.0], &[5, 5, 3, 2, 4, 1], 2);
+        let expected = [75.0, 25.0, 31.25, 18.75, 40.0, 10.0];
+        assert!(matched.iter().zip(expected).all(|(m, e)| (m - e).abs() < 1e-9), "{matched:?}");
+        assert_eq!(match_rows(&[1.0, 1.0], &[0, 0], 2), [0.0, 0.0]);
     }
 
     #[test]

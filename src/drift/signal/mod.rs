@@ -24,6 +24,8 @@ pub mod answer_skew;
 pub mod attribute;
 /// Length of the input in characters.
 pub mod character_count;
+/// What a head answers for one kind of embedding.
+pub mod class_given_leaf;
 /// How sure a head is.
 pub mod confidence;
 /// How far out records lie in the encoder's space.
@@ -232,6 +234,11 @@ pub trait Signal {
         true
     }
 
+    /// Whether a cell's name may be told with so many counts in it: what few records say may be private.
+    fn may_name(&self, _cell: usize, _current_count: i64) -> bool {
+        true
+    }
+
     /// Whether the signal is also watched in each segment: those that say most for little.
     fn per_segment(&self) -> bool {
         false
@@ -381,6 +388,8 @@ signals! {
     ServedAnswer in answer_skew;
     /// Numbers served otherwise.
     ServedNumbers in number_skew;
+    /// Classes within leaves.
+    ClassGivenLeaf in class_given_leaf;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {

@@ -102,8 +102,12 @@ impl TaskLink {
         self.sides[1].names.len()
     }
 
+    /// The reference's table at the window's margins, as large as it was: what is added to rare cells stays
+    /// small beside it.
     fn raked(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        rake(reference, current, self.columns())
+        let n = current.iter().sum::<i64>().max(1) as f64;
+        let size = reference.iter().sum::<f64>() / n;
+        rake(reference, current, self.columns()).into_iter().map(|cell| cell * size).collect()
     }
 }
 

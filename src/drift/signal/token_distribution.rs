@@ -1,7 +1,9 @@
-//! Which tokens the input is made of. The reference's most frequent tokens have a cell each, by
-//! name; all others share hashed ones, so that the number of cells does not depend on the vocabulary.
+//! Which tokens the input is made of. The reference's most frequent tokens have a cell each; all others
+//! share hashed ones, so that the number of cells does not depend on the vocabulary.
+//!
+//! Words are told only where the operator lets the fit have them, and then only those of many records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +18,22 @@ const BUCKETS: usize = 512;
 /// Occurrences in the reference that earn a token its own cell.
 const LEAST_COUNT: u32 = 3;
 
+/// Records of the reference that a token must be in before it is told.
+const LEAST_RECORDS: u32 = 20;
+/// Occurrences in a window before a token that the reference hardly knew is told.
+const LEAST_TOLD: i64 = 5;
+/// Words of one shared cell that are told; of more, none is.
+const MOST_SHARED: usize = 3;
+/// Ids that are looked at for the words of shared cells.
+const MOST_IDS: u32 = 1 << 20;
+
 /// Counts of tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenDistribution {
-    /// Named tokens, the most frequent first.
+    /// Tokens with a cell of their own, the most frequent first; by rank where the word is not told.
     names: Vec<String>,
+    /// Words of each shared cell, where they are few and told.
+    shared: Vec<String>,
     /// Cell + 1 of each token id up to the largest named one; 0 for none.
     cells: Vec<u16>,
 }
@@ -28,8 +41,11 @@ pub struct TokenDistribution {
 impl Fit for TokenDistribution {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let mut counts: HashMap<u32, u32> = HashMap::new();
-        for id in sample.observations.iter().filter_map(|o| o.input.as_ref()).flat_map(|input| &input.ids) {
-            *counts.entry(*id).or_default() += 1;
+        let mut records: HashMap<u32, u32> = HashMap::new();
+        for input in sample.observations.iter().filter_map(|o| o.input.as_ref()) {
+            input.ids.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+            let distinct: HashSet<u32> = input.ids.iter().copied().collect();
+            distinct.into_iter().for_each(|id| *records.entry(id).or_default() += 1);
         }
         if counts.is_empty() {
             return Vec::new();
@@ -42,10 +58,31 @@ impl Fit for TokenDistribution {
         for (cell, (id, _)) in frequent.iter().enumerate() {
             cells[*id as usize] = cell as u16 + 1;
         }
-        let name = |id: u32| (sample.token)(id).unwrap_or_else(|| format!("token {id}"));
-        let names = frequent.iter().map(|(id, _)| name(*id)).collect();
-        vec![(key(Scope::Input, None, "token_distribution"), TokenDistribution { names, cells })]
+        let name = |(rank, (id, _)): (usize, &(u32, u32))| {
+            let told = records.get(id).is_some_and(|n| *n >= LEAST_RECORDS);
+            let word = told.then(|| (sample.token)(*id)).flatten();
+            word.map_or_else(|| format!("token number {}", rank + 1), |word| format!("`{word}`"))
+        };
+        let names = frequent.iter().enumerate().map(name).collect();
+        let shared = shared_words(sample, &cells);
+        vec![(key(Scope::Input, None, "token_distribution"), TokenDistribution { names, shared, cells })]
     }
+}
+
+/// The words of each shared cell, empty for those with too many.
+fn shared_words(sample: &Sample, cells: &[u16]) -> Vec<String> {
+    let mut words: Vec<Vec<String>> = vec![Vec::new(); BUCKETS];
+    for (id, word) in (0..MOST_IDS).map_while(|id| Some((id, (sample.token)(id)?))) {
+        if cells.get(id as usize).is_none_or(|cell| *cell == 0) {
+            words[bucket(id)].push(format!("`{word}`"));
+        }
+    }
+    words.into_iter().map(|w| if w.len() <= MOST_SHARED { w.join(" or ") } else { String::new() }).collect()
+}
+
+/// Knuth's multiplicative hash.
+fn bucket(id: u32) -> usize {
+    (id.wrapping_mul(2_654_435_761) >> 16) as usize % BUCKETS
 }
 
 impl Signal for TokenDistribution {
@@ -57,17 +94,21 @@ impl Signal for TokenDistribution {
         for id in observation.input.iter().flat_map(|input| &input.ids) {
             let cell = match self.cells.get(*id as usize) {
                 Some(cell) if *cell > 0 => usize::from(cell - 1),
-                // Knuth's multiplicative hash.
-                _ => self.names.len() + (id.wrapping_mul(2_654_435_761) >> 16) as usize % BUCKETS,
+                _ => self.names.len() + bucket(*id),
             };
             cells[cell] += 1;
         }
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
-        match self.names.get(cell) {
-            Some(token) => format!("`{token}`"),
-            None => format!("rare tokens, bucket {}", cell - self.names.len() + 1),
+        let shared = cell.wrapping_sub(self.names.len());
+        match (self.names.get(cell), self.shared.get(shared).filter(|words| !words.is_empty())) {
+            (Some(name), _) | (None, Some(name)) => name.clone(),
+            (None, None) => format!("rare tokens, group {}", shared + 1),
         }
+    }
+
+    fn may_name(&self, cell: usize, current_count: i64) -> bool {
+        cell < self.names.len() || current_count >= LEAST_TOLD
     }
 }
