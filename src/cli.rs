@@ -1,7 +1,8 @@
 //! The command line: what may be said, and what each end means to scripts.
 //!
 //! Exit codes: 0 done; 1 failed while running; 2 wrong arguments; 3 configuration, manifest or
-//! reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine.
+//! reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine; 6 the gate says `fail`;
+//! 7 the gate says `undecided`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +28,11 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong arguments; \
-3 configuration, manifest or reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine.";
+3 configuration, manifest or reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine; \
+6 the gate says fail; 7 the gate says undecided.";
+
+/// `driftd gate`
+pub mod gate;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -52,6 +57,8 @@ enum Command {
     Audit(Audit),
     /// Judge a recorded stream with the daemon's own code
     Backtest(Backtest),
+    /// Say whether a new version of a model may take the place of the current one
+    Gate(Box<gate::GateArgs>),
     /// Make traffic from a grammar and a model, with drift on request
     Simulate(Simulate),
     /// Show the whole thing: broker, model, drift, alert, dashboard, in one process
@@ -388,6 +395,7 @@ pub fn main() -> ExitCode {
         Command::Reference(Reference::Activate(args)) => app::references::activate(&args),
         Command::Audit(audit) => app::audit::main(&audit),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
+        Command::Gate(gate) => app::gate::main(&gate),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
         Command::Demo(demo) => app::demo::main(&demo),
         Command::GpuCheck(check) => app::check::gpu(&check),

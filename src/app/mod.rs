@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::document::Problems;
+use crate::drift::gate_report::Verdict;
 use crate::drift::reference::{Reference, ReferenceError, ReferenceKind};
 use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
@@ -27,6 +28,8 @@ pub mod compare;
 pub mod demo;
 /// Learning a reference.
 pub mod fit;
+/// Whether a new version may take over.
+pub mod gate;
 /// Progress bars.
 pub mod progress;
 /// `driftd reference list` and `activate`.
@@ -43,7 +46,16 @@ pub mod spool;
 /// What an error means to scripts; see [`crate::cli`].
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<Problems>() || cause.is::<ReferenceError>() || cause.is::<Unfit>() {
+        match cause.downcast_ref::<gate::NotPassed>() {
+            Some(gate::NotPassed(Verdict::Undecided)) => return 7,
+            Some(gate::NotPassed(_)) => return 6,
+            None => {}
+        }
+        if cause.is::<gate::Incomparable>()
+            || cause.is::<Problems>()
+            || cause.is::<ReferenceError>()
+            || cause.is::<Unfit>()
+        {
             return 3;
         }
         match cause.downcast_ref::<ModelError>() {

@@ -23,8 +23,14 @@ pub mod course;
 pub mod detector;
 /// How a reference is learned from records.
 pub mod fit;
+/// Whether a new version may take the place of the current one.
+pub mod gate;
+/// What the gate says.
+pub mod gate_report;
 /// The encoder's space as a reference knows it.
 pub mod geometry;
+/// What was right, and how right an answer is.
+pub mod gold;
 /// What our own run of the model gave for one text.
 pub mod inference;
 /// One closed window judged.

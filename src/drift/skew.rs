@@ -55,7 +55,8 @@ fn relative_distance(served: &[f32], ours: &[f32]) -> Option<f32> {
     Some((distance / length.max(f64::MIN_POSITIVE)).sqrt() as f32)
 }
 
-fn answer_skew(served: &Answer, ours: &Answer) -> Option<AnswerSkew> {
+/// How one answer differs from another; `None` if they are of different kinds.
+pub fn answer_skew(served: &Answer, ours: &Answer) -> Option<AnswerSkew> {
     let differs = match (served, ours) {
         (Answer::Class { class: a, .. }, Answer::Class { class: b, .. }) => a != b,
         (Answer::Labels { labels: a, .. }, Answer::Labels { labels: b, .. }) => {

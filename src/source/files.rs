@@ -9,13 +9,18 @@ use crate::drift::record::{Record, RejectReason, Rejected};
 use crate::drift::time::Timestamp;
 
 /// A file has no clock to be measured against; the year 9999 is a mistake in any.
-const FAR_FUTURE: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
+pub const FAR_FUTURE: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
 
 /// Lines of one file, decoded one by one; memory holds one line at a time.
 pub struct FileRecords<'a> {
+    lines: Lines,
+    decoder: &'a NativeDecoder,
+}
+
+/// Lines of one file with their numbers, empty ones left out.
+pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead>,
-    decoder: &'a NativeDecoder,
     most_bytes: usize,
     line: u64,
 }
@@ -40,12 +45,34 @@ pub struct Line {
 }
 
 impl<'a> FileRecords<'a> {
+    /// Opens a file; as [`Lines::open`].
+    ///
+    /// # Errors
+    /// [`FileError`] if it cannot be opened.
+    pub fn open(path: &Path, decoder: &'a NativeDecoder, most_bytes: usize) -> Result<FileRecords<'a>, FileError> {
+        Ok(FileRecords { lines: Lines::open(path, most_bytes)?, decoder })
+    }
+}
+
+impl Iterator for FileRecords<'_> {
+    type Item = Result<Line, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let decode = |(number, line): (u64, Result<Vec<u8>, Rejected>)| Line {
+            number,
+            decoded: line.and_then(|bytes| self.decoder.decode(&bytes, None, FAR_FUTURE)),
+        };
+        self.lines.next().map(|line| line.map(decode))
+    }
+}
+
+impl Lines {
     /// Opens a file; `.gz` and `.zst` are decompressed on the way. Lines longer than `most_bytes`
     /// are refused without being held in memory.
     ///
     /// # Errors
     /// [`FileError`] if it cannot be opened.
-    pub fn open(path: &Path, decoder: &'a NativeDecoder, most_bytes: usize) -> Result<FileRecords<'a>, FileError> {
+    pub fn open(path: &Path, most_bytes: usize) -> Result<Lines, FileError> {
         let fail = |source| FileError { path: path.to_owned(), line: 0, source };
         let file = File::open(path).map_err(fail)?;
         let reader: Box<dyn BufRead> = match path.extension().and_then(|e| e.to_str()) {
@@ -53,7 +80,7 @@ impl<'a> FileRecords<'a> {
             Some("zst") => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file).map_err(fail)?)),
             _ => Box::new(BufReader::new(file)),
         };
-        Ok(FileRecords { path: path.to_owned(), reader, decoder, most_bytes, line: 0 })
+        Ok(Lines { path: path.to_owned(), reader, most_bytes, line: 0 })
     }
 
     fn read_line(&mut self) -> std::io::Result<Option<Result<Vec<u8>, Rejected>>> {
@@ -74,8 +101,8 @@ impl<'a> FileRecords<'a> {
     }
 }
 
-impl Iterator for FileRecords<'_> {
-    type Item = Result<Line, FileError>;
+impl Iterator for Lines {
+    type Item = Result<(u64, Result<Vec<u8>, Rejected>), FileError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -85,10 +112,7 @@ impl Iterator for FileRecords<'_> {
             match read.map_err(fail).transpose()? {
                 Err(error) => return Some(Err(error)),
                 Ok(Ok(bytes)) if bytes.is_empty() => {}
-                Ok(line) => {
-                    let decoded = line.and_then(|bytes| self.decoder.decode(&bytes, None, FAR_FUTURE));
-                    return Some(Ok(Line { number: self.line, decoded }));
-                }
+                Ok(line) => return Some(Ok((self.line, line))),
             }
         }
     }

@@ -22,6 +22,8 @@ pub mod dead_letter;
 pub mod files;
 /// Records from Kafka, on a thread of their own.
 pub mod kafka;
+/// Right answers from files.
+pub mod labelled;
 /// Bytes to records.
 pub mod native;
 mod native_answer;

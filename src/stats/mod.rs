@@ -25,6 +25,8 @@ pub mod leaf_tree;
 pub mod location;
 /// Which of many signals are drifting, given their evidence.
 pub mod multiplicity;
+/// Two models on the same rows.
+pub mod paired;
 /// Principal axes of a cloud of vectors.
 pub mod principal;
 /// Log-scale survival functions that stay finite far into the tails.
@@ -33,5 +35,7 @@ pub mod probability;
 pub mod quadratic;
 /// Random Fourier features of points.
 pub mod random_features;
+/// Bounds on a difference that hold at every moment at once.
+pub mod wager;
 /// A linear map that makes a sample white.
 pub mod whitening;
