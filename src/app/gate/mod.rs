@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use super::replay::MOST_LINE_BYTES;
 use super::{progress, write_output};
 use crate::cli::gate::{GateArgs, GateFormat, Named};
-use crate::drift::answer::Answer;
 use crate::drift::gate::{Demands, Gate};
 use crate::drift::gate_report::{GateReport, Role, Verdict};
 use crate::drift::record::InputText;
@@ -92,10 +91,10 @@ pub fn run(args: &GateArgs) -> anyhow::Result<GateReport> {
             }
             if rows.len() == CHUNK {
                 bar.inc(CHUNK as u64);
-                compare(&mut gate, &mut models, std::mem::take(&mut rows), &mut left_out)?;
+                compare(&mut gate, &mut models, &std::mem::take(&mut rows), &mut left_out)?;
             }
         }
-        compare(&mut gate, &mut models, rows, &mut left_out)?;
+        compare(&mut gate, &mut models, &rows, &mut left_out)?;
     }
     bar.finish_and_clear();
     left_out.tell();
@@ -191,22 +190,21 @@ fn row(
     Ok(Some(Row { id: record.id, text: record.text, gold }))
 }
 
-fn compare(gate: &mut Gate, models: &mut [Answers; 2], rows: Vec<Row>, left_out: &mut LeftOut) -> anyhow::Result<()> {
+fn compare(gate: &mut Gate, models: &mut [Answers; 2], rows: &[Row], left_out: &mut LeftOut) -> anyhow::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let [baseline, candidate] = models;
     // Each goes first in every other chunk, so that neither has the warmer caches.
-    let (first, second) = if gate.rows() / CHUNK as u64 % 2 == 0 {
-        let first = baseline.of(&rows)?;
-        (first, candidate.of(&rows)?)
+    let (first, second) = if (gate.rows() / CHUNK as u64).is_multiple_of(2) {
+        let first = baseline.of(rows)?;
+        (first, candidate.of(rows)?)
     } else {
-        let second = candidate.of(&rows)?;
-        (baseline.of(&rows)?, second)
+        let second = candidate.of(rows)?;
+        (baseline.of(rows)?, second)
     };
     for ((row, first), second) in rows.iter().zip(first).zip(second) {
-        let both: Option<(Vec<Option<Answer>>, Vec<Option<Answer>>)> = first.zip(second);
-        match both {
+        match first.zip(second) {
             Some((first, second)) => gate.take(&first, &second, &row.gold),
             None => left_out.unanswered += 1,
         }
