@@ -88,7 +88,7 @@ fn trial(seed: u64, labels: usize, candidate: Candidate, drifted: Option<usize>)
     let planted = seed as usize % KINDS.len();
     let golds = KINDS.map(|kind| Some(gold(kind)));
     for _ in 0..labels {
-        let mut pairs = [(None, None); 5].map(|(a, b): (Option<Answer>, Option<Answer>)| (a, b));
+        let mut pairs: [(Option<Answer>, Option<Answer>); 5] = std::array::from_fn(|_| (None, None));
         for (task, (kind, pair)) in KINDS.iter().zip(&mut pairs).enumerate() {
             let extra = if task == planted { candidate.planted } else { 0.0 };
             // An answer that is partly wrong costs less, so that more of them make the same difference.
