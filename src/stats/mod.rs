@@ -27,6 +27,8 @@ pub mod location;
 pub mod multiplicity;
 /// Two models on the same rows.
 pub mod paired;
+/// How often answers are right: estimated, counted, watched.
+pub mod performance;
 /// Principal axes of a cloud of vectors.
 pub mod principal;
 /// Log-scale survival functions that stay finite far into the tails.
