@@ -1,7 +1,8 @@
 //! Turns a stream of the development data (`../shared/data/assist`) into native records, as if the
-//! model had logged them: texts, embeddings and all heads' answers. Also writes its manifest.
+//! model had logged them: texts, embeddings and all heads' answers; and its labels when they came, or all
+//! that there are with `--all`. Also writes its manifest.
 //!
-//! cargo run --example assist_records -- DATA_DIR STREAM OUT.jsonl
+//! cargo run --example assist_records -- DATA_DIR STREAM OUT.jsonl [LABELS.jsonl [--all]]
 //! cargo run --example assist_records -- DATA_DIR --manifest OUT_DIR
 
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +19,15 @@ fn main() -> anyhow::Result<()> {
     match arguments.as_slice() {
         [data, flag, out] if flag == "--manifest" => write_manifest(Path::new(data), Path::new(out)),
         [data, stream, out] => convert(Path::new(data), stream, Path::new(out)),
-        _ => bail!("usage: assist_records DATA_DIR STREAM OUT.jsonl | DATA_DIR --manifest OUT_DIR"),
+        [data, stream, out, labels] => {
+            convert_with_labels(Path::new(data), stream, Path::new(out), Some((Path::new(labels), false)))
+        }
+        [data, stream, out, labels, flag] if flag == "--all" => {
+            convert_with_labels(Path::new(data), stream, Path::new(out), Some((Path::new(labels), true)))
+        }
+        _ => bail!(
+            "usage: assist_records DATA_DIR STREAM OUT.jsonl [LABELS.jsonl [--all]] | DATA_DIR --manifest OUT_DIR"
+        ),
     }
 }
 
@@ -51,6 +60,15 @@ pub fn write_manifest(data: &Path, out: &Path) -> anyhow::Result<()> {
 
 /// Writes a stream as native records.
 pub fn convert(data: &Path, stream: &str, out: &Path) -> anyhow::Result<()> {
+    convert_with_labels(data, stream, out, None)
+}
+
+/// As [`convert`], with the labels to a file of their own: those that came, or all that there are.
+pub fn convert_with_labels(data: &Path, stream: &str, out: &Path, labels: Option<(&Path, bool)>) -> anyhow::Result<()> {
+    let mut labels = match labels {
+        Some((file, all)) => Some((std::io::BufWriter::new(std::fs::File::create(file)?), all)),
+        None => None,
+    };
     let card: Value = serde_json::from_slice(&std::fs::read(data.join("model_card.json"))?)?;
     let rows = |name: &str| Array::load(&data.join("rows").join(name));
     let embedding = rows("embedding.npy")?;
@@ -89,8 +107,33 @@ pub fn convert(data: &Path, stream: &str, out: &Path) -> anyhow::Result<()> {
             "outputs": outputs,
         });
         writeln!(target, "{native}")?;
+        if let Some((labels, all)) = &mut labels {
+            write_labels(labels, &record, *all)?;
+        }
+    }
+    if let Some((mut labels, _)) = labels {
+        labels.flush()?;
     }
     Ok(target.flush()?)
+}
+
+/// The labels of one record. Slots are left out: they are spans of characters, and of the answers only the
+/// counts of labels were kept.
+fn write_labels(target: &mut impl Write, record: &Value, all: bool) -> anyhow::Result<()> {
+    let at = match (&record["label_ts"], all) {
+        (Value::String(at), false) => at,
+        (_, true) => record["ts"].as_str().context("ts")?,
+        _ => return Ok(()),
+    };
+    for (task, gold) in record["gold"].as_object().context("gold")?.iter().filter(|(task, _)| *task != "slots") {
+        let mut label = json!({
+            "schema": "label/v1", "prediction_id": record["id"], "model": {"name": "assist"}, "task": task,
+            "labeled_at": at, "source": "human",
+        });
+        label[if gold.is_array() { "labels" } else { "label" }] = gold.clone();
+        writeln!(target, "{label}")?;
+    }
+    Ok(())
 }
 
 fn class_answer(kind: &str, classes: &[String], p: &[f32]) -> Value {

@@ -194,6 +194,9 @@ pub struct Fit {
     /// Records that the model was not trained on: JSONL, plain, .gz or .zst; may be repeated
     #[arg(long, short, required = true)]
     pub input: Vec<PathBuf>,
+    /// Labels of these records, by prediction id, where they stand in a file of their own
+    #[arg(long)]
+    pub labels: Option<PathBuf>,
     /// Where to write the reference
     #[arg(long, short)]
     pub output: PathBuf,
@@ -229,7 +232,7 @@ pub struct Backtest {
     /// The stream: JSONL, plain, .gz or .zst; may be repeated
     #[arg(long, short, required = true)]
     pub input: Vec<PathBuf>,
-    /// Labels that came later; read and counted
+    /// Labels that came later, by prediction id: JSONL, plain, .gz or .zst
     #[arg(long)]
     pub labels: Option<PathBuf>,
     /// Windows; as the reference by default.

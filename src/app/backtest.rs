@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 
+use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
 use super::replay::Replay;
@@ -44,6 +45,11 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
         streams.push(stream(&reference, &other).with_context(|| format!("`--compare {others}`"))?);
     }
     let mut replay = Replay::new(manifest, &args.model);
+    let labels = args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default();
+    for stream in &mut streams {
+        stream.counts.labels = labels.len() as u64;
+        stream.labels = Labels::new(labels.clone());
+    }
     let bar = progress::records("judging");
     runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| {
         let (first, others) = streams.split_first_mut().expect("one for the main settings");
@@ -51,10 +57,8 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
         first.take(record, inference)
     }))?;
     bar.finish_and_clear();
-    let late_labels = args.labels.as_deref().map_or(Ok(0), count_lines)?;
     for stream in &mut streams {
         stream.finish();
-        stream.counts.labels += late_labels;
         stream.counts.refused = replay.refused;
     }
     let names = std::iter::once("as asked").chain(args.compare.iter().map(String::as_str));
@@ -95,12 +99,6 @@ fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
     watch(threshold, sensitivity, args.resolve_after.max(1), retraining).map_err(anyhow::Error::msg)
 }
 
-fn count_lines(path: &std::path::Path) -> anyhow::Result<u64> {
-    use std::io::BufRead as _;
-    let file = std::fs::File::open(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-    Ok(std::io::BufReader::new(file).lines().count() as u64)
-}
-
 /// What became of the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -135,6 +133,8 @@ pub struct Stream<'a> {
     pub judged: Vec<Judged>,
     /// What became of the records.
     pub counts: Counts,
+    /// What is known of labels.
+    pub labels: Labels,
 }
 
 impl<'a> Stream<'a> {
@@ -150,6 +150,7 @@ impl<'a> Stream<'a> {
             watermark: Watermark::default(),
             judged: Vec::new(),
             counts: Counts::default(),
+            labels: Labels::default(),
         }
     }
 
@@ -157,19 +158,24 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// Never; the signature is what readers of files call.
-    pub fn take(&mut self, record: Record, inference: Option<Inference>) -> anyhow::Result<()> {
+    pub fn take(&mut self, mut record: Record, inference: Option<Inference>) -> anyhow::Result<()> {
         self.counts.records += 1;
         if record.version == VersionMatch::Other {
             self.counts.other_version += 1;
             return Ok(());
         }
         self.counts.labels += record.labels.len() as u64;
-        if is_only_label(&record) {
+        let time = record.time;
+        let slot = self.window.slot(time, self.counts.folded + self.counts.late);
+        self.labels.until(time, self.window, slot, self.reference);
+        let (alone, id, labels) = (is_only_label(&record), record.id.take(), std::mem::take(&mut record.labels));
+        let named = |label| Some((id.clone()?, label));
+        let labels: Vec<_> = labels.into_iter().filter_map(named).collect();
+        if alone {
+            labels.into_iter().for_each(|(id, l)| self.labels.give(id, l, self.window, slot, self.reference));
             return Ok(());
         }
-        let time = record.time;
         self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        let slot = self.window.slot(time, self.counts.folded + self.counts.late);
         if self.course.next_slot.is_some_and(|next| slot < next) {
             self.counts.late += 1;
             return Ok(());
@@ -177,6 +183,8 @@ impl<'a> Stream<'a> {
         let observation = Observation::new(record, inference, self.reference);
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);
+        self.labels.keep(id, time, slot, &observation, self.window, self.reference);
+        labels.into_iter().for_each(|(id, l)| self.labels.give(id, l, self.window, slot, self.reference));
         self.counts.folded += 1;
         self.watermark.observe(time);
         let closed_below = match self.window {
@@ -185,25 +193,42 @@ impl<'a> Stream<'a> {
             WindowRule::Time(_) if self.open.len() > 1 => self.watermark.reached().map(|w| self.window.slot(w, 0)),
             WindowRule::Time(_) => None,
         };
-        while let Some(entry) = self.open.first_entry().filter(|e| closed_below.is_some_and(|below| *e.key() < below)) {
-            let (slot, summary) = entry.remove_entry();
-            self.judge(slot, summary);
+        if let Some(below) = closed_below {
+            self.close(below);
         }
         Ok(())
     }
 
-    /// Judges what is still open: the stream has ended.
+    /// Judges what is still open: the stream has ended, and the rest of its labels come.
     pub fn finish(&mut self) {
-        while let Some((slot, summary)) = self.open.pop_first() {
+        let Some((first, last)) = self.span else { return };
+        let next = self.open.keys().next_back().map_or(0, |slot| slot + 1);
+        let length = Span::from_micros(last.since(first).micros() / next.max(1));
+        self.labels.rest(self.window, last, length, next, self.reference);
+        self.close(Slot::MAX);
+    }
+
+    /// Judges all windows below `below` that hold records or labels.
+    fn close(&mut self, below: Slot) {
+        loop {
+            let with_records = self.open.keys().next().copied();
+            // Labels of windows that are judged come late: the next one takes them.
+            let next = self.course.next_slot.unwrap_or(Slot::MIN);
+            let with_labels = self.labels.first_slot().map(|slot| slot.max(next));
+            let first = with_records.into_iter().chain(with_labels).min();
+            let Some(slot) = first.filter(|slot| *slot < below) else { break };
+            let summary = self.open.remove(&slot).unwrap_or_else(|| Summary::empty(self.reference));
             self.judge(slot, summary);
         }
     }
 
     fn judge(&mut self, slot: Slot, summary: Summary) {
-        let bounds =
-            self.window.bounds(slot).or(summary.span.map(|(first, last)| (first, last.plus(Span::from_micros(1)))));
-        let Some((start, end)) = bounds else { return };
+        let (matured, last) = self.labels.take(slot);
+        let tick = Span::from_micros(1);
+        let span = summary.span.map(|(first, last)| (first, last.plus(tick))).or(last.map(|at| (at, at.plus(tick))));
+        let Some((start, end)) = self.window.bounds(slot).or(span) else { return };
+        self.labels.estimate(slot, &summary, self.reference);
         let window = ClosedWindow { slot, start, end, summary };
-        self.judged.push(self.course.advance(self.reference, &self.watch, &window));
+        self.judged.push(self.course.advance_with(self.reference, &self.watch, &window, &matured));
     }
 }

@@ -1,10 +1,12 @@
 //! A back-test told as a table or as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
+use super::backtest_labels::Labels;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
@@ -31,12 +33,14 @@ pub struct Told<'a> {
     pub alerts: Vec<AlertTold>,
     /// What the reader should know before believing it.
     pub warnings: Vec<String>,
+    /// Labels and performance.
+    pub labels: &'a Labels,
 }
 
 impl<'a> Told<'a> {
     /// A stream that has ended.
     pub fn new(stream: &'a Stream, name: &'a str) -> Told<'a> {
-        let Stream { reference, watch, window, judged, counts, span, .. } = stream;
+        let Stream { reference, watch, window, judged, counts, span, labels, .. } = stream;
         Told {
             name,
             reference,
@@ -46,6 +50,7 @@ impl<'a> Told<'a> {
             counts: *counts,
             alerts: alerts(reference, judged),
             warnings: warnings(reference, *window, *span),
+            labels,
         }
     }
 
@@ -213,6 +218,10 @@ fn summary(told: &Told) -> Value {
             "read": told.counts.records, "folded": told.counts.folded, "late": told.counts.late,
             "other_version": told.counts.other_version, "labels": told.counts.labels, "refused": told.counts.refused,
         },
+        "labels": {
+            "outcomes": told.labels.outcomes.iter().map(|(o, n)| (o.name(), n)).collect::<BTreeMap<_, _>>(),
+            "unmatched": told.labels.unmatched(),
+        },
     })
 }
 
@@ -233,7 +242,9 @@ pub fn json(all: &[Told]) -> String {
     let told = &all[0];
     let windows: Vec<Value> = told.judged.iter().enumerate().map(|(i, j)| window(told, i, &j.report)).collect();
     let alerts = |told: &Told| told.alerts.iter().map(alert).collect::<Vec<_>>();
-    let mut document = json!({"windows": windows, "alerts": alerts(told), "summary": summary(told)});
+    let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
+    let mut document =
+        json!({"windows": windows, "alerts": alerts(told), "performance": performance, "summary": summary(told)});
     if all.len() > 1 {
         let other = |told: &Told| json!({"settings": told.name, "alerts": alerts(told), "summary": summary(told)});
         document["comparison"] = all[1..].iter().map(other).collect();
@@ -273,6 +284,7 @@ pub fn table(all: &[Told]) -> String {
         guarantee.status.name(),
         guarantee.reason
     );
+    text.push_str(&told.labels.table(told.reference, told.judged, told.watch.threshold.ln()));
     if told.alerts.is_empty() {
         text.push_str("no alert\n");
     }

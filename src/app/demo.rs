@@ -189,6 +189,7 @@ fn learn(manifest: &Path, directory: &Path, reference: &Path) -> anyhow::Result<
     let args = Fit {
         model: model_args(manifest),
         input: vec![records],
+        labels: None,
         output: reference.to_owned(),
         windows,
         heads: None,

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 
 use super::replay::Replay;
 use super::spool::Spool;
-use super::{progress, runtime, write_output};
+use super::{labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
+use crate::collect::observe::is_only_label;
 use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
 use crate::drift::observation::{HeadSource, Joined};
 use crate::drift::reference::{Reference, SignalReference, Variation};
@@ -28,6 +29,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         Some(heads) => heads,
         None => replay.detect_heads(&args.input[0])?,
     };
+    let mut known = args.labels.as_deref().map(|file| labels::by_id(&replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
     let mut spool = Spool::new()?;
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |record, inference| {
@@ -35,7 +37,11 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
             return Ok(());
         }
-        let labels = record.labels.iter().filter_map(|label| Some((label.task, label.class?))).collect();
+        if is_only_label(&record) {
+            return Ok(());
+        }
+        let mut labels = record.labels.clone();
+        labels.extend(record.id.as_ref().and_then(|id| known.remove(id)).unwrap_or_default());
         spool.push(&FitRecord { time, joined: Joined::new(record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
@@ -136,6 +142,7 @@ fn table(fitted: &Fitted) -> String {
     if in_segments > 0 {
         let _ = writeln!(text, "and {in_segments} signals of segments");
     }
+    text.push_str(&labels::table(reference));
     for warning in &fitted.warnings {
         let _ = writeln!(text, "\nwarning: {warning}");
     }

@@ -18,6 +18,8 @@ pub mod audit;
 pub mod backtest;
 /// A back-test as a page.
 pub mod backtest_html;
+/// The labels of a back-test.
+pub mod backtest_labels;
 /// A back-test as table or JSON.
 pub mod backtest_report;
 /// Checks and one-off commands.
@@ -30,6 +32,8 @@ pub mod demo;
 pub mod fit;
 /// Whether a new version may take over.
 pub mod gate;
+/// Labels from files of their own.
+pub mod labels;
 /// Progress bars.
 pub mod progress;
 /// `driftd reference list` and `activate`.

@@ -10,6 +10,7 @@ use crate::cli::ModelArgs;
 use crate::collect::observe::Wanted;
 use crate::config::{Batching, Infer};
 use crate::drift::inference::Inference;
+use crate::drift::label::Label;
 use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record, RejectReason};
 use crate::model::{Depth, Manifest, ModelHandle, batching};
@@ -70,6 +71,27 @@ impl Replay {
             }
         }
         Ok(HeadSource::Inference)
+    }
+
+    /// The labels of a file with the ids of their predictions.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds none.
+    pub fn labels(&self, file: &Path) -> anyhow::Result<Vec<(String, Label)>> {
+        let (mut found, mut refused) = (Vec::new(), None);
+        for line in FileRecords::open(file, &self.decoder, MOST_LINE_BYTES)? {
+            let line = line?;
+            match line.decoded {
+                Ok(Record { id: Some(id), labels, .. }) => found.extend(labels.into_iter().map(|l| (id.clone(), l))),
+                Ok(_) => refused = Some((line.number, "it names no `prediction_id`".to_owned())),
+                Err(why) => refused = Some((line.number, why.to_string())),
+            }
+        }
+        if let Some((line, why)) = refused {
+            eprintln!("{}:{line}: no label: {why}", file.display());
+        }
+        anyhow::ensure!(!found.is_empty(), "`{}` holds no label of a task that the manifest names", file.display());
+        Ok(found)
     }
 
     /// Gives every record of the files, in order, to `take`.

@@ -60,11 +60,19 @@ impl Records for Spool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drift::label::{Label, LabelValue};
     use crate::drift::observation::Joined;
     use crate::drift::time::Timestamp;
 
     #[test]
     fn records_come_back_as_often_as_asked() {
+        let label = || Label {
+            task: 0,
+            value: Some(LabelValue::Class(2)),
+            revision: 0,
+            at: Timestamp::from_micros(7),
+            retracted: false,
+        };
         let record = |i: i64| FitRecord {
             time: Timestamp::from_micros(i),
             joined: Joined {
@@ -76,7 +84,7 @@ mod tests {
                 answers: vec![None],
                 skew: None,
             },
-            labels: vec![(0, 2)],
+            labels: vec![label()],
         };
         let mut spool = Spool::new().expect("a temporary file");
         (0..100).for_each(|i| spool.push(&record(i)).expect("written"));

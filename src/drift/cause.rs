@@ -23,6 +23,8 @@ pub enum CauseKind {
     Skew,
     /// One segment of the traffic drifts, the whole does not.
     Segment,
+    /// One head's errors rise while everything else is quiet: what is right has changed.
+    Concept,
     /// No part stands out.
     Undetermined,
 }
@@ -52,6 +54,7 @@ impl CauseKind {
             CauseKind::Link => "link",
             CauseKind::Skew => "skew",
             CauseKind::Segment => "segment",
+            CauseKind::Concept => "concept",
             CauseKind::Undetermined => "undetermined",
         }
     }
@@ -65,7 +68,7 @@ impl Cause {
 
     /// Whether this cause, being so, makes another one be found too: then they are one.
     pub fn explains(&self, other: &Cause) -> bool {
-        use CauseKind::{Encoder, Head, Input, Link, PriorShift, Segment, Skew, Undetermined};
+        use CauseKind::{Concept, Encoder, Head, Input, Link, PriorShift, Segment, Skew, Undetermined};
         let reaches = |task: Option<usize>| task.is_some_and(|t| self.tasks_affected.contains(&t));
         let within = other.tasks_affected.iter().all(|t| self.tasks_affected.contains(t));
         match (self.kind, other.kind) {
@@ -75,12 +78,14 @@ impl Cause {
             (Skew, Skew) => self.task.is_none() || self.task == other.task,
             (Skew, Input) | (_, Skew) => false,
             (Skew, _) if self.task.is_none() => true,
-            (Skew | Head, Head | PriorShift) => self.task == other.task,
+            (Concept, Concept) => self.task == other.task,
+            (Concept, _) => false,
+            (Skew | Head, Head | PriorShift | Concept) => self.task == other.task,
             (Skew | Head, Link) => other.tasks_affected.iter().any(|t| Some(*t) == self.task),
             (Skew | Head, Segment) => within,
             (Skew | Head, Input | Encoder) => false,
             (Input | Encoder, _) => true,
-            (PriorShift | Segment, Head) => reaches(other.task),
+            (PriorShift | Segment, Head | Concept) => reaches(other.task),
             (PriorShift | Segment, _) => true,
             (Link, Link) => self.tasks_affected.iter().any(|t| other.tasks_affected.contains(t)),
             (Link, Encoder | Segment) => true,
@@ -142,7 +147,15 @@ impl Cause {
             (CauseKind::Segment, _) => {
                 format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
             }
-            (CauseKind::Head | CauseKind::PriorShift | CauseKind::Undetermined, _) => {
+            (CauseKind::Concept, Some(task)) => {
+                let own = tasks(&[task]);
+                format!(
+                    "the errors of {own} rise by its labels while input, encoder and answers are quiet: what is right \
+                     has changed; found from labels alone{}",
+                    also(task)
+                )
+            }
+            (CauseKind::Head | CauseKind::PriorShift | CauseKind::Concept | CauseKind::Undetermined, _) => {
                 format!("several signals moved a little and none stands out; {reaching}")
             }
         }

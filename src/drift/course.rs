@@ -5,14 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alerts, Transition};
 use super::detector::{Detectors, Sensitivity};
+use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::localization::localize;
+use super::matured::Losses;
 use super::reference::Reference;
 use super::retraining::{self, Policy, Request};
 use super::time::Timestamp;
+use super::tree::harm_weight;
 use super::window::Slot;
+use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +40,7 @@ pub struct Course {
     /// The first window not judged yet; `None` before the first.
     pub next_slot: Option<Slot>,
     detectors: Detectors,
+    harm: Harm,
     alerts: Alerts,
     last_request: Option<Timestamp>,
 }
@@ -49,6 +54,8 @@ pub struct Judged {
     pub transitions: Vec<Transition>,
     /// A retraining request, with the place of the transition that led to it.
     pub request: Option<(usize, Request)>,
+    /// What its labels say.
+    pub harm: HarmReport,
 }
 
 /// Why a stored course cannot be gone on with.
@@ -70,6 +77,7 @@ impl Course {
             reference_id: reference.id.clone(),
             next_slot: None,
             detectors: Detectors::new(reference),
+            harm: Harm::new(reference),
             alerts: Alerts::default(),
             last_request: None,
         }
@@ -77,24 +85,49 @@ impl Course {
 
     /// Whether the course belongs to this reference.
     pub fn fits(&self, reference: &Reference) -> bool {
-        self.reference_id == reference.id && self.detectors.fits(reference)
+        self.reference_id == reference.id && self.detectors.fits(reference) && self.harm.fits(reference)
     }
 
-    /// Takes one closed window, the next in order.
+    /// Takes one closed window, the next in order, in which no label was given.
     pub fn advance(&mut self, reference: &Reference, watch: &Watch, window: &ClosedWindow) -> Judged {
+        self.advance_with(reference, watch, window, &Losses::default())
+    }
+
+    /// Takes one closed window, the next in order, with what the labels given in it say.
+    pub fn advance_with(
+        &mut self,
+        reference: &Reference,
+        watch: &Watch,
+        window: &ClosedWindow,
+        matured: &Losses,
+    ) -> Judged {
         let ln_threshold = watch.threshold.ln();
-        let (report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
-        let causes = || localize(reference, &steps, ln_threshold);
+        let (mut report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
+        let harm = self.harm.step(matured, harm_weight(reference));
+        let (ln_drift, ln_harm) = (report.ln_evidence, harm.ln_share);
+        report.ln_evidence = ln_add(ln_drift, ln_harm);
+        if report.verdict != Verdict::InsufficientData || !matured.is_empty() {
+            report.verdict = Verdict::of(report.ln_evidence, ln_threshold);
+        }
+        let drift = || localize(reference, &steps, ln_threshold);
+        let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
         let transitions = self.alerts.advance(&report, causes, watch.resolve_after);
         if report.verdict == Verdict::Drift {
-            self.detectors.restart();
+            // What alarms by itself restarts; where neither does, both made the alarm.
+            let (by_drift, by_harm) = (ln_drift >= ln_threshold, ln_harm >= ln_threshold);
+            if by_drift || !by_harm {
+                self.detectors.restart();
+            }
+            if by_harm || !by_drift {
+                self.harm.restart();
+            }
         }
         let tasks = reference.spec.tasks.len();
         let last = &mut self.last_request;
         let ask = |(at, t)| Some((at, retraining::request(watch.retraining, t, tasks, last)?));
         let request = transitions.iter().enumerate().find_map(ask);
         self.next_slot = Some(window.slot + 1);
-        Judged { report, transitions, request }
+        Judged { report, transitions, request, harm }
     }
 
     /// The alerts as they stand.

@@ -12,7 +12,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::calibrate::{Tallies, calibrate};
 use super::geometry::{Geometry, place};
+use super::label::{Label, LabelValue};
 use super::observation::{HeadSource, Joined, Observation};
+use super::performance;
 use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
 use super::segment::{Segment, SegmentTag, TagCounts};
@@ -45,8 +47,8 @@ pub struct FitRecord {
     pub time: Timestamp,
     /// What it says, with our inference of it.
     pub joined: Joined,
-    /// Labels it brings: task and class.
-    pub labels: Vec<(usize, u32)>,
+    /// Labels of it, as they stand in the end.
+    pub labels: Vec<Label>,
 }
 
 /// Records that can be read more than once.
@@ -131,11 +133,11 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| fold_of(*ordinal)).collect();
     let space = Space::fit(plan.spec, &sample, &folds);
     checks.embeddings_do_not_vary = checks.embeddings > 0 && space.geometry.is_none();
-    let observations: Vec<Observation> = sample
+    let (observations, labels): (Vec<Observation>, Vec<Vec<Label>>) = sample
         .into_iter()
         .zip(&folds)
-        .map(|((.., record), fold)| space.observe(record.joined, *fold, &segments))
-        .collect();
+        .map(|((.., record), fold)| (space.observe(record.joined, *fold, &segments), record.labels))
+        .unzip();
     let sample = Sample {
         spec: plan.spec,
         observations: &observations,
@@ -145,7 +147,9 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         token: plan.token,
     };
     let signals = layout(fit_all(&sample), &sample);
-    drop(observations);
+    let width = signals.last().map_or(0, |signal| signal.cells().end);
+    let performance = performance::fit(plan.spec, &observations, &labels, &folds, width);
+    drop((observations, labels));
     if signals.is_empty() {
         return Err(FitError::NothingToMeasure { model: plan.spec.name.clone() });
     }
@@ -163,6 +167,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         scales: scales(plan.window, span.1.since(span.0)),
         signals,
         segments,
+        performance,
     };
     let mut tallies = Tallies::new();
     let mut ordinal = 0;
@@ -260,10 +265,11 @@ impl Checks {
             self.texts += 1;
             self.repeated_texts += u64::from(!self.digests.insert(text.digest));
         }
-        for (task, class) in &record.labels {
+        for Label { task, value, .. } in &record.labels {
             use super::answer::{Answer, Confidence};
             if let Some(Some(Answer::Class { class: answer, confidence: Confidence::Known(p), .. })) =
                 record.joined.answers.get(*task)
+                && let Some(LabelValue::Class(class)) = value
             {
                 let (labels, right, confidence) = self.labelled.entry(*task).or_default();
                 *labels += 1;

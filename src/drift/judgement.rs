@@ -32,6 +32,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What so much evidence says.
+    pub fn of(ln_evidence: f64, ln_threshold: f64) -> Verdict {
+        match () {
+            () if ln_evidence >= ln_threshold => Verdict::Drift,
+            () if ln_evidence >= ln_threshold + WARNING_SHARE.ln() => Verdict::Warning,
+            () => Verdict::Ok,
+        }
+    }
+
     /// The name used in the API and the store.
     pub fn name(self) -> &'static str {
         match self {
@@ -131,9 +140,7 @@ pub fn judge(
     let ln_evidence = model_evidence(&weights(reference), &steps);
     let verdict = match () {
         () if steps.iter().all(|s| s.tested.is_none()) => Verdict::InsufficientData,
-        () if ln_evidence >= ln_threshold => Verdict::Drift,
-        () if ln_evidence >= ln_threshold + WARNING_SHARE.ln() => Verdict::Warning,
-        () => Verdict::Ok,
+        () => Verdict::of(ln_evidence, ln_threshold),
     };
     let statistics = reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step));
     let report = Report {

@@ -31,14 +31,22 @@ pub mod gate_report;
 pub mod geometry;
 /// What was right, and how right an answer is.
 pub mod gold;
+/// Whether a head has become worse.
+pub mod harm;
 /// What our own run of the model gave for one text.
 pub mod inference;
 /// One closed window judged.
 pub mod judgement;
+/// Ground truth, and what waits for it.
+pub mod label;
 /// Where in the model it drifted.
 pub mod localization;
+/// Predictions whose labels came.
+pub mod matured;
 /// What signals see of one record.
 pub mod observation;
+/// How often heads are right, as far as a reference knows.
+pub mod performance;
 /// What came from Kafka, or why it was refused.
 pub mod record;
 /// What current windows are compared with.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::label::Label;
 use super::time::Timestamp;
 
 /// One decoded record: an input, a prediction, labels, or several of these together.
@@ -32,15 +33,6 @@ pub struct Record {
     pub tags: Vec<(String, String)>,
     /// Attributes in the order of the model's; empty if it has none.
     pub attributes: Vec<Option<AttributeValue>>,
-}
-
-/// A label for one task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Index of the task.
-    pub task: usize,
-    /// The class, where the label is one that the manifest knows.
-    pub class: Option<u32>,
 }
 
 /// The value of one attribute of a request.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::geometry::Geometry;
 use super::observation::HeadSource;
+use super::performance::Performance;
 use super::season::Season;
 use super::segment::{Segment, SegmentTag};
 use super::signal::{Measure, SignalKey};
@@ -21,7 +22,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
+/// Before it nothing was known of performance; the rest is the same.
+const WITHOUT_PERFORMANCE: u16 = 4;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Below this many reference windows, variation between windows is known too poorly to promise
@@ -57,6 +60,8 @@ pub struct Reference {
     pub scales: Vec<u32>,
     /// All signals, in the order of their cells.
     pub signals: Vec<SignalReference>,
+    /// How often heads are right, where labels told; their cells follow those of the signals.
+    pub performance: Vec<Performance>,
 }
 
 /// What a reference stands for.
@@ -256,7 +261,13 @@ impl SignalReference {
 impl Reference {
     /// Number of cells of a summary in this reference's layout.
     pub fn width(&self) -> usize {
-        self.signals.last().map_or(0, |signal| signal.cells().end)
+        let signals = self.signals.last().map_or(0, |signal| signal.cells().end);
+        self.performance.last().map_or(signals, |performance| performance.cells().end)
+    }
+
+    /// What is known of a head's performance.
+    pub fn performance_of(&self, task: usize) -> Option<&Performance> {
+        self.performance.iter().find(|p| p.task == task)
     }
 
     /// Name of a signal's task.
@@ -347,13 +358,18 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if format != FORMAT {
+        if ![FORMAT, WITHOUT_PERFORMANCE].contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
         if &Sha256::digest(content)[..CHECKSUM_BYTES] != checksum {
             return Err(ReferenceError::Damaged);
         }
-        Ok(postcard::from_bytes(&content[header..])?)
+        let mut content = content[header..].to_vec();
+        if format == WITHOUT_PERFORMANCE {
+            // The last field, an empty list.
+            content.push(0);
+        }
+        Ok(postcard::from_bytes(&content)?)
     }
 }

@@ -66,6 +66,10 @@ impl Summary {
             });
             signal.measure.as_signal().fold_all(&segments[at].1, cells);
         }
+        for performance in &reference.performance {
+            let cells = &mut self.cells[performance.cells()];
+            all.iter().for_each(|observation| performance.fold(observation, cells));
+        }
     }
 
     /// As [`Summary::fold`] for a record of the reference itself, which lies in this fold of the fit.

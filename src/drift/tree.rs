@@ -1,7 +1,8 @@
 //! The tree of evidence: how the signals' evidence becomes one number a part and one for the model.
 //!
-//! Weights: model → input, encoder, heads, segments with equal shares → tasks or segments with equal
-//! shares → signals. Any weighted mean of e-detectors is one, under any dependence between them.
+//! Weights: model → input, encoder, heads, segments, and harm where the reference knows errors, with equal
+//! shares → tasks or segments with equal shares → signals. Any weighted mean of e-detectors is one, under any
+//! dependence between them.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +42,22 @@ pub fn parts(reference: &Reference) -> Vec<Part> {
     parts
 }
 
-/// Each signal's weight within the model; they sum to 1.
+/// The weight of harm within the model: that of one scope where labels told the reference how often heads
+/// are right, else nothing.
+pub fn harm_weight(reference: &Reference) -> f64 {
+    if reference.performance.is_empty() { 0.0 } else { 1.0 / scopes(reference) }
+}
+
+/// Scopes that share the evidence, harm being one of them.
+fn scopes(reference: &Reference) -> f64 {
+    let scopes = parts(reference).iter().map(|p| p.scope).collect::<std::collections::BTreeSet<_>>().len();
+    (scopes + usize::from(!reference.performance.is_empty())) as f64
+}
+
+/// Each signal's weight within the model; with that of harm they sum to 1.
 pub fn weights(reference: &Reference) -> Vec<f64> {
     let parts = parts(reference);
-    let scopes = parts.iter().map(|p| p.scope).collect::<std::collections::BTreeSet<_>>().len() as f64;
+    let scopes = scopes(reference);
     let weight = |signal: &SignalReference| {
         if !decides(signal) {
             return 0.0;

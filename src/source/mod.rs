@@ -18,6 +18,8 @@ use crate::drift::time::Timestamp;
 pub mod client;
 /// Refused records to a topic of their own.
 pub mod dead_letter;
+/// Rows of labels as Debezium tells of them.
+mod debezium;
 /// Records from JSONL files, plain or compressed.
 pub mod files;
 /// Records from Kafka, on a thread of their own.
@@ -28,6 +30,7 @@ pub mod labelled;
 pub mod native;
 mod native_answer;
 mod native_json;
+mod native_label;
 /// Records to Kafka, and a broker inside the process.
 pub mod producer;
 mod rebalance;

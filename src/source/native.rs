@@ -6,9 +6,14 @@
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+use super::debezium::{self, Change};
 use super::native_answer::answer;
-use super::native_json::{PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabel, RawRecord, Text, unpack};
-use crate::drift::record::{AttributeValue, InputText, Label, Record, RejectReason, Rejected, VersionMatch};
+use super::native_json::{
+    PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabels, RawRecord, RawTime, Text, unpack,
+};
+use super::native_label::value_of;
+use crate::drift::label::Label;
+use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use crate::drift::time::Timestamp;
 
@@ -63,9 +68,18 @@ impl NativeDecoder {
             Ok(text) => text,
             Err(error) => return reject(RejectReason::InvalidUtf8, &format!("at byte {}", error.valid_up_to())),
         };
-        let raw: RawRecord = serde_json::from_str(text).map_err(|error| json_problem(&error))?;
-        let (index, model) = self.model(&raw)?;
-        let record = self.record(raw, index, model, received)?;
+        let native = serde_json::from_str::<RawRecord>(text);
+        // A change of a row of labels; what is not is taken as it is, or refused for what it lacks.
+        let wrapped = native.as_ref().map_or(true, |raw| raw.op.is_some());
+        let change = if wrapped { debezium::unwrap(text)? } else { None };
+        let record = match change {
+            Some(change) => self.changed(change, received)?,
+            None => {
+                let raw = native.map_err(|error| json_problem(&error))?;
+                let (index, model) = self.model(&raw)?;
+                self.record(raw, index, model, received)?
+            }
+        };
         let nothing = record.text.is_none()
             && record.embedding.is_none()
             && record.answers.is_empty()
@@ -76,6 +90,19 @@ impl NativeDecoder {
         }
         if nothing {
             return reject(RejectReason::NothingInIt, "neither text, embedding, outputs nor labels");
+        }
+        Ok(record)
+    }
+
+    /// A label from a row that was written or deleted elsewhere.
+    fn changed(&self, change: Change, received: Option<Timestamp>) -> Result<Record, Rejected> {
+        let raw: RawRecord = serde_json::from_str(change.row).map_err(|error| json_problem(&error))?;
+        let (index, model) = self.model(&raw)?;
+        let mut record = self.record(raw, index, model, received.or(change.at))?;
+        record.time = change.at.unwrap_or(record.time);
+        for label in &mut record.labels {
+            label.at = record.time;
+            label.retracted |= change.deleted;
         }
         Ok(record)
     }
@@ -107,8 +134,9 @@ impl NativeDecoder {
     ) -> Result<Record, Rejected> {
         let reject = |reason, detail: &str| Rejected::new(reason, detail);
         let time = match &raw.timestamp {
-            Some(text) => Timestamp::parse(&text.0)
-                .ok_or_else(|| reject(RejectReason::NoTime, "`timestamp` is not an RFC 3339 time"))?,
+            Some(RawTime(time)) => {
+                time.ok_or_else(|| reject(RejectReason::NoTime, "`timestamp` is not an RFC 3339 time"))?
+            }
             None => received.ok_or_else(|| reject(RejectReason::NoTime, "neither the record nor Kafka has a time"))?,
         };
         let version = match raw.model.as_ref().and_then(|m| m.version.as_ref()) {
@@ -127,18 +155,27 @@ impl NativeDecoder {
         }
         let is_label = raw.schema.as_ref().is_some_and(|s| s.0.starts_with("label/"));
         let mut labels = Vec::new();
+        let revision = raw.revision.unwrap_or(0);
+        let retracted = raw.retracted.unwrap_or(false) || raw.deleted.is_some_and(|d| d.0 == "true");
+        let mut add = |task: usize, raw| {
+            let value = value_of(&model.spec.tasks[task], &model.classes[task], raw);
+            labels.push(Label { task, value, revision, at: time, retracted });
+        };
+        let (by_task, listed) = match raw.labels {
+            Some(RawLabels::ByTask(pairs)) => (pairs.0, None),
+            Some(RawLabels::Listed(list)) => (Vec::new(), Some(list)),
+            None => (Vec::new(), None),
+        };
         if is_label || raw.task.is_some() {
             let task = raw.task.as_ref().and_then(|t| model.tasks.get(t.0.as_ref()));
             let task = task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?;
-            labels.push(Label { task: *task, class: class_of(model, *task, raw.label) });
+            add(*task, raw.label.or(listed).or(raw.value));
         }
-        for (name, label) in raw.labels.map_or_else(Vec::new, |pairs| pairs.0) {
-            let Some(&task) = model.tasks.get(name.0.as_ref()) else {
-                unknown_tasks += 1;
-                continue;
-            };
-            let class = class_of(model, task, Some(label));
-            labels.push(Label { task, class });
+        for (name, label) in by_task {
+            match model.tasks.get(name.0.as_ref()) {
+                Some(&task) => add(task, Some(label)),
+                None => unknown_tasks += 1,
+            }
         }
         let tags: Vec<(String, String)> =
             raw.tags.map_or_else(Vec::new, |tags| tags.0.into_iter().take(MOST_TAGS).map(tag).collect());
@@ -158,13 +195,6 @@ impl NativeDecoder {
             tags,
             attributes,
         })
-    }
-}
-
-fn class_of(model: &KnownModel, task: usize, label: Option<RawLabel>) -> Option<u32> {
-    match label? {
-        RawLabel::Class(class) => model.classes[task].get(class.0.as_ref()).copied(),
-        RawLabel::Other(_) => None,
     }
 }
 

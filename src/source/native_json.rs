@@ -11,14 +11,16 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
+use crate::drift::time::Timestamp;
+
 #[derive(Deserialize)]
 pub(super) struct RawRecord<'a> {
     #[serde(borrow)]
     pub(super) schema: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) prediction_id: Option<Text<'a>>,
-    #[serde(borrow, alias = "labeled_at")]
-    pub(super) timestamp: Option<Text<'a>>,
+    #[serde(alias = "labeled_at")]
+    pub(super) timestamp: Option<RawTime>,
     #[serde(borrow)]
     pub(super) model: Option<RawModel<'a>>,
     #[serde(borrow)]
@@ -28,7 +30,7 @@ pub(super) struct RawRecord<'a> {
     #[serde(borrow)]
     pub(super) outputs: Option<Pairs<'a, RawOutput<'a>>>,
     #[serde(borrow)]
-    pub(super) labels: Option<Pairs<'a, RawLabel<'a>>>,
+    pub(super) labels: Option<RawLabels<'a>>,
     #[serde(borrow)]
     pub(super) tags: Option<Pairs<'a, Text<'a>>>,
     #[serde(borrow)]
@@ -37,6 +39,16 @@ pub(super) struct RawRecord<'a> {
     pub(super) task: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) label: Option<RawLabel<'a>>,
+    #[serde(borrow)]
+    pub(super) value: Option<RawLabel<'a>>,
+    pub(super) revision: Option<i64>,
+    pub(super) retracted: Option<bool>,
+    /// Debezium's mark on flattened rows that were deleted.
+    #[serde(borrow, rename = "__deleted")]
+    pub(super) deleted: Option<Text<'a>>,
+    /// Debezium's word for what was done to a row: this is an envelope.
+    #[serde(borrow)]
+    pub(super) op: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -83,14 +95,26 @@ pub(super) struct RawOutput<'a> {
     pub(super) value: Option<f64>,
 }
 
-/// A label beside a prediction: a class, or something only counted.
+/// A label: a class, several, one a token, a number, or something that cannot be used.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum RawLabel<'a> {
     #[serde(borrow)]
     Class(Text<'a>),
+    Number(f64),
+    #[serde(borrow)]
+    List(Vec<Text<'a>>),
     Other(de::IgnoredAny),
 }
+
+/// Labels of several tasks by their names, or the list of labels of one.
+pub(super) enum RawLabels<'a> {
+    ByTask(Pairs<'a, RawLabel<'a>>),
+    Listed(RawLabel<'a>),
+}
+
+/// An RFC 3339 time, or a number since 1970 in a unit that its size tells; `None` if it is no time.
+pub(super) struct RawTime(pub(super) Option<Timestamp>);
 
 /// An attribute of the request.
 #[derive(Deserialize)]
@@ -158,6 +182,60 @@ fn numbers<'de, S: de::SeqAccess<'de>>(mut seq: S) -> Result<Vec<f32>, S::Error>
         numbers.push(number);
     }
     Ok(numbers)
+}
+
+impl<'de> Deserialize<'de> for RawTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TimeVisitor;
+        impl Visitor<'_> for TimeVisitor {
+            type Value = RawTime;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a time")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawTime, E> {
+                Ok(RawTime(Timestamp::parse(text)))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<RawTime, E> {
+                Ok(RawTime(Some(since_epoch(number))))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RawTime, E> {
+                Ok(RawTime(i64::try_from(number).ok().map(since_epoch)))
+            }
+        }
+        deserializer.deserialize_any(TimeVisitor)
+    }
+}
+
+/// Seconds, milli-, micro- or nanoseconds, as databases and their connectors write them: for times from 1973
+/// on the unit that gives one before the year 5000.
+pub(super) fn since_epoch(number: i64) -> Timestamp {
+    const HUNDRED_BILLION: u64 = 100_000_000_000;
+    let size = number.unsigned_abs();
+    Timestamp::from_micros(match () {
+        () if size < HUNDRED_BILLION => number.saturating_mul(1_000_000),
+        () if size < HUNDRED_BILLION * 1_000 => number.saturating_mul(1_000),
+        () if size < HUNDRED_BILLION * 1_000_000 => number,
+        () => number / 1_000,
+    })
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawLabels<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = RawLabels<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("labels by task, or a list of labels")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                Pairs::deserialize(de::value::MapAccessDeserializer::new(map)).map(RawLabels::ByTask)
+            }
+            fn visit_seq<S: de::SeqAccess<'de>>(self, seq: S) -> Result<Self::Value, S::Error> {
+                RawLabel::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(RawLabels::Listed)
+            }
+        }
+        deserializer.deserialize_any(LabelsVisitor)
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawEmbedding<'a> {

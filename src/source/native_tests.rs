@@ -4,7 +4,7 @@ use half::f16;
 
 use super::*;
 use crate::drift::answer::{Answer, Confidence, Uncertainty};
-use crate::drift::record::Label;
+use crate::drift::label::{Label, LabelValue};
 use crate::drift::task::{TaskKind, TaskSpec};
 
 fn spec() -> Arc<ModelSpec> {
@@ -120,11 +120,73 @@ fn what_cannot_be_a_probability_is_invalid_not_refused() {
 }
 
 #[test]
+fn labels_of_every_kind_are_read() {
+    let values = |body: &str| {
+        let record = decode(&format!(r#"{{"timestamp":"2026-11-24T08:00:00Z","prediction_id":"a",{body}}}"#));
+        record.expect("valid").labels.into_iter().map(|l| (l.task, l.value)).collect::<Vec<_>>()
+    };
+    use LabelValue::{Class, Labels, Tokens, Value};
+    let beside = r#""model":{"name":"support-mtl"},"labels":{"intent":"gone","topics":["tech","billing"],
+        "ner":["O","B-OBJ"],"urgency":0.5,"sentiment":7}"#;
+    assert_eq!(
+        values(beside),
+        [
+            (0, Some(Class(4))),
+            (2, Some(Labels(vec![0, 1]))),
+            (3, Some(Tokens(vec![0, 1]))),
+            (4, Some(Value(0.5))),
+            (1, None),
+        ]
+    );
+    assert_eq!(values(r#""task":"topics","labels":[]"#), [(2, Some(Labels(vec![])))]);
+    assert_eq!(values(r#""task":"urgency","label":null,"value":2"#), [(4, Some(Value(2.0)))]);
+    let flat = decode(
+        r#"{"prediction_id":"a","task":"intent","label":"cancel","labeled_at":1795420800000000,"__deleted":"true"}"#,
+    );
+    let flat = flat.expect("a flattened row");
+    assert_eq!((flat.time.to_string().as_str(), flat.labels[0].retracted), ("2026-11-24T08:00:00Z", true));
+}
+
+#[test]
+fn rows_of_labels_come_in_envelopes() {
+    let row = r#"{"prediction_id":"7f","task":"intent","label":"refund","labeled_at":1795420800000000,"revision":2}"#;
+    let origin = r#"{"connector":"postgresql","ts_ms":1795420900123}"#;
+    let bare = |op: &str, before: &str, after: &str| {
+        format!(r#"{{"before":{before},"after":{after},"source":{origin},"op":"{op}","ts_ms":1795420900456}}"#)
+    };
+    let wrapped = |payload: &str| format!(r#"{{"schema":{{"type":"struct","fields":[]}},"payload":{payload}}}"#);
+    for (envelope, retracted) in [
+        (bare("c", "null", row), false),
+        (bare("u", row, row), false),
+        (bare("r", "null", row), false),
+        (bare("d", row, "null"), true),
+        (wrapped(&bare("d", row, "null")), true),
+        (wrapped(&bare("c", "null", row)), false),
+    ] {
+        let record = decode(&envelope).expect("an envelope");
+        let at = Timestamp::parse("2026-11-24T08:01:40.123Z").expect("a time");
+        let value = Some(LabelValue::Class(0));
+        assert_eq!((record.id.as_deref(), record.time), (Some("7f"), at), "{envelope}");
+        assert_eq!(record.labels, [Label { task: 0, value, revision: 2, at, retracted }], "{envelope}");
+    }
+    for (envelope, reason) in [
+        (bare("d", "null", "null"), RejectReason::InvalidShape),
+        (bare("t", "null", "null"), RejectReason::InvalidShape),
+        (wrapped("null"), RejectReason::Empty),
+        (wrapped("3"), RejectReason::InvalidShape),
+    ] {
+        assert_eq!(decode(&envelope).expect_err("no label").reason, reason, "{envelope}");
+    }
+}
+
+#[test]
 fn labels_and_inputs_stand_alone() {
     let label = decode(
         r#"{"schema":"label/v1","prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00Z"}"#,
     );
-    assert_eq!(label.expect("valid").labels, [Label { task: 0, class: Some(0) }]);
+    let label = label.expect("valid");
+    let expected = Label { task: 0, value: Some(LabelValue::Class(0)), revision: 0, at: label.time, retracted: false };
+    assert_eq!(label.labels, [expected]);
     let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#)
         .expect("an empty text is a text");
     assert_eq!(input.time, Timestamp::from_micros(7), "Kafka's time stands in");

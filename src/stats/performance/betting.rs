@@ -69,12 +69,13 @@ mod tests {
     /// Labels until the alarm at A = 1e5, label by label.
     fn labels_until_alarm(rng: &mut StdRng, error: f64) -> u32 {
         let mut betting = Betting::new(0.12);
-        (1..).find(|_| {
-            let loss = if rng.random::<f64>() < error { 1.0 } else { 0.0 };
-            betting.step(std::iter::once((loss, 1)));
-            betting.ln() >= 1e5_f64.ln()
-        })
-        .expect("an endless range")
+        (1..)
+            .find(|_| {
+                let loss = if rng.random::<f64>() < error { 1.0 } else { 0.0 };
+                betting.step(std::iter::once((loss, 1)));
+                betting.ln() >= 1e5_f64.ln()
+            })
+            .expect("an endless range")
     }
 
     #[test]

@@ -14,7 +14,12 @@ pub fn macro_f1(table: &Confusion, least: f64) -> Option<f64> {
         margins.entry(*predicted).or_default().1 += n;
     }
     let hits = |class: &u32| table.get(&(*class, *class)).copied().unwrap_or(0.0);
-    mean(margins.iter().filter(|(_, (t, p))| t.max(*p) >= least && t + p > 0.0).map(|(class, (t, p))| 2.0 * hits(class) / (t + p)))
+    mean(
+        margins
+            .iter()
+            .filter(|(_, (t, p))| t.max(*p) >= least && t + p > 0.0)
+            .map(|(class, (t, p))| 2.0 * hits(class) / (t + p)),
+    )
 }
 
 /// The mean of labels' F1 from their true positives, false positives and false negatives, over labels that

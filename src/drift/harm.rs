@@ -1,0 +1,184 @@
+//! Harm: whether a head has become worse, from the labels that matured.
+//!
+//! Each head with a known error bets on its losses against "the mean is at most what is tolerated", one step
+//! a window of the time at which labels were given, as the other detectors do. The mean over heads is one
+//! e-detector; it has its share of the tree's weight wherever the reference knows an error, so the model's
+//! evidence stays one number with one budget. The worst head leads: it is named, never their mean.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Cause, CauseKind};
+use super::label::PARTS;
+use super::localization::Found;
+use super::matured::Losses;
+use super::reference::Reference;
+use crate::stats::evidence::ln_weighted_sum;
+use crate::stats::performance::betting::Betting;
+use crate::stats::probability::ln_add;
+
+/// Evidence of each head's harm, in the order of the reference's performances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Harm {
+    bets: Vec<(usize, Betting)>,
+}
+
+/// One head in one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TaskHarm {
+    /// Index of the task.
+    pub task: usize,
+    /// Labels that matured in this window.
+    pub labels: u64,
+    /// ln of the evidence that its error is larger than tolerated.
+    pub ln_evidence: f64,
+}
+
+/// All heads in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HarmReport {
+    /// The heads whose errors are known, the worst first.
+    pub tasks: Vec<TaskHarm>,
+    /// ln of their share in the model's evidence; −∞ for none.
+    pub ln_share: f64,
+}
+
+/// A head is named as harmed where its own evidence makes up so much of the heads' whole.
+const NAMED_SHARE: f64 = 0.1;
+/// Beside harm, the other signals are quiet below this share of the threshold,
+const QUIET_SHARE: f64 = 0.05;
+/// or, in logarithms, below this share of the evidence of harm.
+const QUIET_EXPONENT: f64 = 0.25;
+
+impl Harm {
+    /// Nothing is known yet.
+    pub fn new(reference: &Reference) -> Harm {
+        Harm { bets: reference.performance.iter().map(|p| (p.task, Betting::new(p.tolerated()))).collect() }
+    }
+
+    /// Whether it belongs to this reference.
+    pub fn fits(&self, reference: &Reference) -> bool {
+        self.bets.iter().map(|(task, _)| *task).eq(reference.performance.iter().map(|p| p.task))
+    }
+
+    /// One window's matured losses. `weight` is the share of harm in the model's evidence.
+    pub fn step(&mut self, matured: &Losses, weight: f64) -> HarmReport {
+        let mut tasks = Vec::with_capacity(self.bets.len());
+        for (task, betting) in &mut self.bets {
+            let losses = matured.by_task.get(task);
+            let labels = losses.map_or(0, |losses| losses.values().sum());
+            if labels > 0 {
+                let each = losses.into_iter().flatten();
+                betting.step(each.map(|(loss, n)| (f64::from(*loss) / f64::from(PARTS), *n)));
+            }
+            tasks.push(TaskHarm { task: *task, labels, ln_evidence: betting.ln() });
+        }
+        tasks.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+        let own = weight / tasks.len().max(1) as f64;
+        HarmReport { ln_share: ln_weighted_sum(tasks.iter().map(|t| (own, t.ln_evidence))), tasks }
+    }
+
+    /// Forgets all evidence, after an alarm.
+    pub fn restart(&mut self) {
+        self.bets.iter_mut().for_each(|(_, betting)| betting.restart());
+    }
+}
+
+impl HarmReport {
+    /// The worst head and those whose evidence is of its size.
+    pub fn harmed(&self) -> Vec<usize> {
+        let whole = ln_weighted_sum(self.tasks.iter().map(|t| (1.0, t.ln_evidence)));
+        let named = |t: &&TaskHarm| t.ln_evidence.is_finite() && t.ln_evidence >= whole + NAMED_SHARE.ln();
+        self.tasks.iter().filter(named).map(|t| t.task).collect()
+    }
+}
+
+/// The causes of an alarm to which harm may have led. `ln_drift` is the evidence of all other signals, and
+/// `drift` where these say it drifted.
+pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl FnOnce() -> Vec<Found>) -> Vec<Found> {
+    let (harmed, ln_harm) = (report.harmed(), report.ln_share);
+    let reaching = |mut found: Vec<Found>| {
+        if let Some(first) = found.first_mut() {
+            first.cause.tasks_affected.extend(&harmed);
+            first.cause.tasks_affected.sort_unstable();
+            first.cause.tasks_affected.dedup();
+        }
+        found
+    };
+    let alone = |cause| vec![Found { cause, witnesses: Vec::new() }];
+    let is_main = !harmed.is_empty() && ln_harm >= ln_add(ln_harm, ln_drift) - std::f64::consts::LN_2;
+    match () {
+        // Something else alarms. Heads that are harmed by themselves are among those affected.
+        () if !is_main && ln_harm < ln_threshold => drift(),
+        () if !is_main || ln_drift >= ln_threshold => reaching(drift()),
+        () if ln_drift <= (ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * ln_harm) => {
+            let task = harmed.first().copied();
+            alone(Cause { kind: CauseKind::Concept, task, segment: None, tasks_affected: harmed })
+        }
+        () => alone(Cause::undetermined(harmed)),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::drift::performance::Performance;
+
+    /// What a reference knows of a head with this error rate on so many labels.
+    pub fn performance(error: f64, labelled: u64) -> Performance {
+        Performance::known(0, error, labelled)
+    }
+
+    fn losses(task: usize, right: u64, wrong: u64) -> Losses {
+        Losses { by_task: [(task, [(0, right), (PARTS, wrong)].into())].into() }
+    }
+
+    fn harm(tasks: usize) -> Harm {
+        Harm { bets: (0..tasks).map(|t| (t, Betting::new(0.07))).collect() }
+    }
+
+    #[test]
+    fn the_worst_head_leads_and_the_others_do_not_hide_it() {
+        let mut harm = harm(3);
+        let mut matured = losses(1, 160, 40);
+        matured.merge(&losses(0, 198, 2));
+        matured.merge(&losses(2, 199, 1));
+        let report = (0..3).map(|_| harm.step(&matured, 0.2)).last().expect("three");
+        assert_eq!(report.tasks[0].task, 1);
+        assert_eq!((report.harmed(), report.tasks[0].labels), (vec![1], 200));
+        assert!(report.ln_share > 30.0, "{report:?}");
+        let found = causes(&report, 0.5, 8.0, || unreachable!("the rest is quiet"));
+        let [Found { cause, .. }] = found.as_slice() else { panic!("one cause: {found:?}") };
+        assert_eq!((cause.kind, cause.task, &cause.tasks_affected), (CauseKind::Concept, Some(1), &vec![1]));
+    }
+
+    #[test]
+    fn what_moves_beside_it_is_not_called_a_concept() {
+        let mut harm = harm(2);
+        let report = (0..2).map(|_| harm.step(&losses(0, 100, 50), 0.5)).last().expect("two");
+        let input = || {
+            let cause = Cause { kind: CauseKind::Input, task: None, segment: None, tasks_affected: vec![1] };
+            vec![Found { cause, witnesses: Vec::new() }]
+        };
+        let (harm, low) = (report.ln_share, report.ln_share / 8.0);
+        for (ln_drift, ln_threshold, kind, tasks) in [
+            (low - 4.0, low, CauseKind::Concept, vec![0]),
+            (0.5 * harm, low, CauseKind::Input, vec![0, 1]),
+            (harm + 5.0, low, CauseKind::Input, vec![0, 1]),
+            (harm + 5.0, harm + 4.0, CauseKind::Input, vec![1]),
+            (0.9 * harm, 0.95 * harm, CauseKind::Undetermined, vec![0]),
+        ] {
+            let found = causes(&report, ln_drift, ln_threshold, input);
+            assert_eq!((found[0].cause.kind, &found[0].cause.tasks_affected), (kind, &tasks), "{ln_drift}");
+        }
+    }
+
+    #[test]
+    fn windows_without_labels_change_nothing() {
+        let mut harm = harm(1);
+        let before = harm.step(&losses(0, 10, 10), 0.2);
+        let after = harm.step(&Losses::default(), 0.2);
+        assert_eq!(before.ln_share, after.ln_share);
+        harm.restart();
+        assert_eq!(harm.step(&Losses::default(), 0.2).ln_share, f64::NEG_INFINITY);
+    }
+}
