@@ -354,6 +354,8 @@ fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -> bool {
         CauseKind::Link => whole && matches!(measure, Measure::TaskLink(l) if l.tasks() == *cause.tasks_affected),
         CauseKind::Skew => whole && key.scope == Scope::Skew && cause.task.is_none_or(|t| key.task == Some(t)),
         CauseKind::Segment => key.segment == cause.segment,
+        // Labels are no signal; whatever else moves is beside it.
+        CauseKind::Concept => false,
         CauseKind::Undetermined => true,
     }
 }

@@ -47,7 +47,7 @@ fn labels_change_exactly_what_they_should() {
     let retracted = label(0, 2, 4_000, None);
     let again = label(0, 3, 5_000, Some(LabelValue::Class(3)));
 
-    let once = arrive(&kept, &[right.clone()]);
+    let once = arrive(&kept, std::slice::from_ref(&right));
     let realised = once[&0].realised(TaskKind::Multiclass).expect("one label");
     assert_eq!((realised.labelled, realised.accuracy, realised.expected, realised.delay_us), (1, 1.0, Some(1.0), 500));
     assert_eq!(once.len(), 1, "a partial label leaves the other task alone");

@@ -73,7 +73,7 @@ impl NativeDecoder {
         let wrapped = native.as_ref().map_or(true, |raw| raw.op.is_some());
         let change = if wrapped { debezium::unwrap(text)? } else { None };
         let record = match change {
-            Some(change) => self.changed(change, received)?,
+            Some(change) => self.changed(&change, received)?,
             None => {
                 let raw = native.map_err(|error| json_problem(&error))?;
                 let (index, model) = self.model(&raw)?;
@@ -95,7 +95,7 @@ impl NativeDecoder {
     }
 
     /// A label from a row that was written or deleted elsewhere.
-    fn changed(&self, change: Change, received: Option<Timestamp>) -> Result<Record, Rejected> {
+    fn changed(&self, change: &Change, received: Option<Timestamp>) -> Result<Record, Rejected> {
         let raw: RawRecord = serde_json::from_str(change.row).map_err(|error| json_problem(&error))?;
         let (index, model) = self.model(&raw)?;
         let mut record = self.record(raw, index, model, received.or(change.at))?;
