@@ -165,7 +165,7 @@ pub(super) mod tests {
             (0.5 * harm, low, CauseKind::Input, vec![0, 1]),
             (harm + 5.0, low, CauseKind::Input, vec![0, 1]),
             (harm + 5.0, harm + 4.0, CauseKind::Input, vec![1]),
-            (0.9 * harm, 0.95 * harm, CauseKind::Undetermined, vec![0]),
+            (0.95 * harm - 1.0, 0.95 * harm, CauseKind::Undetermined, vec![0]),
         ] {
             let found = causes(&report, ln_drift, ln_threshold, input);
             assert_eq!((found[0].cause.kind, &found[0].cause.tasks_affected), (kind, &tasks), "{ln_drift}");

@@ -144,7 +144,7 @@ fn labels_of_every_kind_are_read() {
         r#"{"prediction_id":"a","task":"intent","label":"cancel","labeled_at":1795420800000000,"__deleted":"true"}"#,
     );
     let flat = flat.expect("a flattened row");
-    assert_eq!((flat.time.to_string().as_str(), flat.labels[0].retracted), ("2026-11-24T08:00:00Z", true));
+    assert_eq!((flat.time.to_string().as_str(), flat.labels[0].retracted), ("2026-11-23T08:00:00Z", true));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn rows_of_labels_come_in_envelopes() {
         (wrapped(&bare("c", "null", row)), false),
     ] {
         let record = decode(&envelope).expect("an envelope");
-        let at = Timestamp::parse("2026-11-24T08:01:40.123Z").expect("a time");
+        let at = Timestamp::parse("2026-11-23T08:01:40.123Z").expect("a time");
         let value = Some(LabelValue::Class(0));
         assert_eq!((record.id.as_deref(), record.time), (Some("7f"), at), "{envelope}");
         assert_eq!(record.labels, [Label { task: 0, value, revision: 2, at, retracted }], "{envelope}");
