@@ -15,7 +15,6 @@ use utoipa_axum::routes;
 use self::access::Access;
 use crate::store::ReadStore;
 
-/// Who asks, and whether they may.
 pub mod access;
 mod alerts;
 mod dashboard;
