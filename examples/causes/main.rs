@@ -3,6 +3,7 @@
 //!
 //!     cargo run --release --example causes [TRIALS] [NAME]      40 by default; only what is called so, with
 //!                                                               the signals behind each verdict
+//!     cargo run --release --example causes assist [TRIALS] [NAME]    on the development streams
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +31,9 @@ use driftd::simulate::grammar::Grammar;
 use driftd::stats::contingency::rake;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+/// The same on the streams of the development model.
+mod assist;
 
 const WINDOW: usize = 250;
 const REFERENCE_WINDOWS: usize = 120;
@@ -67,8 +71,13 @@ enum Fault {
 }
 
 fn main() -> anyhow::Result<()> {
-    let trials: u64 = std::env::args().nth(1).map_or(Ok(40), |t| t.parse())?;
-    let only = std::env::args().nth(2);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let on_assist = arguments.next_if(|a| a == "assist").is_some();
+    let trials: u64 = arguments.next().map_or(Ok(40), |t| t.parse())?;
+    let only = arguments.next();
+    if on_assist {
+        return assist::main(trials, only.as_deref());
+    }
     let mut world = World::new()?;
     let quiet = |_: &mut StdRng| None;
     let records = world.records(&mut StdRng::seed_from_u64(7), WINDOW * REFERENCE_WINDOWS, quiet)?;
@@ -97,8 +106,13 @@ fn main() -> anyhow::Result<()> {
             fault: Fault::Heads(&["intent"]),
             compared: true,
         },
-        Planted { name: "broken tokenizer, compared", right: &["skew"], fault: Fault::Tokenizer, compared: true },
-        Planted { name: "broken tokenizer", right: shared, fault: Fault::Tokenizer, compared: false },
+        Planted {
+            name: "broken tokenizer, compared",
+            right: &["skew encoder"],
+            fault: Fault::Tokenizer,
+            compared: true,
+        },
+        Planted { name: "broken tokenizer", right: &["encoder"], fault: Fault::Tokenizer, compared: false },
         Planted { name: "other precision, compared", right: &["nothing"], fault: Fault::Precision, compared: true },
         Planted { name: "prior shift x2", right: &["prior_shift intent"], fault: intent(2.0), compared: false },
         Planted { name: "prior shift x4", right: &["prior_shift intent"], fault: intent(4.0), compared: false },
@@ -135,31 +149,45 @@ fn main() -> anyhow::Result<()> {
         },
         Planted { name: "pair of answers", right: &["link"], fault: Fault::Pair { strength: 8.0 }, compared: false },
     ];
-    println!("| planted | right | undetermined | nothing said | said otherwise |\n|---|---|---|---|---|");
+    head();
     for planted in planted.iter().filter(|p| only.as_ref().is_none_or(|name| p.name.contains(name.as_str()))) {
         let reference = if planted.compared { &with_skew } else { &without };
-        let mut said: BTreeMap<String, usize> = BTreeMap::new();
+        let mut said = Said::default();
         for seed in 0..trials {
-            *said.entry(world.trial(reference, planted, 1_000 + seed, only.is_some())?).or_default() += 1;
+            said.add(world.trial(reference, planted, 1_000 + seed, only.is_some())?);
         }
-        let is_right =
-            |verdict: &str| planted.right.iter().any(|r| verdict == *r || (*r == "skew" && verdict == "skew encoder"));
-        let right: usize = said.iter().filter(|(v, _)| is_right(v)).map(|(_, n)| n).sum();
-        let count = |name: &str| if is_right(name) { 0 } else { said.get(name).copied().unwrap_or(0) };
-        let others: Vec<String> = said
+        said.print(planted.name, planted.right);
+    }
+    Ok(())
+}
+
+fn head() {
+    println!("| planted | right | undetermined | nothing said | said otherwise |\n|---|---|---|---|---|");
+}
+
+/// Verdicts of a row's trials.
+#[derive(Default)]
+struct Said(BTreeMap<String, usize>);
+
+impl Said {
+    fn add(&mut self, verdict: String) {
+        *self.0.entry(verdict).or_default() += 1;
+    }
+
+    fn print(&self, name: &str, right: &[&str]) {
+        let is_right = |verdict: &str| right.contains(&verdict);
+        let trials: usize = self.0.values().sum();
+        let hits: usize = self.0.iter().filter(|(v, _)| is_right(v)).map(|(_, n)| n).sum();
+        let count = |name: &str| if is_right(name) { 0 } else { self.0.get(name).copied().unwrap_or(0) };
+        let others: Vec<String> = self
+            .0
             .iter()
             .filter(|(v, _)| !is_right(v) && !["undetermined", "nothing"].contains(&v.as_str()))
             .map(|(verdict, n)| format!("{verdict} {n}"))
             .collect();
         let others = if others.is_empty() { "–".to_owned() } else { others.join(", ") };
-        println!(
-            "| {} | {right} of {trials} | {} | {} | {others} |",
-            planted.name,
-            count("undetermined"),
-            count("nothing")
-        );
+        println!("| {name} | {hits} of {trials} | {} | {} | {others} |", count("undetermined"), count("nothing"));
     }
-    Ok(())
 }
 
 struct World {
@@ -265,9 +293,8 @@ impl World {
             for transition in judged.transitions.iter().filter(|_| tell) {
                 eprintln!("{} trial {seed} window {slot}: {}", planted.name, story(transition, reference));
             }
-            let told: Vec<String> = course.alerts().firing().map(|alert| named(&alert.cause, reference)).collect();
-            if !told.is_empty() {
-                verdict = told.join(" + ");
+            if let Some(told) = standing(&course, reference) {
+                verdict = told;
             }
         }
         Ok(verdict)
@@ -355,6 +382,12 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The causes of the alerts that stand.
+fn standing(course: &Course, reference: &Reference) -> Option<String> {
+    let told: Vec<String> = course.alerts().firing().map(|alert| named(&alert.cause, reference)).collect();
+    (!told.is_empty()).then(|| told.join(" + "))
 }
 
 /// A transition with its witnesses.
