@@ -33,6 +33,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong ar
 
 /// `driftd gate`
 pub mod gate;
+/// `driftd keys`
+pub mod keys;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -53,6 +55,9 @@ enum Command {
     /// Learn what is normal
     #[command(subcommand)]
     Reference(Reference),
+    /// Make, list and revoke keys of the API
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Account for every record of the topics: folded, set aside, dead-lettered, lost, not read yet
     Audit(Audit),
     /// Judge a recorded stream with the daemon's own code
@@ -396,6 +401,7 @@ pub fn main() -> ExitCode {
         Command::Reference(Reference::Fit(fit)) => app::fit::main(&fit),
         Command::Reference(Reference::List(config)) => app::references::list(&config),
         Command::Reference(Reference::Activate(args)) => app::references::activate(&args),
+        Command::Keys(keys) => app::keys::main(&keys),
         Command::Audit(audit) => app::audit::main(&audit),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Gate(gate) => app::gate::main(&gate),

@@ -41,6 +41,9 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for part in Part::ALL {
         trouble(part.name(), false);
     }
+    for reason in ["unknown_key", "revoked_key", "expired_key"] {
+        counter!("driftd_authentication_failures_total", "reason" => reason).absolute(0);
+    }
     for role in ["collect", "judge", "deliver", "maintain"] {
         counter!("driftd_step_failures_total", "role" => role).absolute(0);
     }
@@ -88,7 +91,13 @@ fn describe() {
     describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
     describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
+    describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_gauge!("driftd_ready", "1 while this process is ready");
+}
+
+/// A caller showed something that proves nothing.
+pub fn authentication_failed(reason: &'static str) {
+    counter!("driftd_authentication_failures_total", "reason" => reason).increment(1);
 }
 
 /// One record's outcome.

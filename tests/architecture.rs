@@ -35,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("source", &["clock", "config", "drift", "fault", "metrics", "traces", "telemetry"]),
     ("model", &["config", "document", "drift", "metrics"]),
     ("hook", &["drift", "signature"]),
-    ("store", &["drift", "fault"]),
+    ("store", &["access", "drift", "fault"]),
     (
         "collect",
         &[
@@ -56,7 +56,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("judge", &["clock", "drift", "fault", "health", "metrics", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["access", "drift", "health", "metrics", "store", "telemetry"]),
+    ("api", &["access", "clock", "drift", "health", "metrics", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),
 ];

@@ -245,9 +245,19 @@ fn schemas_and_help_are_published() {
         assert!(value.get("$schema").is_some() || value.get("openapi").is_some(), "{flag}");
     }
     let help = succeed(driftd().arg("--help"));
-    for word in
-        ["run", "check", "migrate", "inspect", "reference", "backtest", "simulate", "demo", "gpu-check", "Exit codes"]
-    {
+    for word in [
+        "run",
+        "check",
+        "migrate",
+        "inspect",
+        "reference",
+        "backtest",
+        "simulate",
+        "demo",
+        "gpu-check",
+        "keys",
+        "Exit codes",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     for (flag, file) in [
@@ -261,6 +271,43 @@ fn schemas_and_help_are_published() {
     }
     let openapi: Value = serde_json::from_str(&succeed(driftd().args(["check", "--openapi"]))).expect("JSON");
     assert!(openapi["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+}
+
+#[test]
+fn keys_are_shown_once_and_listed_without_their_secrets() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (file, manifest) = (directory.path().join("driftd.yaml"), example_manifest());
+    let store = support::sqlite_url(directory.path());
+    let yaml = format!(
+        "store: {{url: \"{store}\"}}\nmodels: [{{manifest: {}}}]\napi: {{auth: keys, listen: \"0.0.0.0:8080\"}}\n",
+        manifest.display()
+    );
+    std::fs::write(&file, yaml).expect("written");
+    let keys = |args: &[&str]| {
+        let mut command = driftd();
+        command.arg("keys").arg(args[0]).arg("-c").arg(&file).args(&args[1..]);
+        command
+    };
+    assert!(succeed(&mut keys(&["list"])).contains("there is no key"));
+    let printed = succeed(&mut keys(&["create", "grafana", "--role", "operator", "--scope", "retraining:approve"]));
+    let key = driftd::access::key::ApiKey::parse(printed.trim()).expect("the key and nothing else");
+    let listed = succeed(&mut keys(&["list"]));
+    for part in [key.id.as_str(), "grafana", "operator", "retraining:approve", "valid"] {
+        assert!(listed.contains(part), "{part} is not in:\n{listed}");
+    }
+    assert!(!listed.contains(&printed[24..]), "the secret is nowhere");
+    assert!(succeed(&mut keys(&["revoke", &key.id])).contains("is revoked"));
+    assert!(succeed(&mut keys(&["revoke", &key.id])).contains("already"));
+    assert!(succeed(&mut keys(&["list"])).contains("revoked 20"));
+    assert!(fail_with(&mut keys(&["revoke", "0123"]), 1).contains("there is no key `0123`"));
+    for wrong in [
+        &["create", "x", "--role", "root"][..],
+        &["create", "x", "--scope", "*"],
+        &["create", ""],
+        &["create", "x", "--expires", "soon"],
+    ] {
+        fail_with(&mut keys(wrong), 2);
+    }
 }
 
 #[test]

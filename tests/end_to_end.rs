@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use driftd::api::access::{Access, Policy};
 use driftd::source::producer::Producer;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -403,10 +404,12 @@ async fn the_api_answers_from_sqlite_too() {
     let directory = tempfile::tempdir().expect("a folder");
     let store =
         driftd::store::SqlStore::open(&support::secret(&support::sqlite_url(directory.path()))).await.expect("opens");
+    let store = std::sync::Arc::new(store);
+    let access = Access::new(Policy::Local, store.clone(), driftd::clock::Clock::wall());
     let state = driftd::api::ApiState {
-        store: std::sync::Arc::new(store),
+        store,
         roles: std::sync::Arc::new(vec!["api".into()]),
-        access: driftd::api::access::Access::Local,
+        access: std::sync::Arc::new(access),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

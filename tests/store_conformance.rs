@@ -1,11 +1,17 @@
 //! One suite that every store must pass: SQLite and a real Postgres, each test on a database of
 //! its own.
 
+#[path = "conformance/access.rs"]
+mod access;
 mod support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use access::{
+    a_write_with_a_key_happens_once, keys_are_kept_used_and_revoked, sessions_end_with_time_number_and_key,
+    the_audit_is_read_page_by_page,
+};
 use driftd::drift::checkpoint::{Delta, Ledger, Partition};
 use driftd::drift::rollup::Grain;
 use driftd::drift::time::Timestamp;
@@ -535,6 +541,10 @@ conformance!(
     windows_become_hours_and_days,
     what_is_old_goes_and_stays_in_the_ledger,
     racing_replicas_never_both_win,
+    keys_are_kept_used_and_revoked,
+    sessions_end_with_time_number_and_key,
+    the_audit_is_read_page_by_page,
+    a_write_with_a_key_happens_once,
 );
 
 #[tokio::test(flavor = "multi_thread")]

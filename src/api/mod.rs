@@ -1,4 +1,4 @@
-//! The API loop: answers from the store, and serves the dashboard that reads it. It writes nothing.
+//! The API loop: answers from the store, and serves the dashboard that reads it.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::store::ReadStore;
 
 pub mod access;
 mod alerts;
+mod audit;
 mod dashboard;
 /// What became of every record.
 pub mod ledger;
@@ -40,7 +41,7 @@ pub struct ApiState {
     /// Roles of this process.
     pub roles: Arc<Vec<String>>,
     /// How callers prove who they are.
-    pub access: Access,
+    pub access: Arc<Access>,
 }
 
 #[derive(OpenApi)]
@@ -66,6 +67,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(alerts::requests))
         .routes(routes!(status::show))
         .routes(routes!(ledger::show))
+        .routes(routes!(audit::list))
         .split_for_parts()
 }
 
@@ -78,7 +80,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(state: ApiState) -> Router {
     let (api, document) = routed();
     let document = axum::Json(document);
-    let api = api.layer(middleware::from_fn_with_state(state.access, access::identify));
+    let api = api.layer(middleware::from_fn_with_state(state.access.clone(), access::identify));
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
         .fallback(dashboard::serve)

@@ -32,6 +32,8 @@ pub mod demo;
 pub mod fit;
 /// Whether a new version may take over.
 pub mod gate;
+/// Keys of the API.
+pub mod keys;
 /// Labels from files of their own.
 pub mod labels;
 /// Progress bars.

@@ -15,12 +15,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{decode_reference, load_reference, runtime};
-use crate::api::access::Access;
+use crate::api::access::{Access, Policy};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::Clock;
 use crate::collect::observe::Watched;
 use crate::collect::{self, Collector, DRAIN};
+use crate::config::access::Auth;
 use crate::config::raw::EventKind;
 use crate::config::{self, Config, Endpoint, Infer};
 use crate::deliver::{self, Route};
@@ -171,7 +172,12 @@ impl App {
             });
         }
         if let Some(listener) = api_listener {
-            let access = if config.api_open { Access::Open } else { Access::Local };
+            let policy = match config.api_auth {
+                Auth::Local => Policy::Local,
+                Auth::Open => Policy::Open,
+                Auth::Keys => Policy::Asked,
+            };
+            let access = Arc::new(Access::new(policy, Arc::new(store.clone()), Clock::wall()));
             let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()), access };
             let stop = shutdown.clone();
             loops.spawn(async move { Ok(api::serve(listener, api::router(state), stop).await.map(|()| "api")?) });

@@ -42,8 +42,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Where the API and the dashboard are served.
     pub api: SocketAddr,
-    /// Whether others than this machine may read without saying who they are.
-    pub api_open: bool,
+    /// How callers of the API prove who they are.
+    pub api_auth: access::Auth,
     /// Where probes and metrics are served.
     pub ops: SocketAddr,
     /// An OpenTelemetry collector that takes OTLP by HTTP.

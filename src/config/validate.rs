@@ -95,10 +95,8 @@ pub(super) fn validate(
         raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
-    if api.is_some_and(|a| !a.ip().is_loopback()) && !raw.api.allow_unauthenticated {
-        let message = "nobody would have to say who they are: listen on 127.0.0.1, or set api.allow_unauthenticated";
-        checker.fail("/api/listen", message);
-    }
+    let api_auth =
+        api.and_then(|listen| raw.api.auth(listen).map_err(|(path, message)| checker.fail(path, message)).ok());
     if raw.traces.collector.as_ref().is_some_and(|c| !c.starts_with("http://") && !c.starts_with("https://")) {
         checker.fail("/traces/collector", "must begin with `https://` or `http://`");
     }
@@ -116,7 +114,7 @@ pub(super) fn validate(
             collect: collect?,
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
             api: api?,
-            api_open: raw.api.allow_unauthenticated,
+            api_auth: api_auth?,
             ops: ops?,
             trace_collector: raw.traces.collector.clone(),
         })
@@ -352,6 +350,7 @@ impl Checker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::access::Auth;
     use crate::document::parse;
     use std::path::Path;
 
@@ -416,7 +415,12 @@ api: {listen: everywhere}
         let open = format!("{GOOD}api: {{listen: '0.0.0.0:8080'}}\n");
         assert_eq!(check(&open).expect_err("open").problems[0].path, "/api/listen");
         let wanted = format!("{GOOD}api: {{listen: '0.0.0.0:8080', allow_unauthenticated: true}}\n");
-        check(&wanted).expect("said so");
+        assert_eq!(check(&wanted).expect("said so").api_auth, Auth::Open);
+        let keys = |more: &str| check(&format!("{GOOD}api: {{listen: '0.0.0.0:8080', auth: keys{more}}}\n"));
+        assert_eq!(keys("").expect("asked for keys").api_auth, Auth::Keys);
+        let both = keys(", allow_unauthenticated: true").expect_err("contradicts itself");
+        assert_eq!(both.problems[0].path, "/api/allow_unauthenticated");
+        assert_eq!(check(GOOD).expect("valid").api_auth, Auth::Local);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 
+/// Keys, sessions, the audit.
+pub mod access;
+mod accessing;
 mod accounting;
 mod collecting;
 mod delivering;
@@ -30,6 +33,7 @@ mod rows;
 mod sql;
 mod sqlite;
 
+pub use access::{AccessStore, AuditRow};
 pub use rows::*;
 pub use sql::SqlStore;
 

@@ -1,0 +1,197 @@
+//! Who asks, and whether they may. A handler takes a [`Caller`] and says what it needs:
+//! `caller.require(Role::Operator)?`. What it changes goes with a row of the audit, in one transaction:
+//! `caller.act("alert.acknowledge", &id, &json!({…}))`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::access::{Need, Role, Scope};
+use crate::clock::Clock;
+use crate::store::access::{Actor, Outcome};
+use crate::store::{AccessStore, AuditRow};
+
+mod keys;
+mod origin;
+
+/// Who asks, once they have proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Name in the audit.
+    pub name: String,
+    /// What tells callers of one name apart.
+    pub id: String,
+    /// How they proved it.
+    pub means: Means,
+    /// What they may do.
+    pub role: Role,
+    /// What they were granted by name.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// How a caller proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// By an API key.
+    Key,
+    /// By being on this machine.
+    Local,
+    /// Not at all.
+    None,
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Not at all: the API listens on this machine only, and whoever is on it is an admin.
+    Local,
+    /// Not at all, on an address that others reach: everybody is a viewer.
+    Open,
+    /// By an API key.
+    Asked,
+}
+
+/// The API's door.
+pub struct Access {
+    policy: Policy,
+    pub(super) store: Arc<dyn AccessStore>,
+    clock: Clock,
+}
+
+impl Access {
+    /// The door of an API whose callers are known to this store.
+    pub fn new(policy: Policy, store: Arc<dyn AccessStore>, clock: Clock) -> Access {
+        Access { policy, store, clock }
+    }
+
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+        match self.policy {
+            Policy::Local if !origin::names_this_machine(parts) => {
+                let detail = "without authentication the API answers only to `localhost`, `127.0.0.1` and `[::1]`";
+                Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            }
+            Policy::Local => Ok(Caller::unproven("local", Means::Local, Role::Admin, Scope::ALL.into())),
+            Policy::Open => Ok(Caller::unproven("anonymous", Means::None, Role::Viewer, BTreeSet::new())),
+            Policy::Asked => match bearer(parts)? {
+                Some(token) => self.by_key(token).await,
+                None => Err(unauthorized("say who you are: `authorization: Bearer …`, or a session's cookie")),
+            },
+        }
+    }
+
+    /// A write that was refused leaves a row too. If it cannot be written the answer stays a refusal.
+    async fn refused(&self, caller: &Caller, action: &str, path: &str) {
+        let at = self.clock.now();
+        let row = AuditRow::done(&caller.actor(), action, path, &json!({}), at);
+        if let Err(error) = self.store.audit(&AuditRow { outcome: Outcome::Refused, ..row }).await {
+            tracing::warn!(error = %crate::telemetry::chain(&error), action, "a refusal is not in the audit");
+        }
+    }
+}
+
+impl Caller {
+    fn unproven(name: &str, means: Means, role: Role, scopes: BTreeSet<Scope>) -> Caller {
+        Caller { name: name.to_owned(), id: name.to_owned(), means, role, scopes }
+    }
+
+    /// Whether the caller has what an operation needs.
+    ///
+    /// # Errors
+    /// A 403 that names what is lacking.
+    pub fn require(&self, need: impl Into<Need>) -> Result<(), Problem> {
+        let need = need.into();
+        let granted = match need {
+            Need::Role(role) => self.role >= role,
+            Need::Scope(scope) => self.scopes.contains(&scope),
+        };
+        if granted {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, format!("this needs {need}")))
+    }
+
+    /// The row of the audit for what the caller does now: an action such as `alert.acknowledge`, the id of
+    /// what it is done to, and further facts as a JSON object. The store writes it with the change.
+    pub fn act(&self, action: &str, object: &str, detail: &Value) -> AuditRow {
+        AuditRow::done(&self.actor(), action, object, detail, crate::clock::now())
+    }
+
+    fn actor(&self) -> Actor {
+        Actor { name: self.name.clone(), id: self.id.clone(), means: self.means.name() }
+    }
+}
+
+impl Means {
+    /// The name in the audit and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Means::Key => "key",
+            Means::Local => "local",
+            Means::None => "none",
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| unauthorized("nobody was asked who they are"))
+    }
+}
+
+/// Finds out who asks, and puts the [`Caller`] where handlers find it.
+pub async fn identify(State(access): State<Arc<Access>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let writes = !is_safe(&parts.method);
+    if writes {
+        origin::check(&parts)?;
+    }
+    let caller = access.caller(&parts).await?;
+    let route = parts.extensions.get::<MatchedPath>().map_or_else(String::new, |p| p.as_str().to_owned());
+    let (action, path) = (format!("{} {route}", parts.method), parts.uri.path().to_owned());
+    parts.extensions.insert(caller.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if writes && response.status() == StatusCode::FORBIDDEN {
+        access.refused(&caller, &action, &path).await;
+    }
+    // What one caller may read is not for a cache that others share.
+    let private = HeaderValue::from_static("private, no-cache");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(private);
+    Ok(response)
+}
+
+/// Methods that change nothing, RFC 9110 §9.2.1.
+fn is_safe(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
+}
+
+/// The token of `authorization: Bearer …`; `None` without the header.
+fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return match parts.headers.contains_key(header::AUTHORIZATION) {
+            true => Err(unauthorized("`authorization` is sent more than once")),
+            false => Ok(None),
+        };
+    };
+    let token = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains([' ', ','])
+    });
+    token.map(|(_, token)| Some(token)).ok_or_else(|| unauthorized("`authorization` must be `Bearer` and one token"))
+}
+
+/// The answer to those who have not proved who they are.
+fn unauthorized(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+}
+
+#[cfg(test)]
+mod tests;
