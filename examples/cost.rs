@@ -15,7 +15,7 @@ use driftd::drift::judgement::ClosedWindow;
 use driftd::drift::observation::{HeadSource, Joined, Observation};
 use driftd::drift::record::InputText;
 use driftd::drift::reference::ReferenceKind;
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::text::TextFacts;
@@ -50,7 +50,7 @@ fn main() {
         threshold: 8_640.0,
         sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
         resolve_after: 3,
-        retraining: Policy { mode: Mode::Propose, cooldown: Span::from_secs(86_400) },
+        retraining: Policy { mode: Mode::Propose, on: Trigger::Drift, cooldown: Span::from_secs(86_400) },
     };
     let (mut placing, mut folding, mut judging) = (0.0, 0.0, Vec::new());
     for (slot, batch) in joined.chunks(WINDOW as usize).enumerate() {

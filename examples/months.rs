@@ -17,7 +17,7 @@ use driftd::drift::judgement::{ClosedWindow, Verdict};
 use driftd::drift::observation::{HeadSource, Joined};
 use driftd::drift::record::AttributeValue;
 use driftd::drift::reference::{GuaranteeStatus, Reference, ReferenceKind};
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
 use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
@@ -215,7 +215,7 @@ fn watch(threshold: f64, margin: f64) -> Watch {
         threshold,
         sensitivity: Sensitivity { min_records: 30, margin },
         resolve_after: 3,
-        retraining: Policy { mode: Mode::Propose, cooldown: Span::from_secs(86_400) },
+        retraining: Policy { mode: Mode::Propose, on: Trigger::Drift, cooldown: Span::from_secs(86_400) },
     }
 }
 

@@ -33,6 +33,7 @@ pub mod collect;
 pub mod deliver;
 pub mod judge;
 pub mod maintain;
+pub mod retrain;
 pub mod simulate;
 
 // The composition root and the command line.

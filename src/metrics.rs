@@ -44,7 +44,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for reason in ["unknown_key", "revoked_key", "expired_key"] {
         counter!("driftd_authentication_failures_total", "reason" => reason).absolute(0);
     }
-    for role in ["collect", "judge", "deliver", "maintain"] {
+    for role in ["collect", "judge", "deliver", "maintain", "retrain"] {
         counter!("driftd_step_failures_total", "role" => role).absolute(0);
     }
     Ok(handle)
@@ -90,6 +90,10 @@ fn describe() {
     describe_gauge!("driftd_model_evidence_ratio", "evidence divided by its threshold; 1 is an alarm");
     describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
     describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
+    describe_counter!("driftd_retraining_moves_total", "moves of retraining requests, by model and new state");
+    describe_counter!("driftd_retraining_starts_total", "tries to start a run, by hook and outcome");
+    describe_counter!("driftd_retraining_callbacks_refused_total", "call-backs that were refused, by reason");
+    describe_counter!("driftd_retraining_held_total", "looks at an approval that a limit held back, by limit");
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_gauge!("driftd_ready", "1 while this process is ready");
@@ -221,6 +225,27 @@ pub fn transition(model: &str, to: &'static str) {
 /// An attempt to deliver.
 pub fn delivery(endpoint: &str, outcome: &'static str) {
     counter!("driftd_deliveries_total", "endpoint" => endpoint.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A retraining request has moved.
+pub fn retraining_move(model: &str, to: &'static str) {
+    counter!("driftd_retraining_moves_total", "model" => model.to_owned(), "to" => to).increment(1);
+}
+
+/// A try to start a run.
+pub fn retraining_start(hook: &str, outcome: &str) {
+    let (hook, outcome) = (hook.to_owned(), outcome.to_owned());
+    counter!("driftd_retraining_starts_total", "hook" => hook, "outcome" => outcome).increment(1);
+}
+
+/// A call-back was refused.
+pub fn retraining_callback(reason: &'static str) {
+    counter!("driftd_retraining_callbacks_refused_total", "reason" => reason).increment(1);
+}
+
+/// An approval waits because of a limit.
+pub fn retraining_held(limit: &'static str) {
+    counter!("driftd_retraining_held_total", "limit" => limit).increment(1);
 }
 
 /// A step failed and is tried again.

@@ -18,7 +18,7 @@ const LISTS: [(&str, usize); 7] = [
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
@@ -53,10 +53,11 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "traces",
         ],
     ),
-    ("judge", &["clock", "drift", "fault", "health", "metrics", "store", "traces"]),
+    ("judge", &["clock", "drift", "fault", "health", "metrics", "retrain", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["access", "clock", "drift", "health", "metrics", "store", "telemetry"]),
+    ("api", &["access", "clock", "drift", "health", "metrics", "retrain", "store", "telemetry"]),
+    ("retrain", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),
 ];

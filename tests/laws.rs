@@ -16,7 +16,7 @@ use driftd::drift::judgement::{ClosedWindow, Verdict};
 use driftd::drift::observation::{HeadSource, Joined, Observation};
 use driftd::drift::record::{AttributeValue, InputText};
 use driftd::drift::reference::{Reference, ReferenceKind};
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::signal::SignalKey;
 use driftd::drift::skew::{AnswerSkew, Skew};
 use driftd::drift::summary::Summary;
@@ -152,7 +152,7 @@ const WATCH: Watch = Watch {
     threshold: 2_000.0,
     sensitivity: Sensitivity { min_records: 30, margin: 0.05 },
     resolve_after: 3,
-    retraining: Policy { mode: Mode::Auto, cooldown: Span::from_secs(60) },
+    retraining: Policy { mode: Mode::Auto, on: Trigger::Drift, cooldown: Span::from_secs(60) },
 };
 
 fn windows(seed: u64, count: i64, size: i64, drift_from: i64) -> Vec<ClosedWindow> {

@@ -13,6 +13,8 @@ use access::{
     the_audit_is_read_page_by_page,
 };
 use driftd::drift::checkpoint::{Delta, Ledger, Partition};
+use driftd::drift::retraining::Kind;
+use driftd::drift::retraining::life::State;
 use driftd::drift::rollup::Grain;
 use driftd::drift::time::Timestamp;
 use driftd::drift::watermark::Watermark;
@@ -127,19 +129,177 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
                 reason: "evidence".into(),
             },
         )],
-        request: Some(RequestRow {
-            request_id: "rt_1".into(),
-            model: "m".into(),
-            alert_id: "al_1".into(),
-            state: "requested".into(),
-            tasks: "[\"intent\"]".into(),
-            protected_tasks: "[]".into(),
-            reason: "x".into(),
-            created: at(60),
-        }),
+        request: Some(new_request("rt_1", "m")),
         deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
         now: at(1_000),
     }
+}
+
+fn new_request(id: &str, model: &str) -> NewRequest {
+    let row = RequestRow {
+        request_id: id.into(),
+        model: model.into(),
+        version: "12".into(),
+        kind: "drift".into(),
+        mode: "auto".into(),
+        dry_run: false,
+        alert_id: "al_1".into(),
+        state: State::Proposed,
+        tasks: "[\"intent\"]".into(),
+        protected_tasks: "[]".into(),
+        reason: "x".into(),
+        body: "{\"a\":\"ü\"}".into(),
+        hook: Some("h".into()),
+        created: at(60),
+        deadline: Some(at(5_000)),
+        run_url: None,
+        new_model_version: None,
+        result: "{}".into(),
+        attempts: 0,
+        next_attempt: at(0),
+        token: None,
+        moves: 1,
+    };
+    let told = NewDelivery {
+        delivery_id: format!("msg_{id}_1"),
+        endpoint: "c".into(),
+        event: "retraining.proposed".into(),
+        model: model.into(),
+        body: "{}".into(),
+    };
+    NewRequest { row, who: "driftd".into(), deliveries: vec![told], now: at(1_000) }
+}
+
+fn change(id: &str, from: State, to: State, secs: i64) -> Change {
+    Change {
+        request_id: id.into(),
+        from,
+        to,
+        at: at(secs),
+        who: "ada".into(),
+        why: "it's ünusual; drop table alert; --".into(),
+        deadline: None,
+        run_url: None,
+        new_model_version: None,
+        result: None,
+        callback: None,
+        deliveries: vec![NewDelivery {
+            delivery_id: format!("msg_{id}_{}", to.name()),
+            endpoint: "c".into(),
+            event: to.event().into(),
+            model: "m".into(),
+            body: "{}".into(),
+        }],
+    }
+}
+
+async fn a_request_moves_only_from_where_it_is(store: &SqlStore) {
+    let first = new_request("rt_1", "m");
+    assert_eq!(store.add_request(&first).await.expect("made"), Added::Made);
+    assert_eq!(store.add_request(&first).await.expect("answers"), Added::Exists);
+    assert_eq!(store.add_request(&new_request("rt_2", "m")).await.expect("answers"), Added::Busy);
+    assert_eq!(store.add_request(&new_request("rt_3", "n")).await.expect("made"), Added::Made);
+    assert_eq!(store.open_requests().await.expect("read").len(), 2);
+    assert_eq!(store.request("rt_2").await.expect("read"), None);
+
+    // Two decide at once: one of them wins, and the other has written nothing.
+    let approved = change("rt_1", State::Proposed, State::Requested, 1_100);
+    let rejected = change("rt_1", State::Proposed, State::Rejected, 1_100);
+    let (a, b) = tokio::join!(store.move_request(&approved), store.move_request(&rejected));
+    let won = [a.expect("answers"), b.expect("answers")];
+    assert_eq!(won.iter().filter(|w| **w).count(), 1);
+    let history = store.request("rt_1").await.expect("read").expect("is there");
+    assert_eq!((history.moves.len(), history.row.moves), (2, 2));
+    assert_eq!((history.moves[0].from, history.moves[0].to), (None, State::Proposed));
+    assert_eq!((&*history.moves[1].who, &*history.moves[1].why), ("ada", approved.why.as_str()));
+    let told = store.deliveries(Some("m"), PAGE).await.expect("read");
+    assert_eq!(told.iter().filter(|d| d.event.starts_with("retraining.")).count(), 2, "one a move");
+
+    // The end of one makes room for the next.
+    let to = history.row.state;
+    if to.is_open() {
+        assert!(store.move_request(&change("rt_1", to, State::Failed, 1_200)).await.expect("moves"));
+    }
+    assert_eq!(store.add_request(&new_request("rt_2", "m")).await.expect("made"), Added::Made);
+    assert_eq!(store.latest_request("m", Kind::Drift).await.expect("read"), Some(at(60)));
+    assert_eq!(store.latest_request("m", Kind::Schedule).await.expect("read"), None);
+
+    let mut ours = change("rt_2", State::Proposed, State::Requested, 1_300);
+    ours.who = "driftd".into();
+    assert!(store.move_request(&ours).await.expect("moves"));
+    assert_eq!(store.approvals(at(1_300)).await.expect("counts"), 1, "by driftd itself");
+    assert_eq!(store.approvals(at(1_301)).await.expect("counts"), 0);
+}
+
+async fn a_start_is_claimed_by_one_and_kept(store: &SqlStore) {
+    store.add_request(&new_request("rt_1", "m")).await.expect("made");
+    let token = Token { hash: "ab".into(), expires: at(9_000) };
+    let claim = async |now: i64, until: i64| {
+        store.claim_start("rt_1", Some(&token), at(now), at(until)).await.expect("answers")
+    };
+    assert_eq!(claim(1_050, 1_060).await, None, "nobody has approved it");
+    let mut approved = change("rt_1", State::Proposed, State::Requested, 1_100);
+    approved.deadline = Some(at(9_000));
+    assert!(store.move_request(&approved).await.expect("moves"));
+    let row = claim(1_101, 1_160).await.expect("claimed");
+    assert_eq!((row.token.as_ref(), row.deadline, row.attempts), (Some(&token), Some(at(9_000)), 0));
+    assert_eq!(claim(1_159, 1_200).await, None, "leased");
+
+    let tried = |secs, next: i64, change| Tried {
+        request_id: "rt_1".into(),
+        at: at(secs),
+        hook: "h".into(),
+        status: Some(503),
+        took: Duration::from_millis(3),
+        outcome: "server_error".into(),
+        detail: "busy".into(),
+        next_attempt: at(next),
+        change,
+    };
+    store.settle_start(&tried(1_110, 1_400, None)).await.expect("settles");
+    assert_eq!(claim(1_399, 1_450).await, None, "not yet");
+    let later = Token { hash: "cd".into(), expires: at(9_999) };
+    let row = store.claim_start("rt_1", Some(&later), at(1_400), at(1_450)).await.expect("answers");
+    assert_eq!(row.expect("due").token, Some(token.clone()), "the first token stays: a run may have it");
+
+    // The run calls back before the answer to the call that made it comes.
+    let mut running = change("rt_1", State::Requested, State::Running, 1_410);
+    running.callback = Some("started".into());
+    running.result = Some("{\"metrics\":{}}".into());
+    assert!(store.move_request(&running).await.expect("moves"));
+    let mut accepted = change("rt_1", State::Requested, State::Accepted, 1_420);
+    accepted.run_url = Some("https://runs.example/1".into());
+    store.settle_start(&tried(1_420, 1_420, Some(accepted))).await.expect("settles");
+    for _ in 0..105 {
+        let refused =
+            Callback { request_id: "rt_1".into(), at: at(1_430), report: "started".into(), outcome: "forged".into() };
+        store.refuse_callback(&refused).await.expect("records");
+    }
+    let history = store.request("rt_1").await.expect("read").expect("is there");
+    assert_eq!((history.row.state, history.row.run_url.as_deref()), (State::Running, Some("https://runs.example/1")));
+    assert_eq!((history.row.result.as_str(), history.attempts.len()), ("{\"metrics\":{}}", 2));
+    assert_eq!((history.attempts[0].attempt, history.attempts[0].status), (1, Some(503)));
+    assert_eq!((history.callbacks[0].outcome.as_str(), history.callbacks.len()), ("taken", 100), "bounded");
+    assert_eq!(
+        history.moves.iter().map(|m| m.to).collect::<Vec<_>>(),
+        [State::Proposed, State::Requested, State::Running]
+    );
+}
+
+async fn the_kill_switch_keeps_its_newest_word(store: &SqlStore) {
+    let turn = |model: &str, secs, paused| Pause {
+        model: model.into(),
+        at: at(secs),
+        paused,
+        who: "ada".into(),
+        why: "freeze".into(),
+    };
+    store.pause(&turn("*", 10, true)).await.expect("turns");
+    store.pause(&turn("m", 11, true)).await.expect("turns");
+    // A clock that was set back: the word given later counts.
+    store.pause(&turn("m", 5, false)).await.expect("turns");
+    let found = store.pauses().await.expect("read");
+    assert_eq!(found.iter().map(|p| (p.model.as_str(), p.paused)).collect::<Vec<_>>(), [("*", true), ("m", false)]);
 }
 
 const PAGE: Page = Page { limit: 10, before_us: i64::MAX };
@@ -292,13 +452,13 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     let (alerts, transitions): (Vec<_>, Vec<_>) = expected.alerts.into_iter().unzip();
     assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), alerts);
     assert_eq!(store.transitions("al_1").await.expect("read"), transitions);
-    assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one")]);
+    assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one").row]);
     assert_eq!(store.records("m").await.expect("read"), 7);
     assert!(store.alerts(Some("other"), PAGE).await.expect("read").is_empty());
 }
 
 async fn deliveries_keep_their_order_and_their_lease(store: &SqlStore) {
-    store.commit_judged(&judged(0, vec![])).await.expect("applied");
+    store.commit_judged(&Judged { request: None, ..judged(0, vec![]) }).await.expect("applied");
     let ids = |claimed: Vec<Delivery>| claimed.into_iter().map(|d| d.delivery_id).collect::<Vec<_>>();
     let now = at(2_000);
     assert_eq!(ids(store.claim(now, at(2_060)).await.expect("claims")), ["msg_a_1", "msg_b_1"]);
@@ -482,7 +642,7 @@ async fn what_is_old_goes_and_stays_in_the_ledger(store: &SqlStore) {
     store.expire(&old(1)).await.expect("expires");
     assert_eq!(store.held().await.expect("read"), Held { judged: 7, open: 0, expired: 31 });
     // Deliveries that still wait are never removed.
-    assert_eq!(store.deliveries(None, PAGE).await.expect("read").len(), 3);
+    assert_eq!(store.deliveries(None, PAGE).await.expect("read").len(), 4);
 }
 
 /// Two committers race for the same partition again and again: exactly one wins each round.
@@ -545,6 +705,9 @@ conformance!(
     sessions_end_with_time_number_and_key,
     the_audit_is_read_page_by_page,
     a_write_with_a_key_happens_once,
+    a_request_moves_only_from_where_it_is,
+    a_start_is_claimed_by_one_and_kept,
+    the_kill_switch_keeps_its_newest_word,
 );
 
 #[tokio::test(flavor = "multi_thread")]
@@ -563,7 +726,14 @@ async fn grafana_views_read_what_was_written() {
     store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
     store.commit_judged(&judged(0, vec!["a-0".into()])).await.expect("applied");
     let mut connection = sqlx::AnyConnection::connect(&url).await.expect("connects");
-    for (view, rows) in [("window", 1), ("statistic", 2), ("alert", 1), ("ledger", 1)] {
+    for (view, rows) in [
+        ("retraining_request", 1),
+        ("retraining_move", 1),
+        ("window", 1),
+        ("statistic", 2),
+        ("alert", 1),
+        ("ledger", 1),
+    ] {
         let statement = sqlx::AssertSqlSafe(format!("select count(*) as n from driftd_v1.{view}"));
         let row = sqlx::query(statement).fetch_one(&mut connection).await.expect("the view answers");
         assert_eq!(row.get::<i64, _>("n"), rows, "{view}");

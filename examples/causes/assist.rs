@@ -22,7 +22,7 @@ use driftd::drift::label::Label;
 use driftd::drift::observation::HeadSource;
 use driftd::drift::record::Record;
 use driftd::drift::reference::{Reference, ReferenceKind};
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::signal::Scope;
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
@@ -228,7 +228,7 @@ fn trial(
         threshold: THRESHOLD,
         sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
         resolve_after: 6,
-        retraining: Policy { mode: Mode::Off, cooldown: Span::from_secs(0) },
+        retraining: Policy { mode: Mode::Off, on: Trigger::Both, cooldown: Span::from_secs(0) },
     };
     let mut stream = Stream::new(reference, watch, reference.window);
     let mut labels = Vec::new();

@@ -20,7 +20,7 @@ use driftd::drift::judgement::ClosedWindow;
 use driftd::drift::observation::{HeadSource, Joined, Observation};
 use driftd::drift::record::{InputText, Record};
 use driftd::drift::reference::{Reference, ReferenceKind};
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
@@ -267,7 +267,7 @@ impl World {
             threshold: THRESHOLD,
             sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
             resolve_after: 6,
-            retraining: Policy { mode: Mode::Off, cooldown: Span::from_secs(0) },
+            retraining: Policy { mode: Mode::Off, on: Trigger::Drift, cooldown: Span::from_secs(0) },
         };
         let mut course = Course::new(reference);
         let mut verdict = "nothing".to_owned();

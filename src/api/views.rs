@@ -473,7 +473,7 @@ impl From<RequestRow> for RequestView {
         RequestView {
             id: row.request_id,
             model: row.model,
-            state: row.state,
+            state: row.state.name().to_owned(),
             alert: row.alert_id,
             tasks: stored(&row.tasks),
             protected_tasks: stored(&row.protected_tasks),

@@ -20,7 +20,7 @@ use crate::drift::judgement::ClosedWindow;
 use crate::drift::observation::Observation;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::reference::Reference;
-use crate::drift::retraining::{Mode, Policy};
+use crate::drift::retraining::{Mode, Policy, Trigger};
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::watermark::Watermark;
@@ -95,7 +95,7 @@ fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
         }
     };
     let sensitivity = Sensitivity { min_records: args.min_records.max(1), margin: args.margin };
-    let retraining = Policy { mode: Mode::Propose, cooldown: Span::from_secs(86_400) };
+    let retraining = Policy { mode: Mode::Propose, on: Trigger::Drift, cooldown: Span::from_secs(86_400) };
     watch(threshold, sensitivity, args.resolve_after.max(1), retraining).map_err(anyhow::Error::msg)
 }
 

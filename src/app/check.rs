@@ -54,7 +54,12 @@ pub fn main(args: &Check) -> anyhow::Result<()> {
     }
     match problems.into_iter().next() {
         Some(first) => Err(first),
-        None => write_output(None, &format!("{}: valid\n", file.display())),
+        None => {
+            for remark in super::retraining::remarks(&config) {
+                eprintln!("driftd: note: {remark}");
+            }
+            write_output(None, &format!("{}: valid\n", file.display()))
+        }
     }
 }
 

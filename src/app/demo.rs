@@ -271,7 +271,7 @@ fn configuration(
          kafka:\n  brokers: '{brokers}'\n  topics: [{TOPIC}]\n  start: earliest\n  dead_letter_topic: {DEAD_LETTERS}\n\
          store:\n  url: 'sqlite:{store}'\n\
          models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: cpu\n    budget: 1/1d\n    resolve_after: 15\n\
-         \x20   window: {{length: {WINDOW}, grace: 500ms, min_records: 50}}\n    retraining: {{mode: auto, cooldown: 1h}}\n\
+         \x20   window: {{length: {WINDOW}, grace: 500ms, min_records: 50}}\n    retraining: {{mode: auto, on: drift, cooldown: 1h}}\n\
          collect: {{flush_every: 500ms, idle_after: 10s}}\n\
          endpoints:\n  - {{name: demo, url: '{receiver}', secret: {{file: '{secret}'}}}}\n\
          api: {{listen: '127.0.0.1:{port}'}}\nops: {{listen: '127.0.0.1:0'}}\n",

@@ -42,6 +42,8 @@ pub mod progress;
 pub mod references;
 /// Records of files in chunks, with inferences.
 pub mod replay;
+/// Retraining put together.
+pub mod retraining;
 /// The daemon.
 pub mod run;
 /// Simulated traffic.

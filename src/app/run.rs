@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{decode_reference, load_reference, runtime};
+use super::{decode_reference, load_reference, retraining, runtime};
 use crate::api::access::{Access, Policy};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
@@ -36,6 +36,7 @@ use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
 use crate::model::{Manifest, ModelHandle, batching};
+use crate::retrain;
 use crate::source::Source;
 use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
@@ -163,7 +164,19 @@ impl App {
                 Ok("judge")
             });
         }
+        let subjects = loaded.iter().map(|l| {
+            let name = l.manifest.spec.name.clone();
+            (name, retraining::subject(&l.config, &l.manifest, &l.watched.reference.id))
+        });
+        let keeps = Arc::new(store.clone());
+        let desk = retraining::desk(keeps, &config.retraining, &config.endpoints, subjects.collect());
         if has(Role::Deliver) {
+            let retrainer = Arc::new(retraining::retrainer(desk.clone(), &config.retraining)?);
+            let stop = shutdown.clone();
+            loops.spawn(async move {
+                retrain::run(retrainer, stop).await;
+                Ok("retrain")
+            });
             let routes = config.endpoints.iter().map(route).collect::<anyhow::Result<HashMap<_, _>>>()?;
             let (store, stop) = (Arc::new(store.clone()), shutdown.clone());
             loops.spawn(async move {
@@ -309,6 +322,7 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
         closing: loaded.watched.closing,
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
+        plan: loaded.config.plan.clone(),
         model: ModelRow {
             name: spec.name.clone(),
             version: spec.version.clone(),

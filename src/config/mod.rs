@@ -11,12 +11,15 @@ use secrecy::SecretString;
 use crate::document::{self, Problems};
 use crate::drift::course::Watch;
 use crate::drift::observation::HeadSource;
+use crate::drift::retraining::plan::Plan;
 use crate::drift::time::Span;
 
 /// Where the API is served, and to whom.
 pub mod access;
 /// What the file may say.
 pub mod raw;
+/// Retraining: policies, hooks, call-backs.
+pub mod retraining;
 mod validate;
 
 pub use validate::{Budget, watch};
@@ -40,6 +43,8 @@ pub struct Config {
     pub collect: Collect,
     /// Receivers of events.
     pub endpoints: Vec<Endpoint>,
+    /// What starts training, and within which limits.
+    pub retraining: retraining::RetrainingDesk,
     /// Where the API and the dashboard are served.
     pub api: SocketAddr,
     /// How callers of the API prove who they are.
@@ -107,6 +112,8 @@ pub struct Model {
     pub late_limit: Span,
     /// Budget, sensitivity, resolution, retraining.
     pub watch: Watch,
+    /// How its retraining goes.
+    pub plan: Plan,
     /// The budget as it was written.
     pub budget: String,
     /// How texts are gathered into batches.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::RawApi;
+use super::retraining::{RawRetraining, RawRetrainingDesk};
 use crate::drift::observation::HeadSource;
-use crate::drift::retraining::Mode;
 
 /// Configuration of driftd.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,9 @@ pub struct RawConfig {
     /// Receivers of alerts and retraining requests.
     #[serde(default)]
     pub endpoints: Vec<RawEndpoint>,
+    /// What starts training, and within which limits.
+    #[serde(default)]
+    pub retraining: RawRetrainingDesk,
     /// The API and dashboard.
     #[serde(default)]
     pub api: RawApi,
@@ -244,22 +247,6 @@ pub struct RawWindow {
 impl Default for RawWindow {
     fn default() -> RawWindow {
         RawWindow { length: "5m".into(), grace: "30s".into(), late_limit: "1h".into(), min_records: 50 }
-    }
-}
-
-/// When to ask for retraining.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawRetraining {
-    /// Who decides.
-    pub mode: Mode,
-    /// Event time between two requests for one model.
-    pub cooldown: String,
-}
-
-impl Default for RawRetraining {
-    fn default() -> RawRetraining {
-        RawRetraining { mode: Mode::Propose, cooldown: "24h".into() }
     }
 }
 

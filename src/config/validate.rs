@@ -93,6 +93,7 @@ pub(super) fn validate(
     let collect = checker.collect();
     let endpoints: Vec<Option<Endpoint>> =
         raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
+    let desk = checker.desk();
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
     let api_auth =
@@ -113,6 +114,7 @@ pub(super) fn validate(
             models: models.into_iter().collect::<Option<_>>()?,
             collect: collect?,
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+            retraining: desk?,
             api: api?,
             api_auth: api_auth?,
             ops: ops?,
@@ -128,14 +130,14 @@ pub(super) fn validate(
     }
 }
 
-struct Checker<'a> {
-    document: &'a Document<RawConfig>,
+pub(super) struct Checker<'a> {
+    pub(super) document: &'a Document<RawConfig>,
     env: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn fail(&mut self, path: &str, message: impl Into<String>) {
+    pub(super) fn fail(&mut self, path: &str, message: impl Into<String>) {
         self.problems.push(self.document.problem(path, message));
     }
 
@@ -181,7 +183,7 @@ impl Checker<'_> {
         let window = self.positive(&at("window/length"), &raw.window.length);
         let grace = self.span(&at("window/grace"), &raw.window.grace);
         let late_limit = self.span(&at("window/late_limit"), &raw.window.late_limit);
-        let cooldown = self.span(&at("retraining/cooldown"), &raw.retraining.cooldown);
+        let retraining = self.retraining(i, &raw.retraining);
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
         let budget = Budget::parse(&raw.budget);
         if budget.is_none() {
@@ -201,10 +203,9 @@ impl Checker<'_> {
         if !(0.0..=1.0).contains(&raw.skew_sample) {
             self.fail(&at("skew_sample"), format!("found `{}`, expected a share between 0 and 1", raw.skew_sample));
         }
-        let (window, cooldown) = (window?, cooldown?);
+        let (window, (policy, plan)) = (window?, retraining?);
         let sensitivity = Sensitivity { min_records: raw.window.min_records, margin: raw.margin };
-        let retraining = Policy { mode: raw.retraining.mode, cooldown };
-        let watch = watch(budget?.threshold(window), sensitivity, raw.resolve_after, retraining);
+        let watch = watch(budget?.threshold(window), sensitivity, raw.resolve_after, policy);
         if let Err(message) = &watch {
             self.fail(&at("budget"), message.clone());
         }
@@ -219,6 +220,7 @@ impl Checker<'_> {
             grace: grace?,
             late_limit: late_limit?,
             watch: watch.ok()?,
+            plan,
             budget: raw.budget.clone(),
             batching: Batching {
                 max_batch: raw.batching.max_batch,
@@ -295,7 +297,7 @@ impl Checker<'_> {
         })
     }
 
-    fn secret(&mut self, path: &str, secret: &Secret) -> Option<String> {
+    pub(super) fn secret(&mut self, path: &str, secret: &Secret) -> Option<String> {
         match secret {
             Secret::Plain(value) => Some(value.clone()),
             Secret::Elsewhere(SecretRef::Env(name)) => {
@@ -318,7 +320,7 @@ impl Checker<'_> {
         }
     }
 
-    fn span(&mut self, path: &str, text: &str) -> Option<Span> {
+    pub(super) fn span(&mut self, path: &str, text: &str) -> Option<Span> {
         let span = Span::parse(text);
         if span.is_none() {
             self.fail(
@@ -329,7 +331,7 @@ impl Checker<'_> {
         span
     }
 
-    fn positive(&mut self, path: &str, text: &str) -> Option<Span> {
+    pub(super) fn positive(&mut self, path: &str, text: &str) -> Option<Span> {
         let span = self.span(path, text)?;
         if span.micros() == 0 {
             self.fail(path, "must be longer than zero");

@@ -10,7 +10,7 @@ use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::localization::localize;
 use super::matured::Losses;
 use super::reference::Reference;
-use super::retraining::{self, Policy, Request};
+use super::retraining::{self, Kind, Policy, Request};
 use super::time::Timestamp;
 use super::tree::harm_weight;
 use super::window::Slot;
@@ -124,7 +124,8 @@ impl Course {
         }
         let tasks = reference.spec.tasks.len();
         let last = &mut self.last_request;
-        let ask = |(at, t)| Some((at, retraining::request(watch.retraining, t, tasks, last)?));
+        let kind = if ln_harm >= ln_threshold { Kind::Harm } else { Kind::Drift };
+        let ask = |(at, t)| Some((at, retraining::request(watch.retraining, t, kind, tasks, last)?));
         let request = transitions.iter().enumerate().find_map(ask);
         self.next_slot = Some(window.slot + 1);
         Judged { report, transitions, request, harm }

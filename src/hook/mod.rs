@@ -13,6 +13,12 @@ pub mod guard;
 /// Messages by HTTP POST.
 pub mod webhook;
 
+/// Training started by a signed message.
+pub mod signed;
+
+/// Starting training.
+pub mod trainer;
+
 use std::time::Duration;
 
 /// How an attempt ended.

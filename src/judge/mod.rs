@@ -14,6 +14,7 @@ use crate::drift::closing::Closing;
 use crate::drift::course::{Course, Watch};
 use crate::drift::judgement::{ClosedWindow, Verdict, revise};
 use crate::drift::reference::Reference;
+use crate::drift::retraining::plan::Plan;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
@@ -50,6 +51,8 @@ pub struct Judge {
     pub topics: Vec<String>,
     /// Who is told.
     pub receivers: Vec<Receiver>,
+    /// How its retraining goes.
+    pub plan: Plan,
     /// What readers should know of the model.
     pub model: ModelRow,
 }
@@ -145,7 +148,7 @@ impl Judge {
                     continue;
                 };
                 judged.expected_version = version;
-                messages |= !judged.deliveries.is_empty();
+                messages |= !judged.deliveries.is_empty() || judged.request.is_some();
                 fault::point("before_judgement");
                 let started = Instant::now();
                 if !store.commit_judged(&judged).await? {

@@ -1,11 +1,8 @@
 //! Judgements to rows, and transitions and requests to messages. Ids are made from what they name,
 //! so that doing a step again writes the same rows.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::Judge;
 use crate::drift::alert::{Alert, AlertState, Transition};
@@ -13,13 +10,17 @@ use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
 use crate::drift::localization::Witness;
 use crate::drift::reference::Reference;
-use crate::drift::retraining::{Request, RequestState};
+use crate::drift::retraining::Request;
+use crate::drift::retraining::life::State;
 use crate::drift::signal::Effect;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::tree::Part;
 use crate::drift::window::Slot;
-use crate::store::{AlertRow, GapRow, Judged, NewDelivery, ReportRow, RequestRow, StatisticRow, TransitionRow};
+use crate::retrain::messages::{Told, messages as tell};
+use crate::store::{
+    AlertRow, GapRow, Judged, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, TransitionRow, stable_id,
+};
 
 /// An endpoint as the judge sees it: who gets which events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +50,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
         deliveries.extend(alert_messages(judge, row, change, &transition.alert, report));
     }
     let asked = outcome.request.as_ref().map(|(at, r)| (&alerts[*at].0, &outcome.transitions[*at].alert, r));
-    let request = asked.map(|(row, alert, r)| {
-        let request = request_row(reference, r, row);
-        deliveries.extend(request_messages(judge, &request, row, alert, report));
-        request
-    });
+    let request = asked.map(|(row, alert, r)| new_request(judge, r, row, alert, report, now));
     Judged {
         report: Some(ReportRow {
             model: reference.spec.name.clone(),
@@ -149,19 +146,6 @@ fn nothing(judge: &Judge, now: Timestamp) -> Judged {
 
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-/// A stable id: a prefix and sixteen hexadecimal digits of a digest of what it names.
-fn stable_id(prefix: &str, parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(part.as_bytes());
-        digest.update([0]);
-    }
-    digest.finalize()[..8].iter().fold(format!("{prefix}_"), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
 }
 
 fn parts_json(reference: &Reference, report: &Report) -> String {
@@ -260,17 +244,57 @@ fn transition_row(transition: &Transition, alert: &AlertRow) -> TransitionRow {
     }
 }
 
-fn request_row(reference: &Reference, request: &Request, alert: &AlertRow) -> RequestRow {
-    RequestRow {
+/// A request as it begins: proposed, whoever decides about it.
+fn new_request(
+    judge: &Judge,
+    request: &Request,
+    alert: &AlertRow,
+    of: &Alert,
+    report: &Report,
+    now: Timestamp,
+) -> NewRequest {
+    let reference = judge.reference.as_ref();
+    let (tasks, protected) = (names(reference, &request.tasks), names(reference, &request.protected));
+    let body = json!({
+        "model": {"name": alert.model, "version": reference.spec.version},
+        "reason": {
+            "kind": request.kind, "summary": alert.summary, "alarms": [alert.alert_id],
+            "evidence": evidence(reference, of, report),
+        },
+        "scope": judge.plan.scope(Some(of.cause.kind), &tasks, &protected),
+        "data": {
+            "window": {"start": alert.opened_window, "end": report.end},
+            "reference": {"id": reference.id},
+        },
+        "acceptance": judge.plan.acceptance(&tasks, &protected),
+    });
+    let row = RequestRow {
         request_id: stable_id("rt", &[&alert.alert_id]),
         model: alert.model.clone(),
+        version: reference.spec.version.clone(),
+        kind: request.kind.name().to_owned(),
+        mode: request.mode.name().to_owned(),
+        dry_run: judge.plan.dry_run,
         alert_id: alert.alert_id.clone(),
-        state: request.state.name().to_owned(),
-        tasks: json(&names(reference, &request.tasks)),
-        protected_tasks: json(&names(reference, &request.protected)),
+        state: State::Proposed,
+        tasks: json(&tasks),
+        protected_tasks: json(&protected),
         reason: alert.summary.clone(),
+        body: body.to_string(),
+        hook: judge.plan.hook.clone(),
         created: request.at,
-    }
+        deadline: Some(now.plus(judge.plan.decide_within)),
+        run_url: None,
+        new_model_version: None,
+        result: "{}".to_owned(),
+        attempts: 0,
+        next_attempt: Timestamp::from_micros(0),
+        token: None,
+        moves: 1,
+    };
+    let endpoints: Vec<String> = judge.receivers.iter().filter(|r| r.retraining).map(|r| r.endpoint.clone()).collect();
+    let told = Told { to: State::Proposed, at: request.at, who: "driftd", why: &row.reason, sequence: 1 };
+    NewRequest { deliveries: tell(&endpoints, &row, told), row, who: "driftd".to_owned(), now }
 }
 
 /// Evidence for people and pipelines: the strongest signals that the cause rests on, at most this many.
@@ -326,42 +350,6 @@ fn alert_messages(
     });
     let wants = |r: &&Receiver| r.alerts;
     messages(judge, event, &transition.transition_id, transition.at, &data, wants)
-}
-
-/// Messages of a retraining request; one that waits for a person goes nowhere yet.
-fn request_messages(
-    judge: &Judge,
-    request: &RequestRow,
-    alert: &AlertRow,
-    of: &Alert,
-    report: &Report,
-) -> Vec<NewDelivery> {
-    if request.state != RequestState::Requested.name() {
-        return Vec::new();
-    }
-    let tasks = parsed(&request.tasks);
-    let retrain: Vec<_> = tasks
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|name| json!({"name": name, "action": "retrain", "priority": 1}))
-        .collect();
-    let data = json!({
-        "request_id": request.request_id,
-        "mode": "auto",
-        "model": {"name": request.model, "version": judge.reference.spec.version},
-        "reason": {
-            "kind": "drift", "summary": request.reason, "alarms": [alert.alert_id],
-            "evidence": evidence(&judge.reference, of, report),
-        },
-        "scope": {"tasks": retrain, "protected_tasks": parsed(&request.protected_tasks)},
-        "data": {
-            "window": {"start": alert.opened_window, "end": report.end},
-            "reference": {"id": judge.reference.id},
-        },
-    });
-    let wants = |r: &&Receiver| r.retraining;
-    messages(judge, "retraining.requested", &request.request_id, request.created, &data, wants)
 }
 
 /// Messages about records that were lost before they could be read.

@@ -9,8 +9,8 @@ use sqlx::{Any, Transaction};
 use super::references::keep;
 use super::sql::{Columns, SqlStore};
 use super::{
-    AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, ReferenceRow, ReportRow, RequestRow, StatisticRow,
-    StoreError, StoredCourse, StoredPartial, TransitionRow,
+    AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, ReferenceRow, ReportRow, StatisticRow, StoreError,
+    StoredCourse, StoredPartial, TransitionRow,
 };
 use crate::drift::closing::Reached;
 use crate::drift::time::{Span, Timestamp};
@@ -157,7 +157,7 @@ impl JudgeStore for SqlStore {
             write_transition(&mut transaction, transition).await?;
         }
         if let Some(request) = &judged.request {
-            write_request(&mut transaction, request).await?;
+            super::retraining::add(&mut transaction, request).await?;
         }
         // A microsecond apart, so that an endpoint gets them in the order they were written.
         for (i, delivery) in (0..).zip(&judged.deliveries) {
@@ -333,25 +333,6 @@ async fn write_transition(transaction: &mut Tx, transition: &TransitionRow) -> R
     .bind(&transition.from)
     .bind(&transition.to)
     .bind(&transition.reason)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
-}
-
-async fn write_request(transaction: &mut Tx, request: &RequestRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "-- write_request
-        insert into retraining_request (request_id, model, alert_id, state, tasks, protected_tasks, reason, created_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (request_id) do nothing",
-    )
-    .bind(&request.request_id)
-    .bind(&request.model)
-    .bind(&request.alert_id)
-    .bind(&request.state)
-    .bind(&request.tasks)
-    .bind(&request.protected_tasks)
-    .bind(&request.reason)
-    .bind(request.created.micros())
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::drift::checkpoint::{Partition, Position};
 use crate::drift::closing::Reached;
+use crate::drift::retraining::Kind;
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
@@ -24,16 +25,21 @@ mod accessing;
 mod accounting;
 mod collecting;
 mod delivering;
+mod ids;
 mod judging;
 mod maintaining;
 mod postgres;
 mod reading;
 mod references;
+mod requests;
+mod retraining;
 mod rows;
 mod sql;
 mod sqlite;
 
 pub use access::{AccessStore, AuditRow};
+pub use ids::stable_id;
+pub use requests::*;
 pub use rows::*;
 pub use sql::SqlStore;
 
@@ -199,6 +205,43 @@ pub trait ReferenceStore: Send + Sync {
     async fn active_reference(&self, model: &str) -> Result<Option<ReferenceRow>, StoreError>;
 }
 
+/// What retraining asks of a store. Every change names the state it starts from, and happens only
+/// if the request is still there.
+#[async_trait]
+pub trait RetrainingStore: Send + Sync {
+    /// Makes a request with its first move and messages, unless it exists or its model has an open one.
+    async fn add_request(&self, request: &NewRequest) -> Result<Added, StoreError>;
+    /// A request with everything that happened to it.
+    async fn request(&self, request_id: &str) -> Result<Option<RequestHistory>, StoreError>;
+    /// Requests that are open: one a model at most.
+    async fn open_requests(&self) -> Result<Vec<RequestRow>, StoreError>;
+    /// When a model's latest request of a kind was made.
+    async fn latest_request(&self, model: &str, kind: Kind) -> Result<Option<Timestamp>, StoreError>;
+    /// Moves a request with its messages; false, and nothing is written, if it is no longer where the
+    /// change starts from.
+    async fn move_request(&self, change: &Change) -> Result<bool, StoreError>;
+    /// Approvals by driftd itself, over all models, from `since` on.
+    async fn approvals(&self, since: Timestamp) -> Result<i64, StoreError>;
+    /// Claims a request that is to be started now, until `lease_until`; notes the token that its run
+    /// will call back with.
+    async fn claim_start(
+        &self,
+        request_id: &str,
+        token: Option<&Token>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<RequestRow>, StoreError>;
+    /// Records a try to start a run, and the change that follows from it, in one transaction. A
+    /// request that has moved on meanwhile keeps its state; the try is recorded all the same.
+    async fn settle_start(&self, tried: &Tried) -> Result<(), StoreError>;
+    /// Records a call-back that was refused, up to a limit for each request.
+    async fn refuse_callback(&self, refused: &Callback) -> Result<(), StoreError>;
+    /// The kill switch's newest row of each model, and of all.
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
+    /// Turns the kill switch.
+    async fn pause(&self, pause: &Pause) -> Result<(), StoreError>;
+}
+
 /// What the API asks of a store. Lists are newest first.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
@@ -244,6 +287,6 @@ pub trait ReadStore: Send + Sync {
 }
 
 /// A store that serves every loop.
-pub trait Store: CollectStore + JudgeStore + DeliverStore + ReadStore {}
+pub trait Store: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore {}
 
-impl<T: CollectStore + JudgeStore + DeliverStore + ReadStore> Store for T {}
+impl<T: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore> Store for T {}

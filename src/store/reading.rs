@@ -233,19 +233,7 @@ impl ReadStore for SqlStore {
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(RequestRow {
-                request_id: row.text("request_id")?,
-                model: row.text("model")?,
-                alert_id: row.text("alert_id")?,
-                state: row.text("state")?,
-                tasks: row.text("tasks")?,
-                protected_tasks: row.text("protected_tasks")?,
-                reason: row.text("reason")?,
-                created: row.time("created_us")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(super::retraining::request_row).collect::<Result<_, _>>()?)
     }
 
     async fn partitions(&self) -> Result<Vec<Progress>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::NewRequest;
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -229,27 +230,6 @@ pub struct TransitionRow {
     pub reason: String,
 }
 
-/// A retraining request row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestRow {
-    /// Stable id.
-    pub request_id: String,
-    /// Name of the model.
-    pub model: String,
-    /// The alert that led to it.
-    pub alert_id: String,
-    /// State's name.
-    pub state: String,
-    /// Tasks to retrain as a JSON array.
-    pub tasks: String,
-    /// Protected tasks as a JSON array.
-    pub protected_tasks: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub created: Timestamp,
-}
-
 /// A message to an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDelivery {
@@ -286,8 +266,8 @@ pub struct Judged {
     pub statistics: Vec<StatisticRow>,
     /// Alerts as they stand, each with its change.
     pub alerts: Vec<(AlertRow, TransitionRow)>,
-    /// A retraining request.
-    pub request: Option<RequestRow>,
+    /// A retraining request; not made where its model has an open one.
+    pub request: Option<NewRequest>,
     /// Messages to send.
     pub deliveries: Vec<NewDelivery>,
     /// Wall clock.

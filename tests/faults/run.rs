@@ -274,7 +274,7 @@ async fn history(connection: &mut AnyConnection) -> History {
             "select format('%s %s %s %s %s %s %s', a.alert_id, a.state, a.cause, a.cause_task, a.summary, a.opened_us, a.resolved_us) as line
              from alert a
              union all select format('%s %s %s %s %s', transition_id, at_us, from_state, to_state, reason) from alert_transition
-             union all select format('%s %s %s %s', request_id, state, tasks, created_us) from retraining_request
+             union all select format('%s %s %s %s', request_id, mode, tasks, created_us) from retraining_request
              order by line",
         )
         .await,

@@ -25,7 +25,7 @@ use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::observation::{HeadSource, Joined};
 use driftd::drift::record::{Record, VersionMatch};
 use driftd::drift::reference::{Reference, ReferenceKind};
-use driftd::drift::retraining::{Mode, Policy};
+use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
@@ -146,10 +146,11 @@ fn judge() -> Judge {
             threshold: 500.0,
             sensitivity: Sensitivity { min_records: 20, margin: 0.05 },
             resolve_after: 3,
-            retraining: Policy { mode: Mode::Auto, cooldown: Span::from_secs(60) },
+            retraining: Policy { mode: Mode::Auto, on: Trigger::Drift, cooldown: Span::from_secs(60) },
         },
         closing: CLOSING,
         topics: Vec::new(),
+        plan: driftd::drift::retraining::plan::Plan::default(),
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],
         model: ModelRow {
             name: "m".into(),

@@ -230,7 +230,9 @@ impl JudgeStore for MemoryStore {
             }
             rows.alerts.extend(judged.alerts.iter().map(|(a, _)| (a.alert_id.clone(), a.clone())));
             rows.transitions.extend(judged.alerts.iter().map(|(_, t)| (t.transition_id.clone(), t.clone())));
-            rows.requests.extend(judged.request.iter().map(|r| (r.request_id.clone(), r.clone())));
+            // A deadline follows the wall clock, which faults move.
+            let request = |r: &NewRequest| RequestRow { deadline: None, ..r.row.clone() };
+            rows.requests.extend(judged.request.iter().map(|r| (r.row.request_id.clone(), request(r))));
             rows.deliveries.extend(judged.deliveries.iter().map(|d| (d.delivery_id.clone(), d.clone())));
             true
         })

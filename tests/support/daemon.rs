@@ -55,7 +55,7 @@ impl Setup {
              \x20 dead_letter_topic: '{dead}'\n  properties: {{{properties}}}\n\
              store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
-             \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{mode: auto}}\n\
+             \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{mode: auto, on: drift}}\n\
              collect: {{{collect}}}\n\
              endpoints:\n  - {{name: test, url: '{receiver}', secret: {{env: TEST_SECRET}}}}\n\
              api: {{listen: '127.0.0.1:{api}'}}\nops: {{listen: '127.0.0.1:{ops}'}}\n{more}",
