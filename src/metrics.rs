@@ -32,6 +32,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         "driftd_fenced_total",
         "driftd_kafka_errors_total",
         "driftd_inference_failures_total",
+        "driftd_requests_limited_total",
     ] {
         counter!(name).absolute(0);
     }
@@ -41,7 +42,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for part in Part::ALL {
         trouble(part.name(), false);
     }
-    for reason in ["unknown_key", "revoked_key", "expired_key"] {
+    for reason in ["unknown_key", "revoked_key", "expired_key", "token"] {
         counter!("driftd_authentication_failures_total", "reason" => reason).absolute(0);
     }
     for role in ["collect", "judge", "deliver", "maintain", "retrain"] {
@@ -96,12 +97,18 @@ fn describe() {
     describe_counter!("driftd_retraining_held_total", "looks at an approval that a limit held back, by limit");
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
+    describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
     describe_gauge!("driftd_ready", "1 while this process is ready");
 }
 
 /// A caller showed something that proves nothing.
 pub fn authentication_failed(reason: &'static str) {
     counter!("driftd_authentication_failures_total", "reason" => reason).increment(1);
+}
+
+/// A caller asked more than they may.
+pub fn limited() {
+    counter!("driftd_requests_limited_total").increment(1);
 }
 
 /// One record's outcome.

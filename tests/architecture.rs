@@ -30,11 +30,11 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("metrics", &["drift", "health"]),
     ("health", &["metrics"]),
     ("fault", &[]),
-    ("config", &["document", "drift", "signature"]),
+    ("config", &["access", "document", "drift", "signature"]),
     ("traces", &[]),
     ("source", &["clock", "config", "drift", "fault", "metrics", "traces", "telemetry"]),
     ("model", &["config", "document", "drift", "metrics"]),
-    ("hook", &["drift", "signature"]),
+    ("hook", &["access", "drift", "signature"]),
     ("store", &["access", "drift", "fault"]),
     (
         "collect",

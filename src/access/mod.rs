@@ -5,6 +5,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What claims of a token grant.
+pub mod grant;
+/// Bearer tokens of an issuer.
+pub mod jwt;
 /// Keys of the API and tokens of sessions.
 pub mod key;
 

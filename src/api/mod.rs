@@ -1,5 +1,6 @@
 //! The API loop: answers from the store, and serves the dashboard that reads it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,11 +9,12 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::access::Access;
+use self::access::{Access, once, session};
 use crate::store::ReadStore;
 
 pub mod access;
@@ -50,8 +52,24 @@ pub struct ApiState {
     description = "State, evidence and alerts of the models that driftd watches. Times are RFC 3339 in UTC, \
                    windows are half-open, lists are newest first and paged by cursor.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
-))]
+), modifiers(&Security), security(("bearer" = []), ("session" = [])))]
 struct Document;
+
+/// How callers prove who they are, in the document.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer);
+        let bearer = bearer.description(Some("an API key, as `driftd keys create` prints it")).build();
+        let text =
+            "set by `POST /api/v1/session`; writes carry `x-csrf-token` too. Over HTTPS the name begins with `__Host-`";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description("driftd_session", text));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    }
+}
 
 fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
@@ -68,19 +86,26 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(status::show))
         .routes(routes!(ledger::show))
         .routes(routes!(audit::list))
+        .routes(routes!(session::show, session::close))
         .split_for_parts()
+}
+
+/// What those are asked who have no key yet in their hands, or none in their browser.
+fn log_in() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::new().routes(routes!(session::open)).split_for_parts()
 }
 
 /// The OpenAPI document as it is served.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routed().1
+    let mut document = routed().1;
+    document.merge(log_in().1);
+    document
 }
 
 /// API and dashboard as one router.
 pub fn router(state: ApiState) -> Router {
-    let (api, document) = routed();
-    let document = axum::Json(document);
-    let api = api.layer(middleware::from_fn_with_state(state.access.clone(), access::identify));
+    let document = axum::Json(openapi());
+    let api = guarded(routed().0, &state.access).merge(log_in().0);
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
         .fallback(dashboard::serve)
@@ -88,12 +113,20 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
+/// Routes behind the door: who asks is found out first, then whether it is a repetition.
+fn guarded<S: Clone + Send + Sync + 'static>(routes: Router<S>, access: &Arc<Access>) -> Router<S> {
+    routes
+        .layer(middleware::from_fn_with_state(access.clone(), once::once))
+        .layer(middleware::from_fn_with_state(access.clone(), access::identify))
+}
+
 /// Serves until `shutdown`, then lets running answers finish.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
 }
 
 /// Headers that every answer carries: nothing is sniffed, framed or fetched from elsewhere.

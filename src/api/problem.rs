@@ -19,13 +19,22 @@ pub struct Problem {
     pub status: u16,
     /// What exactly.
     pub detail: String,
+    /// Seconds until another try may help.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// With a status and what exactly.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let title = status.canonical_reason().unwrap_or("error").to_owned();
-        Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.into() }
+        Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), retry_after: None }
+    }
+
+    /// With the seconds until another try may help.
+    #[must_use]
+    pub fn retry_after(self, secs: u64) -> Problem {
+        Problem { retry_after: Some(secs), ..self }
     }
 
     /// Nothing of this name.
@@ -43,10 +52,14 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = (header::CONTENT_TYPE, "application/problem+json");
+        let retry_after = self.retry_after;
         let mut response = (status, [content_type], Json(self).into_response().into_body()).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer realm=\"driftd\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(secs) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
         response
     }

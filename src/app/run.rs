@@ -15,13 +15,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{decode_reference, load_reference, retraining, runtime};
+use crate::access::jwt::KeySource;
+use crate::api::access::tokens::Tokens;
 use crate::api::access::{Access, Policy};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::Clock;
 use crate::collect::observe::Watched;
 use crate::collect::{self, Collector, DRAIN};
-use crate::config::access::Auth;
+use crate::config::access::{Auth, KeySetAt, Oidc};
 use crate::config::raw::EventKind;
 use crate::config::{self, Config, Endpoint, Infer};
 use crate::deliver::{self, Route};
@@ -31,6 +33,7 @@ use crate::drift::reference::Reference;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
+use crate::hook::key_set::{KeySetFile, KeySetUrl};
 use crate::hook::webhook::Webhook;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
@@ -185,12 +188,18 @@ impl App {
             });
         }
         if let Some(listener) = api_listener {
-            let policy = match config.api_auth {
+            let policy = match &config.api_auth {
                 Auth::Local => Policy::Local,
                 Auth::Open => Policy::Open,
-                Auth::Keys => Policy::Asked,
+                Auth::Keys | Auth::Oidc(_) => Policy::Asked,
             };
-            let access = Arc::new(Access::new(policy, Arc::new(store.clone()), Clock::wall()));
+            let access = Access::new(policy, Arc::new(store.clone()), Clock::wall());
+            let (per_second, burst) = config.api_limit;
+            let access = match &config.api_auth {
+                Auth::Oidc(oidc) => access.taking(tokens(oidc)?),
+                _ => access,
+            };
+            let access = Arc::new(access.listening(config.api.ip()).limited(per_second, burst));
             let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()), access };
             let stop = shutdown.clone();
             loops.spawn(async move { Ok(api::serve(listener, api::router(state), stop).await.map(|()| "api")?) });
@@ -234,6 +243,14 @@ impl App {
         tracing::info!("stopped");
         failure.flatten().map_or(Ok(()), Err)
     }
+}
+
+fn tokens(oidc: &Oidc) -> anyhow::Result<Tokens> {
+    let source: Arc<dyn KeySource> = match &oidc.key_set {
+        KeySetAt::Url(url) => Arc::new(KeySetUrl::new(url).context("the issuer's keys")?),
+        KeySetAt::File(file) => Arc::new(KeySetFile(file.clone())),
+    };
+    Ok(Tokens::new(oidc.expected.clone(), oidc.grants.clone(), source))
 }
 
 async fn stop_on_signal(shutdown: CancellationToken) {

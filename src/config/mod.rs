@@ -49,6 +49,8 @@ pub struct Config {
     pub api: SocketAddr,
     /// How callers of the API prove who they are.
     pub api_auth: access::Auth,
+    /// Requests a second of one caller, and so many at once.
+    pub api_limit: (f64, f64),
     /// Where probes and metrics are served.
     pub ops: SocketAddr,
     /// An OpenTelemetry collector that takes OTLP by HTTP.

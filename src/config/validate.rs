@@ -96,8 +96,10 @@ pub(super) fn validate(
     let desk = checker.desk();
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
-    let api_auth =
-        api.and_then(|listen| raw.api.auth(listen).map_err(|(path, message)| checker.fail(path, message)).ok());
+    let api_auth = api.and_then(|listen| {
+        raw.api.auth(listen, document.directory()).map_err(|(path, message)| checker.fail(path, message)).ok()
+    });
+    let api_limit = raw.api.limit().map_err(|(path, message)| checker.fail(path, message)).ok();
     if raw.traces.collector.as_ref().is_some_and(|c| !c.starts_with("http://") && !c.starts_with("https://")) {
         checker.fail("/traces/collector", "must begin with `https://` or `http://`");
     }
@@ -117,6 +119,7 @@ pub(super) fn validate(
             retraining: desk?,
             api: api?,
             api_auth: api_auth?,
+            api_limit: api_limit?,
             ops: ops?,
             trace_collector: raw.traces.collector.clone(),
         })
@@ -423,6 +426,18 @@ api: {listen: everywhere}
         let both = keys(", allow_unauthenticated: true").expect_err("contradicts itself");
         assert_eq!(both.problems[0].path, "/api/allow_unauthenticated");
         assert_eq!(check(GOOD).expect("valid").api_auth, Auth::Local);
+        let oidc = |key_set: &str, grants: &str| {
+            let oidc = format!("{{issuer: 'https://id', audience: driftd, key_set: '{key_set}', grants: {grants}}}");
+            check(&format!("{GOOD}api: {{listen: '0.0.0.0:8080', auth: {{oidc: {oidc}}}}}\n"))
+        };
+        let grants = "[{value: sre, role: operator, scopes: ['retraining:approve']}]";
+        for good in ["https://id/keys", "http://127.0.0.1:1/keys", "keys.json"] {
+            assert!(matches!(oidc(good, grants).expect(good).api_auth, Auth::Oidc(_)), "{good}");
+        }
+        for bad in ["http://id/keys", "http://127.0.0.1.evil.example/keys", "file://keys"] {
+            assert_eq!(oidc(bad, grants).expect_err(bad).problems[0].path, "/api/auth/oidc/key_set", "{bad}");
+        }
+        assert_eq!(oidc("k", "[]").expect_err("nothing").problems[0].path, "/api/auth/oidc/grants");
     }
 
     #[test]

@@ -7,6 +7,9 @@
 /// One HTTP client for all hooks.
 pub mod http;
 
+/// The keys of a token issuer.
+pub mod key_set;
+
 /// Which addresses a request may reach.
 pub mod guard;
 

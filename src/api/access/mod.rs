@@ -3,23 +3,34 @@
 //! `caller.act("alert.acknowledge", &id, &json!({…}))`.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use self::limit::Limits;
+use self::tokens::Tokens;
 use super::problem::Problem;
-use crate::access::{Need, Role, Scope};
+use crate::access::{Need, Role, Scope, key};
 use crate::clock::Clock;
+use crate::metrics;
 use crate::store::access::{Actor, Outcome};
 use crate::store::{AccessStore, AuditRow};
 
 mod keys;
+mod limit;
+/// Writes that happen once.
+pub mod once;
 mod origin;
+/// Sessions of the dashboard.
+pub mod session;
+/// Bearer tokens of an issuer.
+pub mod tokens;
 
 /// Who asks, once they have proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +52,10 @@ pub struct Caller {
 pub enum Means {
     /// By an API key.
     Key,
+    /// By a session that was opened with an API key.
+    Session,
+    /// By a bearer token of the issuer.
+    Token,
     /// By being on this machine.
     Local,
     /// Not at all.
@@ -54,21 +69,59 @@ pub enum Policy {
     Local,
     /// Not at all, on an address that others reach: everybody is a viewer.
     Open,
-    /// By an API key.
+    /// By an API key, a session that was opened with one, or a bearer token where an issuer is named.
     Asked,
 }
+
+/// Requests a second of one caller, and so many at once: a page of the dashboard asks for some twenty
+/// things, a script for as many as the store bears beside its own work.
+const RATE: (f64, f64) = (50.0, 200.0);
+/// Tries of one address that prove nothing: enough for a person who mistypes.
+const FAILURES: (f64, f64) = (1.0, 10.0);
+/// Rows in the audit for such tries, over all addresses: whoever guesses must not fill the store.
+const FAILURES_KEPT: (f64, f64) = (1.0 / 60.0, 10.0);
 
 /// The API's door.
 pub struct Access {
     policy: Policy,
     pub(super) store: Arc<dyn AccessStore>,
     clock: Clock,
+    loopback: bool,
+    tokens: Option<Tokens>,
+    limits: Limits,
+    failures: Limits,
+    failures_kept: Limits,
 }
 
 impl Access {
     /// The door of an API whose callers are known to this store.
     pub fn new(policy: Policy, store: Arc<dyn AccessStore>, clock: Clock) -> Access {
-        Access { policy, store, clock }
+        let limits = |(per_second, burst)| Limits::new(per_second, burst);
+        let (failures, failures_kept) = (limits(FAILURES), limits(FAILURES_KEPT));
+        Access { policy, store, clock, loopback: true, tokens: None, limits: limits(RATE), failures, failures_kept }
+    }
+
+    /// Listening on this address: cookies may travel without TLS only on this machine.
+    #[must_use]
+    pub fn listening(self, address: IpAddr) -> Access {
+        Access { loopback: address.is_loopback(), ..self }
+    }
+
+    /// Taking bearer tokens of an issuer too, beside API keys.
+    #[must_use]
+    pub fn taking(self, tokens: Tokens) -> Access {
+        Access { tokens: Some(tokens), ..self }
+    }
+
+    /// With other limits of one caller: requests a second, and so many at once.
+    #[must_use]
+    pub fn limited(self, per_second: f64, burst: f64) -> Access {
+        Access { limits: Limits::new(per_second, burst), ..self }
+    }
+
+    /// Whether callers have to prove who they are.
+    fn asks(&self) -> bool {
+        self.policy == Policy::Asked
     }
 
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
@@ -80,18 +133,65 @@ impl Access {
             Policy::Local => Ok(Caller::unproven("local", Means::Local, Role::Admin, Scope::ALL.into())),
             Policy::Open => Ok(Caller::unproven("anonymous", Means::None, Role::Viewer, BTreeSet::new())),
             Policy::Asked => match bearer(parts)? {
-                Some(token) => self.by_key(token).await,
+                Some(token) => match self.by_bearer(token).await {
+                    Ok(caller) => Ok(caller),
+                    Err(problem) => Err(self.failed(parts, problem).await),
+                },
+                None if let Some(token) = self.session_token(parts) => self.by_session(parts, &token).await,
                 None => Err(unauthorized("say who you are: `authorization: Bearer …`, or a session's cookie")),
             },
         }
     }
 
+    /// An API key says by its first letters that it is one.
+    async fn by_bearer(&self, token: &str) -> Result<Caller, Problem> {
+        match &self.tokens {
+            Some(tokens) if !token.starts_with(key::PREFIX) => tokens.caller(token, self.clock.now()).await,
+            _ => self.by_key(token).await,
+        }
+    }
+
+    /// What somebody hears who proves nothing: why, or, after some tries, when to try again. Who proves
+    /// who they are is never held up by those who do not.
+    async fn failed(&self, parts: &Parts, problem: Problem) -> Problem {
+        if problem.status != StatusCode::UNAUTHORIZED.as_u16() {
+            return problem;
+        }
+        let (from, now) = (peer(parts), self.clock.now());
+        if self.failures_kept.take("", now).is_ok() {
+            let nobody = Caller::unproven("unknown", Means::None, Role::Viewer, BTreeSet::new());
+            let detail = json!({"from": from, "why": problem.detail});
+            self.keep_refusal(AuditRow::done(&nobody.actor(), "authenticate", parts.uri.path(), &detail, now)).await;
+        }
+        match self.failures.take(&from, now) {
+            Ok(()) => problem,
+            Err(secs) => too_many("too many tries that prove nothing", secs),
+        }
+    }
+
+    /// Whether the caller may ask now.
+    fn limit(&self, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
+        let name = match caller.means {
+            Means::Local => return Ok(()),
+            Means::None => peer(parts),
+            _ => caller.id.clone(),
+        };
+        self.limits.take(&name, self.clock.now()).map_err(|secs| too_many("too many requests of one caller", secs))
+    }
+
+    /// An act of a caller now.
+    fn act(&self, caller: &Caller, action: &str, object: &str, detail: &Value) -> AuditRow {
+        AuditRow::done(&caller.actor(), action, object, detail, self.clock.now())
+    }
+
     /// A write that was refused leaves a row too. If it cannot be written the answer stays a refusal.
     async fn refused(&self, caller: &Caller, action: &str, path: &str) {
-        let at = self.clock.now();
-        let row = AuditRow::done(&caller.actor(), action, path, &json!({}), at);
+        self.keep_refusal(self.act(caller, action, path, &json!({}))).await;
+    }
+
+    async fn keep_refusal(&self, row: AuditRow) {
         if let Err(error) = self.store.audit(&AuditRow { outcome: Outcome::Refused, ..row }).await {
-            tracing::warn!(error = %crate::telemetry::chain(&error), action, "a refusal is not in the audit");
+            tracing::warn!(error = %crate::telemetry::chain(&error), "a refusal is not in the audit");
         }
     }
 }
@@ -133,6 +233,8 @@ impl Means {
     pub fn name(self) -> &'static str {
         match self {
             Means::Key => "key",
+            Means::Session => "session",
+            Means::Token => "token",
             Means::Local => "local",
             Means::None => "none",
         }
@@ -155,6 +257,7 @@ pub async fn identify(State(access): State<Arc<Access>>, request: Request, next:
         origin::check(&parts)?;
     }
     let caller = access.caller(&parts).await?;
+    access.limit(&caller, &parts)?;
     let route = parts.extensions.get::<MatchedPath>().map_or_else(String::new, |p| p.as_str().to_owned());
     let (action, path) = (format!("{} {route}", parts.method), parts.uri.path().to_owned());
     parts.extensions.insert(caller.clone());
@@ -188,10 +291,22 @@ fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
     token.map(|(_, token)| Some(token)).ok_or_else(|| unauthorized("`authorization` must be `Bearer` and one token"))
 }
 
+/// The address that a request came from; a proxy's, where there is one.
+fn peer(parts: &Parts) -> String {
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    address.map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_string())
+}
+
+fn too_many(what: &str, secs: u64) -> Problem {
+    metrics::limited();
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("{what}; try again in {secs} s")).retry_after(secs)
+}
+
 /// The answer to those who have not proved who they are.
 fn unauthorized(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail)
 }
 
 #[cfg(test)]
+#[path = "access_tests.rs"]
 mod tests;
