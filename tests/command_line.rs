@@ -215,6 +215,48 @@ fn a_good_configuration_is_checked_with_all_it_names() {
     assert!(said.contains("not a driftd reference"), "{said}");
 }
 
+#[test]
+fn a_model_that_does_not_answer_its_golden_set_is_refused() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| directory.path().join(name);
+    for file in ["model.onnx", "tokenizer.json"] {
+        std::fs::copy(support::root().join("examples/support").join(file), at(file)).expect("copied");
+    }
+    let example = std::fs::read_to_string(example_manifest()).expect("readable");
+    let with =
+        |golden: &str| std::fs::write(at("manifest.yaml"), format!("{example}golden: {golden}\n")).expect("written");
+    let config = format!(
+        "store: {{url: 'sqlite:x.db'}}\nmodels:\n  - {{manifest: manifest.yaml, reference: '{}', window: {{length: 2s}}}}\n",
+        support::example_reference(directory.path(), "2s").display()
+    );
+    std::fs::write(at("driftd.yaml"), config).expect("written");
+    let check = || {
+        let mut command = driftd();
+        command.arg("check").arg("-c").arg(at("driftd.yaml"));
+        command
+    };
+    simulate(&at("golden.jsonl"), 12, &["--seed", "3"]);
+    with("{file: golden.jsonl}");
+    let said = succeed(&mut check());
+    assert!(said.contains("answers its golden set of 12 texts"), "{said}");
+
+    simulate(&at("broken.jsonl"), 12, &["--seed", "3", "--drift", "broken_head:intent"]);
+    with("{file: broken.jsonl}");
+    let said = fail_with(&mut check(), 3);
+    assert!(said.contains("line 1: `intent` answers otherwise") && said.contains("12 of 12"), "{said}");
+    simulate(&at("inputs.jsonl"), 300, &["--inputs-only"]);
+    let mut fit = driftd();
+    fit.args(["reference", "fit", "--device", "cpu", "--window-records", "100", "-m"]).arg(at("manifest.yaml"));
+    let said = fail_with(fit.arg("-i").arg(at("inputs.jsonl")).arg("-o").arg(at("ref.bin")), 3);
+    assert!(said.contains("does not answer its golden set"), "{said}");
+
+    with("{file: inputs.jsonl, tolerance: {confidence: 0.1}}");
+    let said = fail_with(&mut check(), 3);
+    assert!(said.contains("line 1: neither answers nor an embedding"), "{said}");
+    with("{file: golden.jsonl, tolerance: {confidence: 2}}");
+    assert!(fail_with(&mut check(), 3).contains("golden.tolerance.confidence"), "the tolerance is no share");
+}
+
 /// The configuration in the README works as it stands, once its environment is set.
 #[test]
 fn the_readme_shows_a_configuration_that_works() {

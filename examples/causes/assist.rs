@@ -87,7 +87,7 @@ fn rows() -> Vec<Row> {
         row("concept drift, no labels", "concept_drift", &["nothing"], Nothing),
         row("segment incident", "segment_incident_support", &["segment"], Nothing),
         row("int8 roll-out", "int8_rollout", &["nothing"], Nothing),
-        row("int8 roll-out, compared", "int8_rollout", &["nothing"], Inference),
+        row("int8 roll-out, compared", "int8_rollout", &["harmless skew"], Inference),
         row("typos", "corrupt_typos", shared, Nothing),
         row("language mix", "language_mix", shared, Nothing),
     ]
@@ -249,7 +249,9 @@ fn trial(
     }
     stream.finish();
     let mut standing = BTreeMap::new();
-    let mut verdict = "nothing".to_owned();
+    // Numbers that are not the exported model's, told without an alert.
+    let harmless = stream.judged.iter().any(|judged| !judged.report.notices.is_empty());
+    let mut verdict = if harmless { "harmless skew" } else { "nothing" }.to_owned();
     for judged in &stream.judged {
         for transition in &judged.transitions {
             if tell {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use driftd::config::raw::Device;
 use driftd::drift::alert::Transition;
-use driftd::drift::answer::{Answer, Confidence};
+use driftd::drift::answer::Answer;
 use driftd::drift::cause::{Cause, CauseKind};
 use driftd::drift::course::{Course, Watch};
 use driftd::drift::detector::Sensitivity;
@@ -24,6 +24,7 @@ use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
+use driftd::model::heads::answer;
 use driftd::model::onnx::OnnxModel;
 use driftd::model::{Depth, Manifest};
 use driftd::simulate::drift_kind::DriftKind;
@@ -62,7 +63,7 @@ enum Fault {
     Heads(&'static [&'static str]),
     /// Production cuts texts into other tokens.
     Tokenizer,
-    /// Production rounds as int8 does: numbers move a little, few answers flip.
+    /// Production rounds as int8 does: numbers move a little, and answers flip where two are nearly tied.
     Precision,
     /// Two answers come together more often, each alone as often as before.
     Pair {
@@ -338,18 +339,18 @@ impl World {
                 }
             }
             Fault::Precision => {
-                for (record, _) in records {
-                    let noise = record.embedding.iter_mut().flatten();
-                    noise.for_each(|v| *v *= 1.0 + 0.05 * (rng.random::<f32>() - 0.5));
-                    for answer in record.answers.iter_mut().flatten() {
-                        if let Answer::Class { class, confidence: Confidence::Known(p), .. } = answer {
-                            // A logit that is off by a hundredth or two of itself.
-                            let odds = (*p / (1.0 - *p).max(1e-6)).powf(1.0 + 0.03 * (rng.random::<f32>() - 0.5));
-                            if *p < 0.7 && rng.random::<f64>() < 0.2 {
-                                *class = class.saturating_sub(1);
-                            }
-                            *p = odds / (1.0 + odds);
-                        }
+                // Eight bits: everything is off by up to a step of a 127th.
+                const STEP: f32 = 1.0 / 127.0;
+                let mut off = |value: &mut f32, by: f32| *value *= 1.0 + by * (2.0 * rng.random::<f32>() - 1.0);
+                let texts: Vec<InputText> = records.iter().map(|(r, _)| r.text.clone().expect("a text")).collect();
+                let raw = self.model.raw_outputs(&texts, BATCH)?;
+                let Manifest { spec, heads, .. } = self.model.manifest();
+                for ((record, _), mut raw) in records.iter_mut().zip(raw) {
+                    record.embedding.iter_mut().flatten().for_each(|v| off(v, STEP));
+                    for (task, row) in raw.heads.iter_mut().enumerate() {
+                        row.iter_mut().for_each(|logit| off(logit, STEP));
+                        record.answers[task] =
+                            Some(answer(&spec.tasks[task], heads[task].activation, row, &raw.special));
                     }
                 }
             }

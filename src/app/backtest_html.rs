@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::backtest_report::{AlertTold, Told, place_and_signal, ratio_text, strongest};
+use super::backtest_skew::HarmlessSkew;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
 use crate::drift::tree::Part;
 
@@ -42,6 +43,9 @@ pub fn page(all: &[Told]) -> String {
     );
     for warning in &told.warnings {
         let _ = write!(page, "<p class=warning>{}</p>", escape(warning));
+    }
+    if let Some(skew) = HarmlessSkew::of(told) {
+        let _ = write!(page, "<p>{}</p>", escape(&skew.words()));
     }
     page.push_str("<h2>Evidence</h2>");
     chart(told, &mut page);

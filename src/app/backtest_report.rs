@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
 use super::backtest_labels::Labels;
+use super::backtest_skew::HarmlessSkew;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
@@ -210,6 +211,7 @@ fn summary(told: &Told) -> Value {
         "model": told.reference.spec.name, "version": told.reference.spec.version, "reference": told.reference.id,
         "window": told.window.to_string(), "threshold": told.watch.threshold, "guarantee": told.reference.guarantee(),
         "windows": told.judged.len(), "alerts": told.alerts.len(), "warnings": told.warnings,
+        "harmless_skew": HarmlessSkew::of(told).map(|skew| skew.json()),
         "windows_by_verdict": {
             "ok": of(Verdict::Ok), "warning": of(Verdict::Warning), "drift": of(Verdict::Drift),
             "insufficient_data": of(Verdict::InsufficientData),
@@ -295,6 +297,9 @@ pub fn table(all: &[Told]) -> String {
             writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
         let shown = alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "  rests on {shown}; explains {} more", alert.explained.len());
+    }
+    if let Some(skew) = HarmlessSkew::of(told) {
+        let _ = writeln!(text, "{}", skew.words());
     }
     if all.len() > 1 {
         let _ = writeln!(

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{load_reference, runtime, write_output};
+use super::{golden, load_reference, runtime, write_output};
 use crate::api;
 use crate::cli::{Check, ConfigFile, GpuCheck};
 use crate::config::{self, raw::RawConfig};
@@ -42,6 +42,9 @@ pub fn main(args: &Check) -> anyhow::Result<()> {
                 None => println!("model {}: takes the reference that is active in the store", manifest.spec.name),
             }
             precheck::check(&manifest.onnx)?;
+            if let Some(texts) = golden::check(&manifest, model, config.onnxruntime.as_deref())? {
+                println!("model {}: answers its golden set of {texts} texts as expected", manifest.spec.name);
+            }
             anyhow::Ok(manifest.spec)
         })();
         match checked {

@@ -22,6 +22,8 @@ pub mod backtest_html;
 pub mod backtest_labels;
 /// A back-test as table or JSON.
 pub mod backtest_report;
+/// Harmless skew in a back-test.
+pub mod backtest_skew;
 /// Checks and one-off commands.
 pub mod check;
 /// Other settings on the same back-test.
@@ -32,6 +34,8 @@ pub mod demo;
 pub mod fit;
 /// Whether a new version may take over.
 pub mod gate;
+/// The golden set, run whenever a model is loaded.
+pub mod golden;
 /// Keys of the API.
 pub mod keys;
 /// Labels from files of their own.
@@ -63,6 +67,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<Problems>()
             || cause.is::<ReferenceError>()
             || cause.is::<Unfit>()
+            || cause.is::<golden::NotGolden>()
+            || cause.is::<golden::Unusable>()
         {
             return 3;
         }

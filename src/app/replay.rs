@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
+use super::golden::Golden;
 use crate::cli::ModelArgs;
 use crate::collect::observe::Wanted;
 use crate::config::{Batching, Infer};
@@ -147,7 +148,8 @@ impl Replay {
         let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record)).collect();
         let texts: Vec<(InputText, Depth)> =
             records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
-        let mut inferences = if texts.is_empty() { Vec::new() } else { self.model()?.infer(texts).await? }.into_iter();
+        let mut inferences =
+            if texts.is_empty() { Vec::new() } else { self.model().await?.infer(texts).await? }.into_iter();
         for (record, depth) in records.into_iter().zip(depths) {
             let inference = depth.and_then(|_| inferences.next());
             take(record, inference)?;
@@ -156,12 +158,15 @@ impl Replay {
         Ok(())
     }
 
-    fn model(&mut self) -> anyhow::Result<ModelHandle> {
+    async fn model(&mut self) -> anyhow::Result<ModelHandle> {
         if let Some(model) = &self.model {
             return Ok(model.clone());
         }
         let (device, batching) = self.args;
         let model = batching::spawn(self.manifest.clone(), device, batching, None)?;
+        if let Some(golden) = Golden::load(&self.manifest)? {
+            golden.check(&model).await?;
+        }
         Ok(self.model.insert(model).clone())
     }
 }

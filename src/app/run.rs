@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::golden::Golden;
 use super::{decode_reference, load_reference, retraining, runtime};
 use crate::access::jwt::KeySource;
 use crate::api::access::tokens::Tokens;
@@ -309,7 +310,17 @@ fn load(
     }
     let runs_model = collects && config.infer != Infer::Never;
     let model: Option<ModelHandle> = if runs_model {
-        Some(batching::spawn(manifest.clone(), config.device, config.batching, library)?)
+        let model = batching::spawn(manifest.clone(), config.device, config.batching, library)?;
+        if let Some(golden) = Golden::load(&manifest)? {
+            // Loading has a thread of its own, which may wait for the model's.
+            tokio::runtime::Handle::current().block_on(golden.check(&model))?;
+            tracing::info!(
+                model = manifest.spec.name,
+                texts = golden.texts_known(),
+                "the golden set is answered as expected"
+            );
+        }
+        Some(model)
     } else {
         None
     };

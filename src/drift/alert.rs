@@ -15,6 +15,7 @@ use super::judgement::{Report, Verdict};
 use super::localization::{Found, Witness};
 use super::time::Timestamp;
 use super::window::Slot;
+use super::witness::ln_evidence_of;
 
 /// Where an alert stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -186,7 +187,9 @@ impl Alerts {
         let known = explained.or_else(|| self.firing.iter().position(caught_up));
         if let Some(known) = known {
             let Firing { alert, quiet } = &mut self.firing[known];
-            let grown = alert.cause.grow(&found.cause);
+            let recent = report.slot - alert.opened_slot <= CATCH_UP;
+            let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
+            let grown = if recent && leads { found.cause.grow(&alert.cause) } else { alert.cause.grow(&found.cause) };
             (*quiet, alert.witnesses) = (0, found.witnesses);
             if grown == alert.cause {
                 return (known, None);
@@ -316,6 +319,22 @@ mod tests {
             (CauseKind::Input, &vec![0, 1], &Reason::CauseGrew)
         );
         assert_eq!(grown.alert.opened_slot, 0, "still the same alert");
+    }
+
+    #[test]
+    fn a_mix_of_classes_with_more_evidence_takes_the_place_of_a_young_encoder() {
+        use CauseKind::{Encoder, PriorShift};
+        let with = |kind, task, ln_evidence| {
+            let witnesses = vec![Witness { signal: 0, ln_evidence, explained: false }];
+            vec![Found { witnesses, ..place(kind, task, &[0, 1]) }]
+        };
+        let mix = |task, ln_evidence| with(PriorShift, Some(task), ln_evidence);
+        let encoder = |ln_evidence| with(Encoder, None, ln_evidence);
+        assert_eq!(firing(&[encoder(9.0), mix(1, 12.0)]), [(PriorShift, Some(1))]);
+        assert_eq!(firing(&[encoder(9.0), mix(1, 8.0)]), [(Encoder, None)]);
+        assert_eq!(firing(&[mix(1, 9.0), encoder(12.0)]), [(PriorShift, Some(1))]);
+        let later: Vec<Vec<Found>> = std::iter::repeat_n(encoder(9.0), 18).chain([mix(1, 12.0)]).collect();
+        assert_eq!(firing(&later), [(Encoder, None)], "the place of an old alert stands");
     }
 
     #[test]

@@ -93,6 +93,12 @@ impl Cause {
         }
     }
 
+    /// Whether this cause takes the place of another that would explain it too: a mix of classes is named only
+    /// where the encoder is quiet given them, which says more than that the input or the encoder moved.
+    pub fn displaces(&self, other: &Cause) -> bool {
+        self.kind == CauseKind::PriorShift && matches!(other.kind, CauseKind::Input | CauseKind::Encoder)
+    }
+
     /// With more of the cause: further tasks join, and what explains the known place takes it.
     pub fn grow(&self, new: &Cause) -> Cause {
         let mut tasks_affected: Vec<usize> = self.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();

@@ -9,11 +9,10 @@
 //! | which answers go together, far more than anything else, and no head given what it answers | link of two heads |
 //! | heads, given what they answer, and with them input or encoder | input, or encoder; and a head that answers quite otherwise for the same embeddings |
 //! | heads, given what they answer, while input and encoder are quiet | each of those heads |
+//! | heads, while input or encoder is neither drifting nor quiet | input, or encoder, if it holds more evidence than a quiet one does; else undetermined |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
 //! | one segment alone | that segment |
-
-use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
@@ -21,7 +20,9 @@ use super::reference::{Reference, SignalReference};
 use super::segment::Segment;
 use super::signal::{Measure, Scope, SignalKey};
 use super::task::TaskKind;
-use super::tree::{model_evidence, weights};
+use super::tree::{model_evidence, part_evidence, weights};
+pub use super::witness::{Found, Witness};
+use super::witness::{explains_signal, owns_signal};
 use crate::stats::multiplicity::e_bh;
 
 /// Level at which e-BH names drifting signals once the model has alarmed.
@@ -33,28 +34,11 @@ const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
+/// A quiet part of the tree holds more evidence than this in at most one window of twenty: once something has
+/// alarmed, and the question is only what, it is enough to say that the part has moved as well.
+pub(super) const MOVED: f64 = 20.0;
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
 const MOST_OF_ALL: f64 = 0.5;
-
-/// A signal that drifted when an alert fired.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Witness {
-    /// Index of the signal in the reference.
-    pub signal: u32,
-    /// ln of its evidence.
-    pub ln_evidence: f64,
-    /// Whether the cause explains it rather than rests on it.
-    pub explained: bool,
-}
-
-/// A cause with the signals that led to it and those that it explains, the strongest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// Where it drifted.
-    pub cause: Cause,
-    /// The signals.
-    pub witnesses: Vec<Witness>,
-}
 
 /// Says where, from the evidence of one window's steps and the model's threshold A (natural log): at least
 /// one cause, the first question's first.
@@ -82,6 +66,8 @@ struct Findings<'a> {
     all_drifting: Vec<usize>,
     /// Tasks whose heads a skew explains.
     skewed: Vec<usize>,
+    /// Whether a skew explains the encoder.
+    encoder_skewed: bool,
 }
 
 impl<'a> Findings<'a> {
@@ -96,7 +82,8 @@ impl<'a> Findings<'a> {
             let main = model_evidence(&weights, steps) + MAIN_SHARE.ln();
             drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
         }
-        Findings { reference, steps, ln_threshold, all_drifting: drifting.clone(), drifting, skewed: Vec::new() }
+        let all_drifting = drifting.clone();
+        Findings { reference, steps, ln_threshold, all_drifting, drifting, skewed: Vec::new(), encoder_skewed: false }
     }
 
     /// Skews: of the encoder where embeddings differ, or where they are not known and more than one head
@@ -117,6 +104,7 @@ impl<'a> Findings<'a> {
     fn set_aside(&mut self, skews: &[Cause]) {
         let explained = |i: &usize| skews.iter().any(|skew| explains_signal(skew, self.reference, *i));
         let rest = self.drifting.iter().copied().filter(|i| !explained(i)).collect();
+        self.encoder_skewed = skews.iter().any(|skew| skew.task.is_none());
         self.skewed = skews.iter().flat_map(|skew| skew.tasks_affected.clone()).collect();
         self.drifting = rest;
     }
@@ -150,8 +138,15 @@ impl<'a> Findings<'a> {
             () if !given.is_empty() && given.iter().all(|task| self.is_quiet_before(*task)) => {
                 given.iter().map(head).collect()
             }
+            () if (!given.is_empty() || self.head().is_some() || self.drifting.is_empty())
+                && let Some(kind) = self.moved_as_well() =>
+            {
+                vec![place(kind, None)]
+            }
             () if !given.is_empty() => vec![Cause::undetermined(self.tasks())],
-            () if self.head().is_some() => vec![place(CauseKind::Head, self.head())],
+            () if let Some(task) = self.head().filter(|task| self.is_quiet_before(*task)) => {
+                vec![place(CauseKind::Head, Some(task))]
+            }
             () if let Some(pair) = self.link() => {
                 vec![Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }]
             }
@@ -207,6 +202,18 @@ impl<'a> Findings<'a> {
         self.whole().any(|i| self.scope(i) == scope)
     }
 
+    /// Input or encoder where it does not drift for certain and yet holds more evidence than a quiet one does,
+    /// over all of its signals.
+    fn moved_as_well(&self) -> Option<CauseKind> {
+        let parts = part_evidence(self.reference, self.steps);
+        let moved = |scope: Scope| parts.iter().any(|(p, ln)| p.scope == scope && *ln >= MOVED.ln());
+        match () {
+            () if moved(Scope::Input) => Some(CauseKind::Input),
+            () if moved(Scope::Encoder) && !self.encoder_skewed => Some(CauseKind::Encoder),
+            () => None,
+        }
+    }
+
     /// Tasks with a drifting signal of some kind, the strongest first.
     fn tasks_of(&self, is: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
         let mut tasks = Vec::new();
@@ -242,10 +249,30 @@ impl<'a> Findings<'a> {
         )
     }
 
-    /// The head whose mix of classes moves most, of those whose mix explains what the encoder sees: given
-    /// their class it is where it was.
+    /// The head whose mix of classes explains what the encoder sees: given their class records are where they
+    /// were. Of several heads with another mix it is the one given whose answers the others' stay most as they
+    /// were, and where that one does not explain the encoder, none does.
     fn prior(&self) -> Option<usize> {
-        self.whole().find(|i| self.explains(*i)).and_then(|i| self.reference.signals[i].key.task)
+        let is_mix = |i: &usize| matches!(self.reference.signals[*i].measure, Measure::PredictedClass(_));
+        let task = |i: &usize| self.reference.signals[*i].key.task;
+        let first = self.whole().find(|i| self.explains(*i)).as_ref().and_then(task)?;
+        let others = self.all().filter(|i| is_mix(i) && !self.is_quiet(*i, f64::NEG_INFINITY));
+        let leader = others
+            .clone()
+            .filter_map(|i| task(&i))
+            .fold(first, |best, other| self.moved_first(best, other).unwrap_or(best));
+        let explains = |i: usize| task(&i) == Some(leader) && self.explains(i);
+        (leader == first || others.clone().any(explains)).then_some(leader)
+    }
+
+    /// Of two heads whose classes have another mix, the one whose mix explains the other's.
+    fn moved_first(&self, a: usize, b: usize) -> Option<usize> {
+        self.all().find_map(|i| match &self.reference.signals[i].measure {
+            Measure::TaskLink(link) if link.tasks() == [a, b] || link.tasks() == [b, a] => {
+                link.moved_first(&self.steps[i].cells, &self.steps[i].expected.cells)
+            }
+            _ => None,
+        })
     }
 
     /// Whether a head's mix of classes may turn out to explain it, though it does not drift yet.
@@ -339,35 +366,5 @@ impl<'a> Findings<'a> {
     fn all(&self) -> impl Iterator<Item = usize> + Clone {
         let skewed = |task: Option<usize>| task.is_some_and(|t| self.skewed.contains(&t));
         (0..self.steps.len()).filter(move |i| self.is_whole(*i) && !skewed(self.reference.signals[*i].key.task))
-    }
-}
-
-/// Whether a cause rests on a signal.
-fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -> bool {
-    let SignalReference { key, measure, .. } = &reference.signals[signal];
-    let whole = key.segment.is_none();
-    match cause.kind {
-        CauseKind::Input => whole && matches!(key.scope, Scope::Input | Scope::Encoder),
-        CauseKind::Encoder => whole && key.scope == Scope::Encoder,
-        CauseKind::Head => whole && key.scope == Scope::Head && key.task == cause.task,
-        CauseKind::PriorShift => whole && matches!(measure, Measure::PredictedClass(_)) && key.task == cause.task,
-        CauseKind::Link => whole && matches!(measure, Measure::TaskLink(l) if l.tasks() == *cause.tasks_affected),
-        CauseKind::Skew => whole && key.scope == Scope::Skew && cause.task.is_none_or(|t| key.task == Some(t)),
-        CauseKind::Segment => key.segment == cause.segment,
-        // Labels are no signal; whatever else moves is beside it.
-        CauseKind::Concept => false,
-        CauseKind::Undetermined => true,
-    }
-}
-
-/// Whether a skew makes a signal drift: of a head, all that looks at its answers; of the encoder, all but
-/// the input.
-fn explains_signal(skew: &Cause, reference: &Reference, signal: usize) -> bool {
-    let SignalReference { key, measure, .. } = &reference.signals[signal];
-    match skew.task {
-        None => key.scope != Scope::Input,
-        Some(task) => {
-            key.task == Some(task) || matches!(measure, Measure::TaskLink(link) if link.tasks().contains(&task))
-        }
     }
 }

@@ -31,6 +31,8 @@ pub mod gate_report;
 pub mod geometry;
 /// What was right, and how right an answer is.
 pub mod gold;
+/// Texts whose answers are known.
+pub mod golden;
 /// Whether a head has become worse.
 pub mod harm;
 /// What our own run of the model gave for one text.
@@ -79,3 +81,5 @@ mod warnings;
 pub mod watermark;
 /// Half-open spans of event time.
 pub mod window;
+/// What a cause rests on and what it explains.
+pub mod witness;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::document::{self, Document, Problem, Problems};
+use crate::drift::golden::Tolerance;
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 
 /// A model's manifest as it is written.
@@ -29,12 +30,26 @@ pub struct RawManifest {
     pub embedding: Option<RawEmbedding>,
     /// The heads.
     pub tasks: Vec<RawTask>,
+    /// Texts whose answers are known from when the model was exported: run whenever it is loaded.
+    pub golden: Option<RawGolden>,
     /// Attributes of the request that are watched beside the text.
     #[serde(default)]
     pub attributes: Vec<RawAttribute>,
     /// Tags whose values (such as each channel) are also watched on their own, inside the same budget;
     /// by default up to two tags that have few values in the reference. `[]` for none.
     pub segments: Option<Vec<String>>,
+}
+
+/// The golden set.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawGolden {
+    /// Native records, one a line, each with a text, and the expected answers or embedding or both; relative to
+    /// the manifest.
+    pub file: PathBuf,
+    /// How far numbers may be from the expected ones.
+    #[serde(default)]
+    pub tolerance: Tolerance,
 }
 
 /// An attribute of the request.
@@ -176,6 +191,8 @@ pub struct Manifest {
     pub embedding: Option<RawEmbedding>,
     /// How each head's output is read, by task index.
     pub heads: Vec<HeadSpec>,
+    /// The golden set, if there is one.
+    pub golden: Option<RawGolden>,
 }
 
 /// How a head's output is read.
@@ -227,6 +244,7 @@ impl Manifest {
                     })
                     .collect(),
             },
+            golden: raw.golden.map(|golden| RawGolden { file: directory.join(golden.file), ..golden }),
             onnx: directory.join(raw.onnx.file),
             sha256: raw.onnx.sha256.map(|s| s.to_lowercase()),
             tokenizer,
@@ -280,6 +298,13 @@ fn check(document: &Document<RawManifest>) -> Vec<Problem> {
         }
         if !(0.0..=1.0).contains(&task.threshold) {
             fail(at("threshold"), format!("found {}, expected a probability", task.threshold));
+        }
+    }
+    for (name, tolerance) in
+        raw.golden.iter().flat_map(|g| [("embedding", g.tolerance.embedding), ("confidence", g.tolerance.confidence)])
+    {
+        if !(0.0..=1.0).contains(&tolerance) {
+            fail(format!("/golden/tolerance/{name}"), format!("found {tolerance}, expected a number from 0 to 1"));
         }
     }
     let mut names = BTreeSet::new();

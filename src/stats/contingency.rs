@@ -41,6 +41,11 @@ pub fn match_rows(table: &[f64], current: &[i64], columns: usize) -> Vec<f64> {
     (0..table.len()).map(cell).collect()
 }
 
+/// The same table with rows and columns changed for each other; `columns` are those it has now.
+pub fn transpose<T: Copy>(table: &[T], columns: usize) -> Vec<T> {
+    (0..columns).flat_map(|column| table.iter().skip(column).step_by(columns).copied()).collect()
+}
+
 /// Mutual information in nats of the two variables of a table of counts; 0 for an empty one.
 pub fn mutual_information(table: &[f64], columns: usize) -> f64 {
     let total: f64 = table.iter().sum();
@@ -92,6 +97,7 @@ mod tests {
         let expected = [75.0, 25.0, 31.25, 18.75, 40.0, 10.0];
         assert!(matched.iter().zip(expected).all(|(m, e)| (m - e).abs() < 1e-9), "{matched:?}");
         assert_eq!(match_rows(&[1.0, 1.0], &[0, 0], 2), [0.0, 0.0]);
+        assert_eq!(transpose(&[1, 2, 3, 4, 5, 6], 3), [1, 4, 2, 5, 3, 6]);
     }
 
     #[test]

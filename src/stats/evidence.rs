@@ -84,6 +84,29 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_detector_holds_more_than_twenty_in_one_window_of_twenty_at_most() {
+        let steps = 40_000;
+        let mut rng = StdRng::seed_from_u64(8);
+        for signals in [1, 6] {
+            let mut detectors = vec![Evidence::NONE; signals];
+            let mut above = 0;
+            for _ in 0..steps {
+                let uniform = || rng.random::<f64>().max(1e-300).ln();
+                detectors
+                    .iter_mut()
+                    .zip(std::iter::repeat_with(uniform))
+                    .for_each(|(d, ln_p)| d.step(ln_e_value(ln_p)));
+                let mean = ln_weighted_sum(detectors.iter().map(|d| (1.0 / signals as f64, d.ln())));
+                above += u32::from(mean >= 20_f64.ln());
+                if mean >= 2_000_f64.ln() {
+                    detectors.fill(Evidence::NONE);
+                }
+            }
+            assert!((1..steps / 20).contains(&above), "{signals} signals: {above} of {steps}");
+        }
+    }
+
+    #[test]
     fn a_shift_is_found_at_a_known_index() {
         // z = 3 at each step: R passes 8,640 on the third.
         let ln_p = crate::stats::probability::normal_ln_sf(3.0);

@@ -10,7 +10,7 @@ use super::given_class::{class_of, classes};
 use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, deviation, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::{TaskKind, TaskSpec};
-use crate::stats::contingency::{mutual_information, rake};
+use crate::stats::contingency::{match_rows, mutual_information, rake, transpose};
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
 
 /// Classes of a head that have a row of their own, the commonest; the others share one.
@@ -98,6 +98,22 @@ impl TaskLink {
         [self.sides[0].task, self.sides[1].task]
     }
 
+    /// Where both heads' classes have another mix: the task whose mix explains the other's, because given its
+    /// answers the other's are more as they were than the other way round. `None` where neither is.
+    pub fn moved_first(&self, current: &[i64], reference: &[f64]) -> Option<usize> {
+        let (rows, columns) = (self.sides[0].names.len(), self.columns());
+        let ln_p = |current: &[i64], reference: &[f64], columns: usize| {
+            goodness_of_fit(current, &match_rows(reference, current, columns), Allowance::EXACT).map(|test| test.ln_p)
+        };
+        let given_first = ln_p(current, reference, columns)?;
+        let given_second = ln_p(&transpose(current, columns), &transpose(reference, columns), rows)?;
+        match given_first.partial_cmp(&given_second)? {
+            std::cmp::Ordering::Greater => Some(self.sides[0].task),
+            std::cmp::Ordering::Less => Some(self.sides[1].task),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+
     fn columns(&self) -> usize {
         self.sides[1].names.len()
     }
@@ -145,5 +161,28 @@ impl Signal for TaskLink {
 
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
         deviation(current, &self.raked(current, reference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_finer_answer_explains_the_coarser_one() {
+        let side = |task, n: u8| Side {
+            task,
+            classes: n.into(),
+            rows: (0..n).collect(),
+            names: vec![String::new(); n.into()],
+        };
+        let link = TaskLink { sides: [side(3, 4), side(1, 2)] };
+        // Classes 0 and 1 answer with 0, 2 and 3 with 1; then class 0 comes twice as often.
+        let reference = [900.0, 100.0, 900.0, 100.0, 100.0, 900.0, 100.0, 900.0];
+        let current = [180, 20, 90, 10, 10, 90, 10, 90];
+        assert_eq!(link.moved_first(&current, &reference), Some(3));
+        let turned = TaskLink { sides: [side(1, 2), side(3, 4)] };
+        assert_eq!(turned.moved_first(&transpose(&current, 2), &transpose(&reference, 2)), Some(3));
+        assert_eq!(link.moved_first(&[0; 8], &reference), None);
     }
 }
