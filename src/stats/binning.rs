@@ -74,6 +74,23 @@ impl Bins {
         self.edges.partition_point(|edge| *edge < value)
     }
 
+    /// Adds values to the cells they fall into, as [`Bins::cell`] would one by one.
+    pub fn count(&self, values: impl Iterator<Item = f64>, cells: &mut [i64]) {
+        // Up to so many edges are compared all at once, without a loop: what is missing is above any value.
+        const AT_ONCE: usize = 16;
+        if self.edges.len() > AT_ONCE {
+            values.for_each(|value| cells[self.cell(value)] += 1);
+            return;
+        }
+        let mut edges = [f64::INFINITY; AT_ONCE];
+        edges[..self.edges.len()].copy_from_slice(&self.edges);
+        for value in values {
+            let below: u64 = edges.iter().map(|edge| u64::from(*edge < value)).sum();
+            let cell = if value.is_finite() { below as usize } else { self.edges.len() + 1 };
+            cells[cell] += 1;
+        }
+    }
+
     /// A name for people: `≤ 3`, `3 … 7`, `> 7`, `not a number`.
     pub fn name(&self, cell: usize) -> String {
         let show = |edge: f64| {
@@ -102,6 +119,21 @@ mod tests {
         values.iter().for_each(|v| counts[bins.cell(*v)] += 1);
         assert!(counts[..4].iter().all(|c| (249..=251).contains(c)), "{counts:?}");
         assert_eq!(counts[4], 0);
+    }
+
+    #[test]
+    fn counting_many_is_counting_each() {
+        let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0, 1e300, -1e300];
+        let values = || (-50..150).map(|i| f64::from(i) * 0.5).chain(odd);
+        for cuts in [0, 1, 15, 16, 17, 40] {
+            let sample: Vec<f64> = (0..cuts).map(f64::from).collect();
+            let quantiles: Vec<f64> = (0..cuts).map(|i| f64::from(i) / f64::from((cuts - 1).max(1))).collect();
+            let bins = Bins::fit(&sample, &quantiles);
+            let (mut each, mut many) = (vec![0; bins.cells()], vec![0; bins.cells()]);
+            values().for_each(|value| each[bins.cell(value)] += 1);
+            bins.count(values(), &mut many);
+            assert_eq!(each, many, "{cuts} cuts");
+        }
     }
 
     #[test]

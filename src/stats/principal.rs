@@ -59,7 +59,7 @@ impl Principal {
             return None;
         }
         let centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect();
-        let coordinates: Vec<f32> = self.axes.chunks_exact(self.mean.len()).map(|axis| dot(axis, &centred)).collect();
+        let coordinates: Vec<f32> = dots(&self.axes, &centred);
         let explained: f32 = coordinates.iter().zip(&self.variances).map(|(c, v)| c * c * v).sum();
         let residual = (dot(&centred, &centred) - explained).max(0.0).sqrt();
         let finite = residual.is_finite() && coordinates.iter().all(|c| c.is_finite());
@@ -90,6 +90,54 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest
+}
+
+/// Inner products of a vector with each row of a matrix: the bits of [`dot`], four rows at a time, so that
+/// each entry of the vector is read once for the four, and no addition waits for the one before it.
+pub(super) fn dots(rows: &[f32], vector: &[f32]) -> Vec<f32> {
+    let width = vector.len().max(1);
+    let mut found = Vec::with_capacity(rows.len() / width);
+    let mut blocks = rows.chunks_exact(ROWS * width);
+    let mut lanes = [[0.0; 8]; ROWS];
+    for block in &mut blocks {
+        four_by_lane(block, vector, &mut lanes);
+        found.extend(across(&lanes));
+        if !width.is_multiple_of(8) {
+            let first = found.len() - ROWS;
+            for (total, row) in found[first..].iter_mut().zip(block.chunks_exact(width)) {
+                let rest = row.iter().zip(vector).skip(width / 8 * 8);
+                *total += rest.map(|(x, y)| x * y).sum::<f32>();
+            }
+        }
+    }
+    found.extend(blocks.remainder().chunks_exact(width).map(|row| dot(row, vector)));
+    found
+}
+
+const ROWS: usize = 4;
+
+/// The lanes of [`dot`] for four rows. On its own, as is [`across`]: together, compilers cut the vectors
+/// along the rows, which costs twice the time.
+#[inline(never)]
+fn four_by_lane(rows: &[f32], vector: &[f32], lanes: &mut [[f32; 8]; ROWS]) {
+    let (v8, _) = vector.as_chunks::<8>();
+    let width = vector.len();
+    let rows: [&[[f32; 8]]; ROWS] =
+        std::array::from_fn(|row| &rows[row * width..(row + 1) * width].as_chunks::<8>().0[..v8.len()]);
+    let mut sums = [[0.0_f32; 8]; ROWS];
+    for (at, v) in v8.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            for i in 0..8 {
+                sums[i] += row[at][i] * v[i];
+            }
+        }
+    }
+    *lanes = sums;
+}
+
+#[inline(never)]
+fn across(lanes: &[[f32; 8]; ROWS]) -> [f32; ROWS] {
+    std::array::from_fn(|row| lanes[row].iter().sum::<f32>())
 }
 
 /// Sums from which principal axes follow; those of a part can be taken off again.
@@ -199,6 +247,18 @@ mod tests {
                 vec![5.0 + 3.0 * a, 2.0 * a + b, 0.1 * normal(), 1.0]
             })
             .collect()
+    }
+
+    #[test]
+    fn products_of_many_rows_have_the_bits_of_each() {
+        let number = |i: usize| ((i * 7_919 % 1_009) as f32 - 500.0) / 37.0;
+        for (rows, width) in [(1, 5), (4, 8), (7, 19), (32, 384), (9, 1), (0, 6)] {
+            let matrix: Vec<f32> = (0..rows * width).map(number).collect();
+            let vector: Vec<f32> = (0..width).map(|i| number(i + 31)).collect();
+            let each: Vec<u32> = matrix.chunks_exact(width).map(|row| dot(row, &vector).to_bits()).collect();
+            let many: Vec<u32> = dots(&matrix, &vector).into_iter().map(f32::to_bits).collect();
+            assert_eq!(each, many, "{rows} x {width}");
+        }
     }
 
     #[test]

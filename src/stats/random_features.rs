@@ -41,7 +41,7 @@ impl RandomProjection {
 
     /// Projections of a point with `dimension` coordinates, before scale and phase.
     pub fn project(&self, point: &[f32]) -> Vec<f32> {
-        self.rows.chunks_exact(self.dimension).map(|row| super::principal::dot(row, point)).collect()
+        super::principal::dots(&self.rows, point)
     }
 }
 

@@ -28,41 +28,100 @@ enum Values {
     Categorical(Names),
 }
 
-/// Category names, found by their first eight bytes.
+/// Category names, found by a hash of their bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredNames", into = "StoredNames")]
 struct Names {
+    sorted: Vec<String>,
+    /// A power of two of slots, at least four a name, so that a search mostly ends where it begins.
+    slots: Vec<Slot>,
+}
+
+/// Names as a reference holds them.
+#[derive(Serialize, Deserialize)]
+struct StoredNames {
     sorted: Vec<String>,
     heads: Vec<u64>,
 }
 
+/// A name's first eight bytes, its length, and its place; [`FREE`] for no name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Slot {
+    head: u64,
+    length: u32,
+    place: u32,
+}
+
+const FREE: Slot = Slot { head: 0, length: u32::MAX, place: u32::MAX };
+
+impl From<StoredNames> for Names {
+    fn from(stored: StoredNames) -> Names {
+        Names::new(stored.sorted)
+    }
+}
+
+impl From<Names> for StoredNames {
+    fn from(names: Names) -> StoredNames {
+        StoredNames { heads: names.sorted.iter().map(|name| head(name.as_bytes())).collect(), sorted: names.sorted }
+    }
+}
+
 impl Names {
     fn new(mut names: Vec<String>) -> Names {
+        const SLOTS_A_NAME: usize = 4;
         names.sort();
-        Names { heads: names.iter().map(|name| head(name)).collect(), sorted: names }
+        let mut slots = vec![FREE; (SLOTS_A_NAME * names.len().max(1)).next_power_of_two()];
+        for (place, name) in names.iter().enumerate() {
+            let bytes = name.as_bytes();
+            let mut at = begin(bytes, slots.len());
+            while slots[at] != FREE {
+                at = (at + 1) & (slots.len() - 1);
+            }
+            slots[at] = Slot { head: head(bytes), length: bytes.len() as u32, place: place as u32 };
+        }
+        Names { sorted: names, slots }
     }
 
     /// The place of a name; one past the last for others.
     fn place(&self, name: &str) -> usize {
-        const FEW: usize = 32;
-        let own = head(name);
-        let first = if self.heads.len() <= FEW {
-            // No branch that depends on the data, as in `Bins::cell`.
-            self.heads.iter().map(|head| usize::from(*head < own)).sum()
-        } else {
-            self.heads.partition_point(|head| *head < own)
-        };
-        let alike = self.heads[first..].iter().take_while(|head| **head == own).count();
-        let found = self.sorted[first..first + alike].iter().position(|known| known == name);
-        found.map_or(self.sorted.len(), |at| first + at)
+        let (bytes, own) = (name.as_bytes(), head(name.as_bytes()));
+        let mut at = begin(bytes, self.slots.len());
+        loop {
+            let slot = self.slots[at];
+            // Eight bytes and a length say all of a short name.
+            let alike = slot.head == own && slot.length as usize == bytes.len();
+            if alike && (bytes.len() <= 8 || self.sorted[slot.place as usize].as_bytes() == bytes) {
+                return slot.place as usize;
+            }
+            if slot == FREE {
+                return self.sorted.len();
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
     }
 }
 
+/// The slot where the search for a name begins.
+fn begin(name: &[u8], slots: usize) -> usize {
+    // 2⁶⁴ over the golden ratio: its products spread over the high bits (Knuth, The Art of Computer Programming, 6.4).
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = |hash: u64, bytes: &[u8]| (hash.rotate_left(32) ^ head(bytes).swap_bytes()).wrapping_mul(MIX);
+    let hash = if name.len() <= 8 { mixed(0, name) } else { name.chunks(8).fold(0, mixed) };
+    (hash >> 40) as usize & (slots - 1)
+}
+
 /// The first eight bytes, in the order of the names.
-fn head(name: &str) -> u64 {
-    let mut bytes = [0; 8];
-    let n = name.len().min(8);
-    bytes[..n].copy_from_slice(&name.as_bytes()[..n]);
-    u64::from_be_bytes(bytes)
+fn head(name: &[u8]) -> u64 {
+    let byte = |i: usize| u64::from(name[i]) << (56 - 8 * i);
+    let four =
+        |i: usize| u64::from(u32::from_be_bytes([name[i], name[i + 1], name[i + 2], name[i + 3]])) << (32 - 8 * i);
+    match name.len() {
+        0 => 0,
+        // What is read twice is the same.
+        n @ 1..=3 => byte(0) | byte(n / 2) | byte(n - 1),
+        n @ 4..=7 => four(0) | four(n - 4),
+        _ => four(0) | four(4),
+    }
 }
 
 impl Attribute {
@@ -132,6 +191,34 @@ impl Signal for Attribute {
         }
     }
 
+    fn fold_all(&self, observations: &[&Observation], cells: &mut [i64]) {
+        let missing = self.width() - 1;
+        match &self.values {
+            Values::Numeric(bins) => {
+                let mut absent = 0;
+                let values = observations.iter().filter_map(|o| match o.attributes.get(self.index)? {
+                    Some(value) => Some(number(value)),
+                    None => {
+                        absent += 1;
+                        None
+                    }
+                });
+                bins.count(values, cells);
+                cells[missing] += absent;
+            }
+            Values::Categorical(names) => {
+                for value in observations.iter().filter_map(|o| o.attributes.get(self.index)) {
+                    let cell = match value {
+                        Some(AttributeValue::Category(text)) => names.place(text),
+                        Some(value) => names.place(&category(value)),
+                        None => missing,
+                    };
+                    cells[cell] += 1;
+                }
+            }
+        }
+    }
+
     fn tests(&self) -> (bool, bool) {
         (true, matches!(self.values, Values::Numeric(_)))
     }
@@ -153,15 +240,67 @@ impl Signal for Attribute {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drift::geometry::Place;
 
     #[test]
     fn names_are_found_by_all_of_their_bytes() {
-        let names = Names::new(["standard-plus", "standard", "standard-basic", "b", ""].map(str::to_owned).to_vec());
-        for (at, name) in ["", "b", "standard", "standard-basic", "standard-plus"].iter().enumerate() {
+        let names =
+            Names::new(["standard-plus", "standard", "standard-basic", "b", "", "b\0"].map(str::to_owned).to_vec());
+        for (at, name) in ["", "b", "b\0", "standard", "standard-basic", "standard-plus"].iter().enumerate() {
             assert_eq!(names.place(name), at, "{name}");
         }
-        assert_eq!((names.place("standard-"), names.place("c"), names.place("bb")), (5, 5, 5));
-        let many = Names::new((0..100).map(|i| format!("category {i:03}")).collect());
-        assert_eq!((many.place("category 042"), many.place("category 100")), (42, 100));
+        for other in ["standard-", "c", "bb", "b\0\0", "\0", "standard-basis"] {
+            assert_eq!(names.place(other), 6, "{other}");
+        }
+        let many = Names::new((0..256).map(|i| format!("category {i:03}")).collect());
+        assert_eq!(
+            (many.place("category 042"), many.place("category 255"), many.place("category 256")),
+            (42, 255, 256)
+        );
+    }
+
+    #[test]
+    fn heads_keep_the_order_of_names() {
+        let longest = "customer";
+        for n in 0..=longest.len() {
+            let mut bytes = [0; 8];
+            bytes[..n].copy_from_slice(&longest.as_bytes()[..n]);
+            assert_eq!(head(&longest.as_bytes()[..n]), u64::from_be_bytes(bytes), "{n}");
+        }
+        assert_eq!(head(b"customers"), head(b"customer"));
+    }
+
+    #[test]
+    fn a_block_is_folded_as_its_records_are() {
+        let categories = ["red", "green", "2", "a longer name"].map(str::to_owned).to_vec();
+        let numbers: Vec<f64> = (0..100).map(f64::from).collect();
+        let value = |i: usize| match i % 7 {
+            0 => None,
+            1 => Some(AttributeValue::Category("red".to_owned())),
+            2 => Some(AttributeValue::Category("blue".to_owned())),
+            3 => Some(AttributeValue::Number(f64::NAN)),
+            4 => Some(AttributeValue::Category("17".to_owned())),
+            _ => Some(AttributeValue::Number(i as f64 / 3.0)),
+        };
+        let observation = |i: usize| Observation {
+            input: None,
+            text: None,
+            attributes: if i == 5 { Vec::new() } else { vec![value(i)] },
+            segments: Vec::new(),
+            place: Place::Absent,
+            answers: Vec::new(),
+            skew: None,
+        };
+        let observations: Vec<Observation> = (0..50).map(observation).collect();
+        let all: Vec<&Observation> = observations.iter().collect();
+        for values in
+            [Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES)), Values::Categorical(Names::new(categories))]
+        {
+            let signal = Attribute { index: 0, values };
+            let (mut each, mut block) = (vec![0; signal.width()], vec![0; signal.width()]);
+            observations.iter().for_each(|o| signal.fold(o, &mut each));
+            signal.fold_all(&all, &mut block);
+            assert_eq!(each, block, "{signal:?}");
+        }
     }
 }

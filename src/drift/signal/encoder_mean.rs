@@ -51,7 +51,7 @@ impl Signal for EncoderMean {
             Place::Invalid => cells[INVALID] += 1,
             Place::At(located) => {
                 cells[PLACED] += 1;
-                add(&mut cells[SUMS..], located.coordinates.iter().copied());
+                add(&mut cells[SUMS..], &located.coordinates);
             }
         }
     }

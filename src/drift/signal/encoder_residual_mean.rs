@@ -61,7 +61,8 @@ impl Signal for EncoderResidualMean {
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
         if let Some(located) = observation.place.located() {
             cells[0] += 1;
-            add(&mut cells[1..], located.centred.iter().map(|v| v * self.scale));
+            let scaled: Vec<f32> = located.centred.iter().map(|v| v * self.scale).collect();
+            add(&mut cells[1..], &scaled);
         }
     }
 

@@ -55,8 +55,7 @@ impl Fit for FeaturesGivenClass {
             const MOST: usize = 4_000;
             let every = sample.observations.len().div_ceil(MOST);
             let chosen = sample.observations.iter().zip(sample.folds).step_by(every);
-            let features: Vec<Vec<f32>> =
-                chosen.filter_map(|(o, fold)| Some(signal.features(o, Some(*fold))?.collect())).collect();
+            let features: Vec<Vec<f32>> = chosen.filter_map(|(o, fold)| signal.features(o, Some(*fold))).collect();
             signal.law = QuadraticLaw::fit(&features)?;
             Some((key(Scope::Head, Some(task), "features_given_class"), signal))
         };
@@ -77,17 +76,13 @@ fn median_distance(points: &[Vec<f32>]) -> Option<f32> {
 }
 
 impl FeaturesGivenClass {
-    fn features<'a>(
-        &'a self,
-        observation: &'a Observation,
-        fold: Option<usize>,
-    ) -> Option<impl Iterator<Item = f32> + 'a> {
+    fn features(&self, observation: &Observation, fold: Option<usize>) -> Option<Vec<f32>> {
         let located = observation.place.located()?;
         let class = class_of(observation.answers.get(self.task)?.as_ref()?, self.classes);
         let mean = fold.map_or_else(|| self.means.mean(class), |fold| self.means.mean_without(class, fold));
         let scale = self.scale;
         let projected = located.projections.iter().zip(mean).zip(&self.phases);
-        Some(projected.map(move |((p, m), phase)| cosine((p - m) * scale + phase)))
+        Some(projected.map(|((p, m), phase)| cosine((p - m) * scale + phase)).collect())
     }
 
     fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
@@ -103,14 +98,14 @@ impl Signal for FeaturesGivenClass {
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
         if let Some(features) = self.features(observation, None) {
             cells[0] += 1;
-            add(&mut cells[1..], features);
+            add(&mut cells[1..], &features);
         }
     }
 
     fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
         if let Some(features) = self.features(observation, Some(fold)) {
             cells[0] += 1;
-            add(&mut cells[1..], features);
+            add(&mut cells[1..], &features);
         }
     }
 

@@ -62,7 +62,7 @@ impl MeanGivenClass {
     fn add(&self, observation: &Observation, cells: &mut [i64], fold: Option<usize>) {
         if let Some(residual) = self.residual(observation, fold) {
             cells[0] += 1;
-            add(&mut cells[1..], residual);
+            add(&mut cells[1..], &residual.collect::<Vec<f32>>());
         }
     }
 

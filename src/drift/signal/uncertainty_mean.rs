@@ -61,7 +61,7 @@ impl UncertaintyMean {
         if let Some(residual) = residual.filter(|r| r.is_finite()) {
             cells[0] += 1;
             let standardized = residual.clamp(self.clip[0], self.clip[1]) / self.deviation;
-            add(&mut cells[1..], std::iter::once(standardized as f32));
+            add(&mut cells[1..], &[standardized as f32]);
         }
     }
 
