@@ -98,6 +98,7 @@ fn describe() {
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
+    describe_gauge!("driftd_event_listeners", "pages and programs that listen for changes");
     describe_gauge!("driftd_ready", "1 while this process is ready");
 }
 
@@ -258,6 +259,11 @@ pub fn retraining_held(limit: &'static str) {
 /// A step failed and is tried again.
 pub fn step_failed(role: &'static str) {
     counter!("driftd_step_failures_total", "role" => role).increment(1);
+}
+
+/// Pages and programs that listen for changes.
+pub fn listeners(count: usize) {
+    gauge!("driftd_event_listeners").set(count as f64);
 }
 
 /// Whether this process is ready.

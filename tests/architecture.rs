@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
 const LISTS: [(&str, usize); 7] = [
-    ("store/rows.rs", 560),
+    ("store/rows.rs", 600),
     ("store/judging.rs", 420),
     ("judge/rows.rs", 430),
-    ("api/views.rs", 490),
+    ("api/views.rs", 530),
     ("config/raw.rs", 420),
     ("cli.rs", 450),
     ("config/validate.rs", 430),

@@ -405,12 +405,9 @@ async fn the_api_answers_from_sqlite_too() {
     let store =
         driftd::store::SqlStore::open(&support::secret(&support::sqlite_url(directory.path()))).await.expect("opens");
     let store = std::sync::Arc::new(store);
-    let access = Access::new(Policy::Local, store.clone(), driftd::clock::Clock::wall());
-    let state = driftd::api::ApiState {
-        store,
-        roles: std::sync::Arc::new(vec!["api".into()]),
-        access: std::sync::Arc::new(access),
-    };
+    let access = std::sync::Arc::new(Access::new(Policy::Local, store.clone(), driftd::clock::Clock::wall()));
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let state = driftd::api::ApiState::new(store, vec!["api".into()], access, Default::default(), shutdown);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(driftd::api::serve(listener, driftd::api::router(state), tokio_util::sync::CancellationToken::new()));

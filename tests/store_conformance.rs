@@ -440,7 +440,7 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     // What came back has the same bits.
     let expected = judged(0, vec![]);
     let windows = store.windows("m", PAGE).await.expect("read");
-    assert_eq!(windows, [expected.report.clone().expect("has one")]);
+    assert_eq!(windows, [ReportRow { summary: vec![], ..expected.report.clone().expect("has one") }]);
     assert_eq!(store.report("m", "r", at(50)).await.expect("read"), expected.report);
     let mut statistics = expected.statistics.clone();
     statistics.reverse();
@@ -449,11 +449,19 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     assert_eq!(rows, statistics, "by signal");
     let filter = StatisticFilter { signal: Some("confidence".into()), ..StatisticFilter::default() };
     assert_eq!(store.statistics("m", &filter, PAGE).await.expect("read").len(), 1);
+    let (scope, task, segment) = (Some("head".into()), Some("intent".into()), Some("channel=mail".into()));
+    let one = StatisticFilter { scope, task, segment, ..filter };
+    assert_eq!(store.statistics("m", &one, PAGE).await.expect("read")[0].row, expected.statistics[1]);
+    let other = StatisticFilter { segment: Some(String::new()), ..one };
+    assert!(store.statistics("m", &other, PAGE).await.expect("read").is_empty(), "of all records there is none");
     let (alerts, transitions): (Vec<_>, Vec<_>) = expected.alerts.into_iter().unzip();
     assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), alerts);
     assert_eq!(store.transitions("al_1").await.expect("read"), transitions);
+    assert_eq!(store.transitions_of(None, PAGE).await.expect("read"), transitions);
+    assert!(store.transitions_of(Some("other"), PAGE).await.expect("read").is_empty());
+    assert!(store.transitions_of(None, Page { before_us: 60_000_000, ..PAGE }).await.expect("read").is_empty());
     assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one").row]);
-    assert_eq!(store.records("m").await.expect("read"), 7);
+    assert!(store.standings(None).await.expect("read").is_empty(), "nobody registered the model");
     assert!(store.alerts(Some("other"), PAGE).await.expect("read").is_empty());
 }
 
@@ -540,9 +548,76 @@ async fn models_are_registered_and_updated(store: &SqlStore) {
     let kept = store.references().await.expect("read");
     let told: Vec<_> = kept.iter().map(|k| (k.row.reference_id.as_str(), k.active, k.in_use)).collect();
     assert_eq!(told, [("r", false, true), ("s", true, false)]);
+    let facts = store.references_of("m").await.expect("read");
+    let told: Vec<_> = facts.iter().map(|k| (k.facts.reference_id.as_str(), k.active, k.in_use)).collect();
+    assert_eq!(told, [("r", false, true), ("s", true, false)], "of one time, by id");
+    assert_eq!((facts[1].facts.kind.as_str(), facts[1].facts.records, facts[1].facts.first), ("trailing", 10, at(0)));
+    assert!(store.references_of("other").await.expect("read").is_empty());
     store.activate(&reference, at(103)).await.expect("and back");
     assert_eq!(store.active_reference("m").await.expect("read"), Some(reference));
     store.ping().await.expect("answers");
+}
+
+async fn models_stand_by_their_latest_window(store: &SqlStore) {
+    let model = ModelRow {
+        name: "m".into(),
+        version: "1".into(),
+        reference_id: "r".into(),
+        budget: "1/30d".into(),
+        threshold: 8_640.0,
+        window_us: 300_000_000,
+        embedding_dimension: None,
+        tasks: "[]".into(),
+        inference: None,
+    };
+    let reference = ReferenceRow {
+        reference_id: "r".into(),
+        model: "m".into(),
+        version: "1".into(),
+        kind: "fixed".into(),
+        records: 10,
+        windows: 2,
+        first: at(0),
+        last: at(9),
+        guarantee: "{}".into(),
+        created: at(99),
+        body: vec![],
+    };
+    store.register(&model, &reference, at(99)).await.expect("registers");
+    let stands = async || store.standings(Some("m")).await.expect("read").pop().expect("is there");
+    let nothing = Standing { model: model.clone(), latest: None, records: 0, is_firing: false };
+    assert_eq!((stands().await, store.standings(Some("n")).await.expect("read")), (nothing, vec![]));
+    assert_eq!(store.model("m").await.expect("read"), Some(model));
+    assert_eq!(store.model("n").await.expect("read"), None);
+    let window = |version: i64, slot: i64, records: i64, verdict: &str| {
+        let mut judged = judged(version, vec![]);
+        let report = judged.report.as_mut().expect("has one");
+        (report.slot, report.start, report.end) = (slot, at(slot * 10), at(slot * 10 + 10));
+        (report.records, report.verdict) = (records, verdict.to_owned());
+        if version > 0 {
+            (judged.alerts, judged.request, judged.deliveries) = (vec![], None, vec![]);
+        }
+        judged
+    };
+    for (version, slot, records, verdict) in [(0, 5, 7, "drift"), (1, 6, 3, "ok"), (2, 5, 9, "drift")] {
+        assert!(store.commit_judged(&window(version, slot, records, verdict)).await.expect("judged"));
+    }
+    let Standing { latest: Some(latest), records, is_firing, .. } = stands().await else { panic!("it has a window") };
+    assert_eq!((latest.start, latest.end, latest.verdict.as_str()), (at(60), at(70), "ok"), "a revision is not newer");
+    assert_eq!((records, is_firing), (12, true), "nine and three: two came late");
+}
+
+async fn changes_are_told_apart_by_their_marks(store: &SqlStore) {
+    store.commit_judged(&judged(0, vec![])).await.expect("applied");
+    let changes = store.changes(at(999)).await.expect("read");
+    let of = |kind: &str| changes.iter().filter(|c| c.kind == kind && c.model == "m").count();
+    assert_eq!((of("window"), of("alert"), of("request")), (1, 1, 1), "{changes:?}");
+    assert!(of("delivery") >= 3, "{changes:?}");
+    assert_eq!(store.changes(at(999)).await.expect("read"), changes, "the same marks");
+    let later = store.changes(at(1_001)).await.expect("read");
+    assert_eq!(later.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>(), ["window"], "how far models are, always");
+    assert!(store.commit_judged(&judged(1, vec![])).await.expect("applied"));
+    assert_ne!(store.changes(at(1_001)).await.expect("read"), later);
 }
 
 async fn windows_become_hours_and_days(store: &SqlStore) {
@@ -586,7 +661,11 @@ async fn windows_become_hours_and_days(store: &SqlStore) {
     let day = rollup(Grain::Day, at(0), &parts);
     assert_eq!((parts.len(), day.windows, day.incomplete), (24, 72, true));
     assert!(store.commit_rollup(&day, &parts, at(2)).await.expect("made"));
-    assert_eq!(store.rollups("m", Grain::Day, PAGE).await.expect("read"), [day]);
+    assert_eq!(store.rollups("m", Grain::Day, PAGE).await.expect("read"), std::slice::from_ref(&day));
+    assert_eq!(store.rollup("m", Grain::Day, at(0)).await.expect("read"), Some(day));
+    assert_eq!(store.rollup("m", Grain::Day, at(3_600)).await.expect("read"), None);
+    assert_eq!(store.window("m", at(1_200)).await.expect("read").map(|w| w.slot), Some(1));
+    assert_eq!(store.window("m", at(1_201)).await.expect("read"), None);
 
     // A revision makes its hour and its day again; one that comes between reading and writing is
     // not lost.
@@ -698,6 +777,8 @@ conformance!(
     deliveries_keep_their_order_and_their_lease,
     leases_exclude_each_other,
     models_are_registered_and_updated,
+    models_stand_by_their_latest_window,
+    changes_are_told_apart_by_their_marks,
     windows_become_hours_and_days,
     what_is_old_goes_and_stays_in_the_ledger,
     racing_replicas_never_both_win,

@@ -1,5 +1,7 @@
 //! Alerts, and what was sent and asked for because of them.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
@@ -27,9 +29,13 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<AlertView>>, Problem> {
     let page = paging.page()?;
+    let mut by_alert: HashMap<String, Vec<TransitionRow>> = HashMap::new();
+    for transition in state.store.transitions_of(of.model.as_deref(), page).await? {
+        by_alert.entry(transition.alert_id.clone()).or_default().push(transition);
+    }
     let mut rows: Vec<(AlertRow, Vec<TransitionRow>)> = Vec::new();
     for alert in state.store.alerts(of.model.as_deref(), page).await? {
-        let transitions = state.store.transitions(&alert.alert_id).await?;
+        let transitions = by_alert.remove(&alert.alert_id).unwrap_or_default();
         rows.push((alert, transitions));
     }
     Ok(Json(paged(rows, page, |(alert, _)| alert.opened, |(alert, transitions)| AlertView::new(alert, transitions))))

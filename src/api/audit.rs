@@ -28,8 +28,10 @@ pub struct Asked {
     /// To what has this id.
     object: Option<String>,
     /// Rows at most, 1 to 500; 100 by default.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^[0-9]{1,18}-[0-9A-Za-z_]+$")]
     cursor: Option<String>,
 }
 

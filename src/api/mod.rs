@@ -20,14 +20,23 @@ use crate::store::ReadStore;
 pub mod access;
 mod alerts;
 mod audit;
+/// What callers may keep.
+pub mod caching;
 mod dashboard;
+mod distributions;
+/// Changes as they happen.
+pub mod events;
 /// What became of every record.
 pub mod ledger;
 mod models;
 mod pages;
 /// Errors as problem+json.
 pub mod problem;
+/// The settings in force.
+pub mod settings;
 mod status;
+/// Tallies with what they count.
+pub mod tallies;
 /// What the API says.
 pub mod views;
 mod windows;
@@ -44,6 +53,26 @@ pub struct ApiState {
     pub roles: Arc<Vec<String>>,
     /// How callers prove who they are.
     pub access: Arc<Access>,
+    /// References that were decoded last.
+    pub references: tallies::References,
+    /// Who listens for changes.
+    pub events: events::Events,
+    /// What the process runs with.
+    pub settings: settings::Settings,
+}
+
+impl ApiState {
+    /// Around a store; streams of events end at `shutdown`.
+    pub fn new(
+        store: Arc<dyn ReadStore>,
+        roles: Vec<String>,
+        access: Arc<Access>,
+        settings: settings::Settings,
+        shutdown: CancellationToken,
+    ) -> ApiState {
+        let (references, events) = (tallies::References::default(), events::Events::new(shutdown));
+        ApiState { store, roles: Arc::new(roles), access, references, events, settings }
+    }
 }
 
 #[derive(OpenApi)]
@@ -80,10 +109,15 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(windows::rollups))
         .routes(routes!(windows::statistics_of_window))
         .routes(routes!(windows::statistics_over_time))
+        .routes(routes!(models::references))
+        .routes(routes!(distributions::show))
+        .routes(routes!(distributions::map))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::deliveries))
         .routes(routes!(alerts::requests))
         .routes(routes!(status::show))
+        .routes(routes!(settings::show))
+        .routes(routes!(events::listen))
         .routes(routes!(ledger::show))
         .routes(routes!(audit::list))
         .routes(routes!(session::show, session::close))
@@ -99,6 +133,7 @@ fn log_in() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = routed().1;
     document.merge(log_in().1);
+    problem::document(&mut document);
     document
 }
 
@@ -108,6 +143,8 @@ pub fn router(state: ApiState) -> Router {
     let api = guarded(routed().0, &state.access).merge(log_in().0);
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
+        .layer(middleware::from_fn(caching::tag))
+        .layer(middleware::from_fn(problem::shaped))
         .fallback(dashboard::serve)
         .layer(middleware::from_fn(headers))
         .with_state(state)

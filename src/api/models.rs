@@ -7,37 +7,32 @@ use serde_json::Value;
 use super::ApiState;
 use super::pages::List;
 use super::problem::Problem;
-use super::views::{EncoderView, ManifestView, ModelDetail, ModelView, stored};
-use crate::drift::alert::AlertState;
-use crate::drift::judgement::Verdict;
-use crate::store::{ModelRow, Page};
-
-const LATEST: Page = Page { limit: 1, before_us: i64::MAX };
+use super::views::{EncoderView, KeptView, ManifestView, ModelDetail, ModelView, stored};
+use crate::store::ModelRow;
 
 /// All models.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models",
     responses((status = 200, body = List<ModelView>), (status = 503, body = Problem)))]
 pub async fn list(State(state): State<ApiState>) -> Result<Json<List<ModelView>>, Problem> {
-    let mut data = Vec::new();
-    for model in state.store.models().await? {
-        data.push(view(&state, &model).await?);
-    }
-    Ok(Json(List { data, next_cursor: None }))
+    let standings = state.store.standings(None).await?;
+    Ok(Json(List { data: standings.iter().map(ModelView::new).collect(), next_cursor: None }))
 }
 
 /// One model.
 #[utoipa::path(get, path = "/api/v1/models/{name}", tag = "models", params(("name" = String, Path,)),
     responses((status = 200, body = ModelDetail), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn show(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<ModelDetail>, Problem> {
-    let row = find(&state, &name).await?;
-    let reference = state.store.reference(&row.reference_id).await?;
+    let standing = state.store.standings(Some(&name)).await?.pop().ok_or_else(|| Problem::missing("model", &name))?;
+    let kept = state.store.references_of(&name).await?;
+    let reference = kept.into_iter().find(|kept| kept.in_use);
+    let (model, row) = (ModelView::new(&standing), standing.model);
     Ok(Json(ModelDetail {
-        model: view(&state, &row).await?,
+        model,
         manifest: ManifestView {
             encoder: EncoderView { dimension: row.embedding_dimension },
             tasks: stored(&row.tasks),
         },
-        reference: reference.map(Into::into),
+        reference: reference.map(|kept| kept.facts.into()),
         inference: row.inference.as_deref().map(stored),
         budget: row.budget,
         window_secs: row.window_us as f64 / 1e6,
@@ -53,20 +48,19 @@ pub async fn tasks(State(state): State<ApiState>, Path(name): Path<String>) -> R
     Ok(Json(List { data, next_cursor: None }))
 }
 
-/// The model of this name, or a 404.
-pub(super) async fn find(state: &ApiState, name: &str) -> Result<ModelRow, Problem> {
-    let models = state.store.models().await?;
-    models.into_iter().find(|m| m.name == name).ok_or_else(|| Problem::missing("model", name))
+/// References kept for one model, newest first.
+#[utoipa::path(get, path = "/api/v1/models/{name}/references", tag = "models", params(("name" = String, Path,)),
+    responses((status = 200, body = List<KeptView>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn references(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<List<KeptView>>, Problem> {
+    find(&state, &name).await?;
+    let kept = state.store.references_of(&name).await?;
+    Ok(Json(List { data: kept.into_iter().map(Into::into).collect(), next_cursor: None }))
 }
 
-async fn view(state: &ApiState, model: &ModelRow) -> Result<ModelView, Problem> {
-    let latest = state.store.windows(&model.name, LATEST).await?;
-    let records = state.store.records(&model.name).await?;
-    let mut view = ModelView::new(model, latest.first(), records);
-    // Evidence starts anew after an alarm, so the latest window may look calm while the alert fires.
-    let alerts = state.store.alerts(Some(&model.name), LATEST).await?;
-    if alerts.iter().any(|alert| alert.state == AlertState::Firing.name()) {
-        view.state = Verdict::Drift.name().to_owned();
-    }
-    Ok(view)
+/// The model of this name, or a 404.
+pub(super) async fn find(state: &ApiState, name: &str) -> Result<ModelRow, Problem> {
+    state.store.model(name).await?.ok_or_else(|| Problem::missing("model", name))
 }

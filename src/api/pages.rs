@@ -14,8 +14,10 @@ const MOST: i64 = 500;
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// Rows at most, 1 to 500; 100 by default.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^before-[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 

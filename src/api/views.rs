@@ -4,10 +4,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::drift::judgement::Verdict;
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::store::{
-    AlertRow, DeliveryRow, ModelRow, ReferenceRow, ReportRow, RequestRow, RollupRow, TimedStatistic, TransitionRow,
+    AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RequestRow, RollupRow, Standing, TimedStatistic,
+    TransitionRow,
 };
 
 /// Larger evidence is shown as this.
@@ -31,7 +33,7 @@ pub struct ModelView {
     /// End of the latest judged window.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_window_end: Option<Timestamp>,
-    /// Records over all windows.
+    /// Records over all windows it ever had.
     pub records: i64,
     /// Whether the budget is promised.
     pub guarantee: Value,
@@ -100,6 +102,26 @@ pub struct ReferenceView {
     pub windows: i64,
     /// Whether the budget is promised on it.
     pub guarantee: Value,
+}
+
+/// A reference with its place among those of its model.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct KeptView {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub reference: ReferenceView,
+    /// Version of the model it was fitted for.
+    pub version: String,
+    /// First event time.
+    #[schema(value_type = String, format = DateTime)]
+    pub first_at: Timestamp,
+    /// Last event time.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_at: Timestamp,
+    /// Whether it is what a configuration without a file takes.
+    pub active: bool,
+    /// Whether the daemon judges by it.
+    pub in_use: bool,
 }
 
 /// A judged window.
@@ -317,14 +339,14 @@ fn evidence(ln: Option<f64>) -> Option<f64> {
 }
 
 /// Evidence by part from a report's JSON.
-pub fn parts(report: &ReportRow) -> Vec<PartView> {
+pub fn parts(json: &str) -> Vec<PartView> {
     let part = |value: &Value| PartView {
         scope: value["scope"].as_str().unwrap_or_default().to_owned(),
         task: value["task"].as_str().map(str::to_owned),
         segment: value["segment"].as_str().map(str::to_owned),
         evidence: evidence(value["ln_evidence"].as_f64()),
     };
-    stored(&report.parts).as_array().into_iter().flatten().filter(|v| v["notice"] != true).map(part).collect()
+    stored(json).as_array().into_iter().flatten().filter(|v| v["notice"] != true).map(part).collect()
 }
 
 /// What production's numbers differ in while its answers are the exported model's: `embedding`, or tasks.
@@ -334,35 +356,56 @@ fn harmless_skew(report: &ReportRow) -> Vec<String> {
 }
 
 impl ModelView {
-    /// From a model and its latest report.
-    pub fn new(model: &ModelRow, latest: Option<&ReportRow>, records: i64) -> ModelView {
+    /// From how a model stands.
+    pub fn new(standing: &Standing) -> ModelView {
+        let Standing { model, latest, records, is_firing } = standing;
         let strongest = |parts: Vec<PartView>| {
             parts.into_iter().max_by(|a, b| a.evidence.unwrap_or(0.0).total_cmp(&b.evidence.unwrap_or(0.0)))
         };
         let unknown = || serde_json::json!({"status": "provisional", "reason": "no window has been judged yet"});
+        let state = match latest {
+            // Evidence starts anew after an alarm, so the latest window may look calm while the alert fires.
+            _ if *is_firing => Verdict::Drift.name().to_owned(),
+            Some(latest) => latest.verdict.clone(),
+            None => Verdict::InsufficientData.name().to_owned(),
+        };
+        let latest = latest.as_ref();
         ModelView {
             name: model.name.clone(),
             version: model.version.clone(),
-            state: latest.map_or_else(|| "insufficient_data".to_owned(), |r| r.verdict.clone()),
-            worst: latest.map(parts).and_then(strongest),
-            evidence: latest.and_then(|r| evidence(r.ln_evidence)),
+            state,
+            worst: latest.and_then(|latest| strongest(parts(&latest.parts))),
+            evidence: latest.and_then(|latest| evidence(latest.ln_evidence)),
             threshold: model.threshold,
-            last_window_end: latest.map(|r| r.end),
-            records,
-            guarantee: latest.map_or_else(unknown, |r| stored(&r.guarantee)),
+            last_window_end: latest.map(|latest| latest.end),
+            records: *records,
+            guarantee: latest.map_or_else(unknown, |latest| stored(&latest.guarantee)),
         }
     }
 }
 
-impl From<ReferenceRow> for ReferenceView {
-    fn from(row: ReferenceRow) -> ReferenceView {
+impl From<ReferenceFacts> for ReferenceView {
+    fn from(facts: ReferenceFacts) -> ReferenceView {
         ReferenceView {
-            id: row.reference_id,
-            kind: row.kind,
-            created_at: row.created,
-            records: row.records,
-            windows: row.windows,
-            guarantee: stored(&row.guarantee),
+            id: facts.reference_id,
+            kind: facts.kind,
+            created_at: facts.created,
+            records: facts.records,
+            windows: facts.windows,
+            guarantee: stored(&facts.guarantee),
+        }
+    }
+}
+
+impl From<KeptFacts> for KeptView {
+    fn from(KeptFacts { facts, active, in_use }: KeptFacts) -> KeptView {
+        KeptView {
+            version: facts.version.clone(),
+            first_at: facts.first,
+            last_at: facts.last,
+            reference: facts.into(),
+            active,
+            in_use,
         }
     }
 }
@@ -380,7 +423,7 @@ impl From<ReportRow> for WindowView {
             late_records: row.late_records,
             incomplete: row.incomplete,
             guarantee: stored(&row.guarantee),
-            scopes: parts(&row),
+            scopes: parts(&row.parts),
             harmless_skew: harmless_skew(&row),
             verdict: row.verdict,
         }

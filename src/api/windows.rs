@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
 use super::ApiState;
+use super::caching::{Kept, is_final};
 use super::models::find;
 use super::pages::{List, Paging, list as paged};
 use super::problem::Problem;
@@ -68,19 +69,18 @@ pub async fn rollups(
 
 /// All statistics of one window, named by its start.
 #[utoipa::path(get, path = "/api/v1/models/{name}/windows/{start}/statistics", tag = "windows",
-    params(("name" = String, Path,), ("start" = String, Path, description = "RFC 3339 start of the window")),
+    params(("name" = String, Path,), ("start" = String, Path, format = DateTime, description = "RFC 3339 start of the window")),
     responses((status = 200, body = List<StatisticView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn statistics_of_window(
     State(state): State<ApiState>,
     Path((name, start)): Path<(String, String)>,
-) -> Result<Json<List<StatisticView>>, Problem> {
+) -> Result<Kept<Json<List<StatisticView>>>, Problem> {
     let time = Timestamp::parse(&start).ok_or_else(|| Problem::wrong("start", "is not an RFC 3339 time"))?;
     find(&state, &name).await?;
     let rows = state.store.window_statistics(&name, time).await?;
-    if rows.is_empty() {
-        return Err(Problem::missing("window that starts at", &start));
-    }
-    Ok(Json(List { data: rows.into_iter().map(Into::into).collect(), next_cursor: None }))
+    let end = rows.first().map(|row| row.end).ok_or_else(|| Problem::missing("window that starts at", &start))?;
+    let list = List { data: rows.into_iter().map(Into::into).collect(), next_cursor: None };
+    Ok(Kept(is_final(&state, &name, end).await?, Json(list)))
 }
 
 /// Statistics of a model over time, newest first.

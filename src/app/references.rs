@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::drift::reference::{Guarantee, Reference};
 use crate::model::Manifest;
-use crate::store::{KeptReference, ReadStore as _, ReferenceRow, ReferenceStore as _, SqlStore};
+use crate::store::{KeptReference, ReferenceRow, ReferenceStore as _, SqlStore, TallyStore as _};
 
 /// Lists all references of the store.
 ///

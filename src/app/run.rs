@@ -19,9 +19,10 @@ use super::{decode_reference, load_reference, retraining, runtime};
 use crate::access::jwt::KeySource;
 use crate::api::access::tokens::Tokens;
 use crate::api::access::{Access, Policy};
+use crate::api::settings::{InForce, Settings};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::collect::observe::Watched;
 use crate::collect::{self, Collector, DRAIN};
 use crate::config::access::{Auth, KeySetAt, Oidc};
@@ -112,6 +113,7 @@ impl App {
         let stop = shutdown.clone();
         loops.spawn(async move { Ok(api::serve(ops_listener, ops::router(state), stop).await.map(|()| "ops")?) });
 
+        let mut in_force = InForce { shown: config.shown.clone(), read_at: Some(clock::now()), ..InForce::default() };
         let onnxruntime = config.onnxruntime.clone();
         let topics = config.kafka.as_ref().map(|k| k.topics.clone()).unwrap_or_default();
         let idle_after = config.collect.idle_after;
@@ -119,6 +121,7 @@ impl App {
         for model in config.models.clone() {
             let manifest = Manifest::load(&model.manifest)?;
             let reference = find_reference(&store, &model, &manifest).await?;
+            in_force.late_limits.insert(manifest.spec.name.clone(), model.late_limit);
             models.push((model, manifest, reference));
         }
         let loaded = tokio::task::spawn_blocking(move || {
@@ -188,6 +191,7 @@ impl App {
                 Ok("deliver")
             });
         }
+        let settings = Settings::new(in_force);
         if let Some(listener) = api_listener {
             let policy = match &config.api_auth {
                 Auth::Local => Policy::Local,
@@ -201,7 +205,13 @@ impl App {
                 _ => access,
             };
             let access = Arc::new(access.listening(config.api.ip()).limited(per_second, burst));
-            let state = ApiState { store: read, roles: Arc::new(roles.iter().map(Role::to_string).collect()), access };
+            let roles = roles.iter().map(Role::to_string).collect();
+            let state = ApiState::new(read.clone(), roles, access, settings, shutdown.clone());
+            let events = state.events.clone();
+            loops.spawn(async move {
+                events.watch(read).await;
+                Ok("events")
+            });
             let stop = shutdown.clone();
             loops.spawn(async move { Ok(api::serve(listener, api::router(state), stop).await.map(|()| "api")?) });
         }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::access::grant::{Grant, Grants};
 use crate::access::jwt::Expected;
 use crate::access::{Role, Scope};
 
 /// The API and dashboard.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawApi {
     /// `address:port`.
@@ -26,7 +26,7 @@ pub struct RawApi {
 }
 
 /// How much one caller may ask.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawLimit {
     /// Requests a second, over a while.
@@ -55,7 +55,7 @@ impl Default for RawApi {
 }
 
 /// Who may ask the API.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawAuth {
     /// Whoever is on this machine, as an admin.
@@ -68,7 +68,7 @@ pub enum RawAuth {
 }
 
 /// Whose bearer tokens are taken, and what they grant.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawOidc {
     /// The issuer, as its tokens say it in `iss`.
@@ -88,7 +88,7 @@ pub struct RawOidc {
 }
 
 /// What a value of the claim grants.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawGrant {
     /// The value, to the letter.

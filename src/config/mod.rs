@@ -20,6 +20,8 @@ pub mod access;
 pub mod raw;
 /// Retraining: policies, hooks, call-backs.
 pub mod retraining;
+/// What of it people may see.
+mod shown;
 mod validate;
 
 pub use validate::{Budget, watch};
@@ -55,6 +57,8 @@ pub struct Config {
     pub ops: SocketAddr,
     /// An OpenTelemetry collector that takes OTLP by HTTP.
     pub trace_collector: Option<String>,
+    /// All of it for people, with defaults filled in and secrets only named.
+    pub shown: serde_json::Value,
 }
 
 /// How long things are kept.

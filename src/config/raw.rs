@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::access::RawApi;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use crate::drift::observation::HeadSource;
 
 /// Configuration of driftd.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
     /// How logs are written.
@@ -47,7 +47,7 @@ pub struct RawConfig {
 }
 
 /// How logs are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -58,7 +58,7 @@ pub enum LogFormat {
 }
 
 /// The broker to read from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawKafka {
     /// `host:port`, comma separated.
@@ -76,12 +76,12 @@ pub struct RawKafka {
     pub dead_letter_topic: String,
     /// Further properties of librdkafka (security, buffers). Those that exactly-once accounting
     /// rests on are ours and refused here.
-    #[serde(default)]
+    #[serde(default, serialize_with = "super::shown::properties")]
     pub properties: BTreeMap<String, Secret>,
 }
 
 /// Where a partition begins that driftd has never read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// With the oldest record the broker still has.
@@ -101,7 +101,7 @@ pub enum Secret {
 }
 
 /// Where a secret is found.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretRef {
     /// The file's content, trailing newline removed.
@@ -111,7 +111,7 @@ pub enum SecretRef {
 }
 
 /// Where traces go.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawTraces {
     /// An OpenTelemetry collector that takes OTLP by HTTP, such as `http://collector:4318`; without
@@ -120,7 +120,7 @@ pub struct RawTraces {
 }
 
 /// The store.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawStore {
     /// `postgres://user@host/database` or `sqlite:FILE`. A URL with a password belongs in a file
@@ -132,7 +132,7 @@ pub struct RawStore {
 }
 
 /// How long things are kept: by the time of what they tell, or of their judgement if that was later.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRetention {
     /// Statistics of windows.
@@ -157,7 +157,7 @@ impl Default for RawRetention {
 }
 
 /// A model and how it is watched.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
     /// The manifest file.
@@ -201,7 +201,7 @@ pub struct RawModel {
 }
 
 /// Where the model runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     /// On CUDA where there is one, else on the CPU; log, metric and API say which.
@@ -214,7 +214,7 @@ pub enum Device {
 }
 
 /// Which records are run through the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawInfer {
     /// Those that lack an embedding, or answers where our inference feeds the heads.
@@ -229,7 +229,7 @@ pub enum RawInfer {
 }
 
 /// Windows of event time.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawWindow {
     /// Length, such as `5m`.
@@ -251,7 +251,7 @@ impl Default for RawWindow {
 }
 
 /// How texts are gathered into batches.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawBatching {
     /// Texts in a batch at most.
@@ -271,7 +271,7 @@ impl Default for RawBatching {
 }
 
 /// Limits of the collect loop.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawCollect {
     /// A flush at least this often.
@@ -305,7 +305,7 @@ impl Default for RawCollect {
 }
 
 /// A receiver of events, in the form of Standard Webhooks.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEndpoint {
     /// Its name in logs, metrics and the store.
@@ -326,7 +326,7 @@ pub struct RawEndpoint {
 }
 
 /// Kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// Alerts that fire, grow or resolve.
@@ -338,7 +338,7 @@ pub enum EventKind {
 }
 
 /// Probes and metrics.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawOps {
     /// `address:port`.

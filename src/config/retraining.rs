@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::raw::{Secret, SecretRef};
 use super::validate::Checker;
@@ -22,7 +22,7 @@ const LONGEST_RUN: Span = Span::from_secs(90 * 86_400);
 const SHORTEST_SCHEDULE: Span = Span::from_secs(3_600);
 
 /// When to ask for retraining of a model, and how it goes.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRetraining {
     /// Who decides.
@@ -82,7 +82,7 @@ impl Default for RawRetraining {
 }
 
 /// What starts training, and within which limits.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRetrainingDesk {
     /// Requests that driftd may approve by itself in 24 hours, over all models; people's approvals do
@@ -102,7 +102,7 @@ impl Default for RawRetrainingDesk {
 }
 
 /// How runs tell how they are doing.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCallback {
     /// Where runs reach the API, such as `https://driftd.example`.
@@ -112,7 +112,7 @@ pub struct RawCallback {
 }
 
 /// What starts training.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawHook {
     /// Its name in the configuration of models, in logs, metrics and the store.
@@ -131,7 +131,7 @@ pub struct RawHook {
 }
 
 /// Kinds of systems that start training.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawTarget {
     /// A signed message as in Standard Webhooks, `retraining.requested`, with the request's id as its id.
@@ -142,7 +142,7 @@ pub enum RawTarget {
 }
 
 /// How we say who we are to a hook's system.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawHookAuth {
     /// `authorization: Bearer …`. A file is read anew for every call, since some platforms change it.

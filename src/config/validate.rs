@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::raw::{RawConfig, RawEndpoint, RawInfer, RawKafka, RawModel, Secret, SecretRef};
+use super::shown::shown;
 use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, Retention, StoreUrl};
 use crate::document::{Document, Problem, Problems};
 use crate::drift::course::Watch;
@@ -122,6 +123,7 @@ pub(super) fn validate(
             api_limit: api_limit?,
             ops: ops?,
             trace_collector: raw.traces.collector.clone(),
+            shown: shown(raw),
         })
     })();
     match config {

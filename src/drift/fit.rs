@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::calibrate::{Tallies, calibrate};
+use super::encoder_map::EncoderMap;
 use super::geometry::{Geometry, place};
 use super::label::{Label, LabelValue};
 use super::observation::{HeadSource, Joined, Observation};
@@ -149,6 +150,8 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let signals = layout(fit_all(&sample), &sample);
     let width = signals.last().map_or(0, |signal| signal.cells().end);
     let performance = performance::fit(plan.spec, &observations, &labels, &folds, width);
+    let width = performance.last().map_or(width, |performance| performance.cells().end);
+    let mut map = EncoderMap::fit(&observations, width);
     drop((observations, labels));
     if signals.is_empty() {
         return Err(FitError::NothingToMeasure { model: plan.spec.name.clone() });
@@ -168,6 +171,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         signals,
         segments,
         performance,
+        map: map.clone(),
     };
     let mut tallies = Tallies::new();
     let mut ordinal = 0;
@@ -176,9 +180,13 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         let fold = fold_of(ordinal);
         let observation = space.observe(record.joined, fold, &reference.segments);
         tallies.fold(&reference, slot, record.time, &observation, fold);
+        if let Some((grid, map)) = reference.map.as_ref().zip(map.as_mut()) {
+            grid.fold(&observation, &mut map.totals);
+        }
         ordinal += 1;
     };
     records.each(fold_one).map_err(FitError::Read)?;
+    reference.map = map;
     calibrate(&mut reference, tallies);
     let warnings = warnings(&reference, &checks);
     Ok(Fitted { reference: reference.seal(), warnings })

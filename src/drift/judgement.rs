@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::detector::{Detectors, Sensitivity, SignalStep};
+use super::distribution::Shares;
 use super::reference::{GuaranteeStatus, Reference, SignalReference};
 use super::signal::{Effect, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::tree::{Part, model_evidence, part_evidence, weights};
 use super::window::Slot;
-use crate::stats::hypothesis::{TestResult, share_interval};
+use crate::stats::hypothesis::TestResult;
 
 /// A warning is given at this share of the threshold.
 pub const WARNING_SHARE: f64 = 0.1;
@@ -182,7 +183,7 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
         tested: step.tested,
         ln_evidence: step.ln_evidence,
         effect: measured.effect(&step.cells, &step.expected.cells),
-        movers: if measured.counts() { movers(reference, signal, step) } else { Vec::new() },
+        movers: movers(reference, signal, step),
         guarantee: match &signal.broken {
             Some(_) => GuaranteeStatus::Broken,
             None if reference.guarantee().status == GuaranteeStatus::Provisional => GuaranteeStatus::Provisional,
@@ -193,34 +194,17 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
 
 /// The cells with the largest standardized change of share.
 fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Vec<Mover> {
-    let current = &step.cells;
-    let expected = signal.measure.as_signal().expected(current, &step.expected.cells);
-    let (n, total) = (current.iter().sum::<i64>() as f64, expected.iter().sum::<f64>());
-    if n == 0.0 || total == 0.0 {
-        return Vec::new();
-    }
-    let change = |cell: usize| {
-        let c = current[cell] as f64;
-        let e = (expected[cell] + 0.5) / (total + 0.5) * n;
-        ((c - e) / e.sqrt()).abs()
+    let Some(shares) = Shares::of(reference, signal, &step.cells, &step.expected.cells) else { return Vec::new() };
+    let mover = |cell: usize| {
+        let cell = shares.cell(cell);
+        Some(Mover {
+            current_interval: cell.interval?,
+            cell: cell.name,
+            reference_count: cell.reference_count,
+            current_count: cell.current_count,
+            reference_share: cell.reference_share,
+            current_share: cell.current_share,
+        })
     };
-    let mut cells: Vec<(usize, f64)> =
-        (0..current.len()).filter(|&c| current[c] > 0 || expected[c] > 0.0).map(|c| (c, change(c))).collect();
-    cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
-    cells.truncate(MOVERS);
-    let task = signal.key.task.map(|t| &reference.spec.tasks[t]);
-    let null = signal.variation.at_scale.first().copied().unwrap_or_default();
-    let design_effect = 1.0 + (n - 1.0).max(0.0) * null.intra_window_correlation;
-    let mover = |(cell, _): (usize, f64)| Mover {
-        cell: match signal.measure.as_signal() {
-            measured if measured.may_name(cell, current[cell]) => measured.cell_name(cell, task),
-            _ => "rare".to_owned(),
-        },
-        reference_count: signal.totals[cell],
-        current_count: current[cell],
-        reference_share: expected[cell] / total,
-        current_share: current[cell] as f64 / n,
-        current_interval: share_interval(current[cell] as f64 / n, n / design_effect),
-    };
-    cells.into_iter().map(mover).collect()
+    shares.by_change().into_iter().take(MOVERS).filter_map(mover).collect()
 }

@@ -21,6 +21,10 @@ pub mod closing;
 pub mod course;
 /// Evidence per signal and scale, and its weighted tree.
 pub mod detector;
+/// A signal's cells in one window, reference against current.
+pub mod distribution;
+/// A picture of the encoder's space.
+pub mod encoder_map;
 /// How a reference is learned from records.
 pub mod fit;
 /// Whether a new version may take the place of the current one.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::encoder_map::EncoderMap;
 use super::geometry::Geometry;
 use super::observation::HeadSource;
 use super::performance::Performance;
@@ -22,7 +23,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
+/// Before it no map was kept; the rest is the same.
+const WITHOUT_MAP: u16 = 5;
 /// Before it nothing was known of performance; the rest is the same.
 const WITHOUT_PERFORMANCE: u16 = 4;
 const CHECKSUM_BYTES: usize = 8;
@@ -62,6 +65,8 @@ pub struct Reference {
     pub signals: Vec<SignalReference>,
     /// How often heads are right, where labels told; their cells follow those of the signals.
     pub performance: Vec<Performance>,
+    /// Where records lie in the encoder's space, for people to look at; its cells come last.
+    pub map: Option<EncoderMap>,
 }
 
 /// What a reference stands for.
@@ -262,7 +267,8 @@ impl Reference {
     /// Number of cells of a summary in this reference's layout.
     pub fn width(&self) -> usize {
         let signals = self.signals.last().map_or(0, |signal| signal.cells().end);
-        self.performance.last().map_or(signals, |performance| performance.cells().end)
+        let performance = self.performance.last().map_or(signals, |performance| performance.cells().end);
+        self.map.as_ref().map_or(performance, |map| map.cells().end)
     }
 
     /// What is known of a head's performance.
@@ -358,7 +364,7 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if ![FORMAT, WITHOUT_PERFORMANCE].contains(&format) {
+        if ![FORMAT, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -367,7 +373,11 @@ impl Reference {
         }
         let mut content = content[header..].to_vec();
         if format == WITHOUT_PERFORMANCE {
-            // The last field, an empty list.
+            // The last field but one, an empty list.
+            content.push(0);
+        }
+        if format < FORMAT {
+            // The last field, nothing.
             content.push(0);
         }
         Ok(postcard::from_bytes(&content)?)

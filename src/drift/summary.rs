@@ -70,6 +70,10 @@ impl Summary {
             let cells = &mut self.cells[performance.cells()];
             all.iter().for_each(|observation| performance.fold(observation, cells));
         }
+        if let Some(map) = &reference.map {
+            let cells = &mut self.cells[map.cells()];
+            all.iter().for_each(|observation| map.fold(observation, cells));
+        }
     }
 
     /// As [`Summary::fold`] for a record of the reference itself, which lies in this fold of the fit.

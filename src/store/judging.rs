@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
+use super::fleet::count;
 use super::references::keep;
 use super::sql::{Columns, SqlStore};
 use super::{
@@ -147,6 +148,7 @@ impl JudgeStore for SqlStore {
             return Ok(false);
         }
         if let Some(report) = &judged.report {
+            count(&mut transaction, report).await?;
             write_report(&mut transaction, report, judged.now).await?;
             for statistic in &judged.statistics {
                 write_statistic(&mut transaction, report, statistic).await?;
@@ -171,6 +173,11 @@ impl JudgeStore for SqlStore {
 
 /// A report from its row.
 pub(super) fn report_row(row: &AnyRow) -> Result<ReportRow, sqlx::Error> {
+    Ok(ReportRow { summary: row.bytes("summary")?, ..report_head(row)? })
+}
+
+/// A report without its tallies.
+pub(super) fn report_head(row: &AnyRow) -> Result<ReportRow, sqlx::Error> {
     Ok(ReportRow {
         model: row.text("model")?,
         reference_id: row.text("reference_id")?,
@@ -186,7 +193,7 @@ pub(super) fn report_row(row: &AnyRow) -> Result<ReportRow, sqlx::Error> {
         ln_threshold: row.float("ln_threshold")?,
         guarantee: row.text("guarantee")?,
         parts: row.text("parts")?,
-        summary: row.bytes("summary")?,
+        summary: Vec::new(),
     })
 }
 

@@ -23,8 +23,10 @@ use crate::drift::window::Slot;
 pub mod access;
 mod accessing;
 mod accounting;
+mod changes;
 mod collecting;
 mod delivering;
+mod fleet;
 mod ids;
 mod judging;
 mod maintaining;
@@ -36,12 +38,16 @@ mod retraining;
 mod rows;
 mod sql;
 mod sqlite;
+mod tallies;
 
 pub use access::{AccessStore, AuditRow};
+pub use changes::ChangeStore;
+pub use fleet::FleetStore;
 pub use ids::stable_id;
 pub use requests::*;
 pub use rows::*;
 pub use sql::SqlStore;
+pub use tallies::TallyStore;
 
 /// What goes wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -244,21 +250,17 @@ pub trait RetrainingStore: Send + Sync {
 
 /// What the API asks of a store. Lists are newest first.
 #[async_trait]
-pub trait ReadStore: Send + Sync {
+pub trait ReadStore: FleetStore + TallyStore + ChangeStore {
     /// `postgres` or `sqlite`.
     fn kind(&self) -> &'static str;
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;
     /// All models by name.
     async fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
-    /// A reference.
-    async fn reference(&self, reference_id: &str) -> Result<Option<ReferenceRow>, StoreError>;
     /// Roll-ups of a model.
     async fn rollups(&self, model: &str, grain: Grain, page: Page) -> Result<Vec<RollupRow>, StoreError>;
-    /// Windows of a model.
+    /// Windows of a model, without their tallies.
     async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError>;
-    /// Records of a model over all its windows.
-    async fn records(&self, model: &str) -> Result<i64, StoreError>;
     /// Statistics of one window.
     async fn window_statistics(&self, model: &str, start: Timestamp) -> Result<Vec<TimedStatistic>, StoreError>;
     /// Statistics over time.

@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 
-use super::judging::report_row;
-use super::references::read;
+use super::judging::report_head;
 use super::sql::{Columns, Dialect, SqlStore};
 use super::{
-    AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReferenceRow, ReportRow,
-    RequestRow, RollupRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
+    AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReportRow, RequestRow,
+    RollupRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
 };
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
@@ -29,28 +28,7 @@ impl ReadStore for SqlStore {
 
     async fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
         let rows = sqlx::query("-- models\nselect * from model order by name").fetch_all(&self.pool).await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(ModelRow {
-                name: row.text("name")?,
-                version: row.text("version")?,
-                reference_id: row.text("reference_id")?,
-                budget: row.text("budget")?,
-                threshold: row.float("threshold")?,
-                window_us: row.int("window_us")?,
-                embedding_dimension: row.maybe_int("embedding_dimension")?,
-                tasks: row.text("tasks")?,
-                inference: row.maybe_text("inference")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
-    }
-
-    async fn reference(&self, reference_id: &str) -> Result<Option<ReferenceRow>, StoreError> {
-        let row = sqlx::query("-- reference\nselect * from model_reference where reference_id = $1")
-            .bind(reference_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.as_ref().map(read).transpose()?)
+        Ok(rows.iter().map(model_row).collect::<Result<_, _>>()?)
     }
 
     async fn rollups(&self, model: &str, grain: Grain, page: Page) -> Result<Vec<RollupRow>, StoreError> {
@@ -65,44 +43,22 @@ impl ReadStore for SqlStore {
         .bind(grain.name())
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(RollupRow {
-                model: row.text("model")?,
-                reference_id: row.text("reference_id")?,
-                grain,
-                start: row.time("start_us")?,
-                end: row.time("end_us")?,
-                windows: row.int("windows")?,
-                records: row.int("records")?,
-                incomplete: row.int("incomplete")? == 1,
-                summary: row.bytes("summary")?,
-                statistics: row.text("statistics")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(|row| rollup_row(row, grain)).collect::<Result<_, _>>()?)
     }
 
     async fn windows(&self, model: &str, page: Page) -> Result<Vec<ReportRow>, StoreError> {
         let rows = sqlx::query(
             "-- windows
-            select * from report where model = $1 and start_us < $2 order by start_us desc, reference_id limit $3",
+            select model, reference_id, slot, start_us, end_us, records, revision, late_records, incomplete, verdict,
+                ln_evidence, ln_threshold, guarantee, parts
+            from report where model = $1 and start_us < $2 order by start_us desc, reference_id limit $3",
         )
         .bind(model)
         .bind(page.before_us)
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.iter().map(report_row).collect::<Result<_, _>>()?)
-    }
-
-    async fn records(&self, model: &str) -> Result<i64, StoreError> {
-        let row = sqlx::query(
-            "-- records\nselect cast(coalesce(sum(records), 0) as bigint) as records from report where model = $1",
-        )
-        .bind(model)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(row.int("records")?)
+        Ok(rows.iter().map(report_head).collect::<Result<_, _>>()?)
     }
 
     async fn window_statistics(&self, model: &str, start: Timestamp) -> Result<Vec<TimedStatistic>, StoreError> {
@@ -123,6 +79,27 @@ impl ReadStore for SqlStore {
         filter: &StatisticFilter,
         page: Page,
     ) -> Result<Vec<TimedStatistic>, StoreError> {
+        if let StatisticFilter { scope: Some(scope), task, segment: Some(segment), signal: Some(signal) } = filter
+            && (task.is_some() || WITHOUT_TASK.contains(&scope.as_str()))
+        {
+            // All of the key but the time: the page that shows one signal asks for it again and again.
+            let rows = sqlx::query(
+                "-- statistics (of one signal)
+                select * from statistic
+                where model = $1 and scope = $4 and task = $5 and segment = $6 and signal = $7 and start_us < $2
+                order by start_us desc, reference_id limit $3",
+            )
+            .bind(model)
+            .bind(page.before_us)
+            .bind(page.limit)
+            .bind(scope)
+            .bind(task.as_deref().unwrap_or_default())
+            .bind(segment)
+            .bind(signal)
+            .fetch_all(&self.pool)
+            .await?;
+            return Ok(rows.iter().map(statistic).collect::<Result<_, _>>()?);
+        }
         let rows = sqlx::query(
             "-- statistics
             select * from statistic
@@ -182,17 +159,7 @@ impl ReadStore for SqlStore {
         .bind(alert_id)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(TransitionRow {
-                transition_id: row.text("transition_id")?,
-                alert_id: row.text("alert_id")?,
-                at: row.time("at_us")?,
-                from: row.text("from_state")?,
-                to: row.text("to_state")?,
-                reason: row.text("reason")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(transition_row).collect::<Result<_, _>>()?)
     }
 
     async fn deliveries(&self, model: Option<&str>, page: Page) -> Result<Vec<DeliveryRow>, StoreError> {
@@ -253,9 +220,55 @@ impl ReadStore for SqlStore {
     }
 }
 
+/// Scopes whose signals are of no task.
+const WITHOUT_TASK: [&str; 2] = ["input", "encoder"];
+
 /// `*` stands for any value: no scope, task or signal is called that.
 fn any(value: Option<&String>) -> &str {
     value.map_or("*", String::as_str)
+}
+
+/// A model from its row.
+pub(super) fn model_row(row: &AnyRow) -> Result<ModelRow, sqlx::Error> {
+    Ok(ModelRow {
+        name: row.text("name")?,
+        version: row.text("version")?,
+        reference_id: row.text("reference_id")?,
+        budget: row.text("budget")?,
+        threshold: row.float("threshold")?,
+        window_us: row.int("window_us")?,
+        embedding_dimension: row.maybe_int("embedding_dimension")?,
+        tasks: row.text("tasks")?,
+        inference: row.maybe_text("inference")?,
+    })
+}
+
+/// A transition from its row.
+pub(super) fn transition_row(row: &AnyRow) -> Result<TransitionRow, sqlx::Error> {
+    Ok(TransitionRow {
+        transition_id: row.text("transition_id")?,
+        alert_id: row.text("alert_id")?,
+        at: row.time("at_us")?,
+        from: row.text("from_state")?,
+        to: row.text("to_state")?,
+        reason: row.text("reason")?,
+    })
+}
+
+/// A roll-up from its row.
+pub(super) fn rollup_row(row: &AnyRow, grain: Grain) -> Result<RollupRow, sqlx::Error> {
+    Ok(RollupRow {
+        model: row.text("model")?,
+        reference_id: row.text("reference_id")?,
+        grain,
+        start: row.time("start_us")?,
+        end: row.time("end_us")?,
+        windows: row.int("windows")?,
+        records: row.int("records")?,
+        incomplete: row.int("incomplete")? == 1,
+        summary: row.bytes("summary")?,
+        statistics: row.text("statistics")?,
+    })
 }
 
 fn statistic(row: &AnyRow) -> Result<TimedStatistic, sqlx::Error> {

@@ -124,7 +124,7 @@ pub(super) fn read(row: &AnyRow) -> Result<ReferenceRow, sqlx::Error> {
 }
 
 /// A literal 0 or 1, whose integer type the two databases choose differently.
-fn flag(row: &AnyRow, name: &str) -> Result<bool, sqlx::Error> {
+pub(super) fn flag(row: &AnyRow, name: &str) -> Result<bool, sqlx::Error> {
     use sqlx::Row as _;
     row.try_get::<i64, _>(name).or_else(|_| row.try_get::<i32, _>(name).map(i64::from)).map(|value| value != 0)
 }

@@ -493,6 +493,81 @@ pub struct KeptReference {
     pub in_use: bool,
 }
 
+/// How a model stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The model.
+    pub model: ModelRow,
+    /// Its latest judged window, if there was one.
+    pub latest: Option<LatestWindow>,
+    /// Records over all windows it ever had.
+    pub records: i64,
+    /// Whether an alert of it fires.
+    pub is_firing: bool,
+}
+
+/// What the latest window says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatestWindow {
+    /// Name of the verdict.
+    pub verdict: String,
+    /// ln of the model's evidence.
+    pub ln_evidence: Option<f64>,
+    /// Start.
+    pub start: Timestamp,
+    /// End.
+    pub end: Timestamp,
+    /// Evidence of the model's parts as JSON.
+    pub parts: String,
+    /// Guarantee as JSON.
+    pub guarantee: String,
+}
+
+/// What is known of a reference without reading all of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceFacts {
+    /// Id.
+    pub reference_id: String,
+    /// Version of the model.
+    pub version: String,
+    /// Name of its kind.
+    pub kind: String,
+    /// Records.
+    pub records: i64,
+    /// Windows.
+    pub windows: i64,
+    /// First event time.
+    pub first: Timestamp,
+    /// Last event time.
+    pub last: Timestamp,
+    /// Guarantee as JSON.
+    pub guarantee: String,
+    /// When it was stored.
+    pub created: Timestamp,
+}
+
+/// [`ReferenceFacts`] with its place among those of its model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptFacts {
+    /// What is known of it.
+    pub facts: ReferenceFacts,
+    /// Whether it is what a configuration without a file takes.
+    pub active: bool,
+    /// Whether the daemon judges by it.
+    pub in_use: bool,
+}
+
+/// Something that changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Happened {
+    /// `window`, `alert`, `request` or `delivery`.
+    pub kind: String,
+    /// Of which model.
+    pub model: String,
+    /// What tells it apart from earlier changes of the kind.
+    pub mark: String,
+}
+
 /// The ledger of a partition whose topic was created anew since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedPartition {

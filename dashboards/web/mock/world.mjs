@@ -163,7 +163,8 @@ function makeModel(spec, windowSeconds, clock, announce) {
       const signal = signals.find((s) => s.scope === scope && s.task === task && (s.segment ?? "") === segment && s.signal === name);
       if (!found || signal === undefined || signal.cells === null) return null;
       const { start: from, end } = found.window;
-      return { start: from, end, reference: reference.id, cells: cellsOf(spec, signal, found.window.index, found.window.records) };
+      const cells = cellsOf(spec, signal, found.window.index, found.window.records);
+      return { start: from, end, reference: reference.id, n: cells.reduce((sum, c) => sum + c.current_count, 0), cells };
     },
     map: (start) => {
       const found = start === null ? windows.at(-1) : at(start);

@@ -12,12 +12,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::access::grant::{Grant, Grants};
 use crate::access::jwt::{Expected, KeySource};
 use crate::access::key::ApiKey;
+use crate::api::settings::Settings;
 use crate::api::{ApiState, router};
 use crate::drift::time::{Span, Timestamp};
 use crate::store::SqlStore;
@@ -52,7 +54,7 @@ impl Scene {
         let shown = secs.clone();
         let clock = Clock::from_fn(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
         let access = Arc::new(change(Access::new(policy, store.clone(), clock)));
-        let state = ApiState { store: store.clone(), roles: Arc::default(), access: access.clone() };
+        let state = ApiState::new(store.clone(), vec![], access.clone(), Settings::default(), CancellationToken::new());
         let desk = Router::new()
             .route("/desk/{id}", get(|caller: Caller| async move { caller.name }).post(write))
             .with_state(Arc::default());

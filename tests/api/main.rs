@@ -1,0 +1,8 @@
+//! The API over a small world: what it answers beyond rows of the store.
+
+mod caching;
+mod contract;
+mod events;
+mod fuzz;
+mod pictures;
+mod world;
