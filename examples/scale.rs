@@ -134,10 +134,14 @@ async fn consequences(connection: &mut AnyConnection, last: i64, days: i64, aler
     let alerts = format!("generate_series(0, {last}) m, generate_series(0, {}) k", alerts - 1);
     let at = format!("{FIRST_DAY} * {DAY}::bigint + k * {step}::bigint + m * 1000000");
     for statement in [
-        "delete from standing".to_owned(),
-        "insert into standing select model, count(*), cast(sum(records) as bigint), max(start_us), min(reference_id)
-         from report group by model"
+        // One model's windows were judged; the others stand as it does.
+        "update standing set windows = (select count(*) from report where model = 'model_0'),
+             records = (select cast(sum(records) as bigint) from report where model = 'model_0')"
             .to_owned(),
+        format!(
+            "insert into standing select 'model_' || i, windows, records, latest_start_us, 'ref_' || i, latest_end_us,
+                 verdict, ln_evidence, parts, guarantee from standing, generate_series(1, {last}) i"
+        ),
         format!(
             "insert into alert (alert_id, model, reference_id, state, cause, tasks_affected, summary, opened_us,
                  opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, updated_us, evidence)
@@ -155,9 +159,9 @@ async fn consequences(connection: &mut AnyConnection, last: i64, days: i64, aler
         ),
         format!(
             "insert into delivery (delivery_id, endpoint, event, model, body, state, attempts, created_us, next_attempt_us,
-                 delivered_us)
+                 lease_until_us, delivered_us)
              select 'msg_' || m || '_' || k || '_' || e, 'endpoint_' || e, 'drift.alarm.firing', 'model_' || m, '{{}}',
-                 'delivered', 1, {at}, {at}, {at} + 1 from {alerts}, generate_series(1, 2) e"
+                 'delivered', 1, {at}, {at}, 0, {at} + 1 from {alerts}, generate_series(1, 2) e"
         ),
         "insert into delivery_attempt select delivery_id, 1, created_us, 204, 1000, 'delivered' from delivery".to_owned(),
     ] {

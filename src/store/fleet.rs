@@ -31,11 +31,10 @@ impl FleetStore for SqlStore {
     async fn standings(&self, model: Option<&str>) -> Result<Vec<Standing>, StoreError> {
         let rows = sqlx::query(
             "-- standings
-            select m.*, coalesce(s.records, 0) as all_records, r.verdict, r.ln_evidence, r.start_us, r.end_us, r.parts, r.guarantee,
+            select m.*, coalesce(s.records, 0) as all_records, s.latest_start_us, s.latest_end_us, s.verdict, s.ln_evidence,
+                s.parts, s.guarantee,
                 case when exists (select 1 from alert a where a.model = m.name and a.state = 'firing') then 1 else 0 end as is_firing
-            from model m
-            left join standing s on s.model = m.name
-            left join report r on r.model = s.model and r.start_us = s.latest_start_us and r.reference_id = s.latest_reference_id
+            from model m left join standing s on s.model = m.name
             where $1 = '*' or m.name = $1
             order by m.name",
         )
@@ -67,8 +66,8 @@ fn standing(row: &AnyRow) -> Result<Standing, sqlx::Error> {
         Ok(LatestWindow {
             verdict,
             ln_evidence: row.maybe_float("ln_evidence")?,
-            start: row.time("start_us")?,
-            end: row.time("end_us")?,
+            start: row.time("latest_start_us")?,
+            end: row.time("latest_end_us")?,
             parts: row.text("parts")?,
             guarantee: row.text("guarantee")?,
         })
@@ -96,19 +95,29 @@ pub(super) async fn count(transaction: &mut Transaction<'static, Any>, report: &
     let before = before.map(|row| row.int("records")).transpose()?;
     sqlx::query(
         "-- count
-        insert into standing (model, windows, records, latest_start_us, latest_reference_id) values ($1, $2, $3, $4, $5)
+        insert into standing (model, windows, records, latest_start_us, latest_reference_id, latest_end_us, verdict,
+            ln_evidence, parts, guarantee)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (model) do update set windows = standing.windows + excluded.windows,
             records = standing.records + excluded.records,
-            latest_reference_id = case when excluded.latest_start_us >= standing.latest_start_us
-                then excluded.latest_reference_id else standing.latest_reference_id end,
-            latest_start_us = case when excluded.latest_start_us >= standing.latest_start_us
-                then excluded.latest_start_us else standing.latest_start_us end",
+            latest_reference_id = case when excluded.latest_start_us >= standing.latest_start_us then excluded.latest_reference_id else standing.latest_reference_id end,
+            latest_end_us = case when excluded.latest_start_us >= standing.latest_start_us then excluded.latest_end_us else standing.latest_end_us end,
+            verdict = case when excluded.latest_start_us >= standing.latest_start_us then excluded.verdict else standing.verdict end,
+            ln_evidence = case when excluded.latest_start_us >= standing.latest_start_us then excluded.ln_evidence else standing.ln_evidence end,
+            parts = case when excluded.latest_start_us >= standing.latest_start_us then excluded.parts else standing.parts end,
+            guarantee = case when excluded.latest_start_us >= standing.latest_start_us then excluded.guarantee else standing.guarantee end,
+            latest_start_us = case when excluded.latest_start_us >= standing.latest_start_us then excluded.latest_start_us else standing.latest_start_us end",
     )
     .bind(&report.model)
     .bind(i64::from(before.is_none()))
     .bind(report.records - before.unwrap_or(0))
     .bind(report.start.micros())
     .bind(&report.reference_id)
+    .bind(report.end.micros())
+    .bind(&report.verdict)
+    .bind(report.ln_evidence)
+    .bind(&report.parts)
+    .bind(&report.guarantee)
     .execute(&mut **transaction)
     .await?;
     Ok(())
