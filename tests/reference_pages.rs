@@ -75,7 +75,7 @@ fn row(page: &mut String, name: &str, schema: &Value, required: bool) {
     if !choices.is_empty() {
         let _ = write!(about, " One of: {}", choices.join("; "));
     }
-    let limits = [("minimum", "at least"), ("maximum", "at most")];
+    let limits = [("minimum", "At least"), ("maximum", "At most")];
     for (key, word) in limits {
         if let Some(limit) = schema[key].as_f64().filter(|l| *l != 0.0 || key == "maximum") {
             let _ = write!(about, " {word} {limit}.");
