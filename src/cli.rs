@@ -35,6 +35,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong ar
 pub mod gate;
 /// `driftd keys`
 pub mod keys;
+/// `driftd retraining`
+pub mod retraining;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,6 +66,8 @@ enum Command {
     Backtest(Backtest),
     /// Say whether a new version of a model may take the place of the current one
     Gate(Box<gate::GateArgs>),
+    /// List, approve and reject retraining requests, ask for one, turn the kill switch
+    Retraining(retraining::Retraining),
     /// Make traffic from a grammar and a model, with drift on request
     Simulate(Simulate),
     /// Show the whole thing: broker, model, drift, alert, dashboard, in one process
@@ -405,6 +409,7 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => app::audit::main(&audit),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Gate(gate) => app::gate::main(&gate),
+        Command::Retraining(args) => app::retraining_desk::main(&args),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
         Command::Demo(demo) => app::demo::main(&demo),
         Command::GpuCheck(check) => app::check::gpu(&check),

@@ -407,7 +407,14 @@ async fn the_api_answers_from_sqlite_too() {
     let store = std::sync::Arc::new(store);
     let access = std::sync::Arc::new(Access::new(Policy::Local, store.clone(), driftd::clock::Clock::wall()));
     let shutdown = tokio_util::sync::CancellationToken::new();
-    let state = driftd::api::ApiState::new(store, vec!["api".into()], access, Default::default(), shutdown);
+    let state = driftd::api::ApiState::new(
+        store.clone(),
+        driftd::retrain::desk::Desk::of(store),
+        vec!["api".into()],
+        access,
+        Default::default(),
+        shutdown,
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(driftd::api::serve(listener, driftd::api::router(state), tokio_util::sync::CancellationToken::new()));

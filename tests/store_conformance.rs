@@ -167,7 +167,7 @@ fn new_request(id: &str, model: &str) -> NewRequest {
         model: model.into(),
         body: "{}".into(),
     };
-    NewRequest { row, who: "driftd".into(), deliveries: vec![told], now: at(1_000) }
+    NewRequest { row, who: "driftd".into(), deliveries: vec![told], audit: None, now: at(1_000) }
 }
 
 fn change(id: &str, from: State, to: State, secs: i64) -> Change {
@@ -183,6 +183,7 @@ fn change(id: &str, from: State, to: State, secs: i64) -> Change {
         new_model_version: None,
         result: None,
         callback: None,
+        audit: None,
         deliveries: vec![NewDelivery {
             delivery_id: format!("msg_{id}_{}", to.name()),
             endpoint: "c".into(),
@@ -294,10 +295,10 @@ async fn the_kill_switch_keeps_its_newest_word(store: &SqlStore) {
         who: "ada".into(),
         why: "freeze".into(),
     };
-    store.pause(&turn("*", 10, true)).await.expect("turns");
-    store.pause(&turn("m", 11, true)).await.expect("turns");
+    store.pause(&turn("*", 10, true), None).await.expect("turns");
+    store.pause(&turn("m", 11, true), None).await.expect("turns");
     // A clock that was set back: the word given later counts.
-    store.pause(&turn("m", 5, false)).await.expect("turns");
+    store.pause(&turn("m", 5, false), None).await.expect("turns");
     let found = store.pauses().await.expect("read");
     assert_eq!(found.iter().map(|p| (p.model.as_str(), p.paused)).collect::<Vec<_>>(), [("*", true), ("m", false)]);
 }

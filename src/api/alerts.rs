@@ -1,4 +1,4 @@
-//! Alerts, and what was sent and asked for because of them.
+//! Alerts, and what was sent because of them.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::ApiState;
 use super::pages::{List, Paging, list as paged};
 use super::problem::Problem;
-use super::views::{AlertView, DeliveryView, RequestView};
+use super::views::{AlertView, DeliveryView};
 use crate::store::{AlertRow, TransitionRow};
 
 /// Of which model.
@@ -17,7 +17,7 @@ use crate::store::{AlertRow, TransitionRow};
 #[into_params(parameter_in = Query)]
 pub struct OfModel {
     /// Name of a model; all by default.
-    model: Option<String>,
+    pub(super) model: Option<String>,
 }
 
 /// Alerts with their transitions, newest first.
@@ -52,17 +52,4 @@ pub async fn deliveries(
     let page = paging.page()?;
     let rows = state.store.deliveries(of.model.as_deref(), page).await?;
     Ok(Json(paged(rows, page, |row| row.created, DeliveryView::from)))
-}
-
-/// Retraining requests, newest first.
-#[utoipa::path(get, path = "/api/v1/retraining-requests", tag = "alerts", params(OfModel, Paging),
-    responses((status = 200, body = List<RequestView>), (status = 400, body = Problem), (status = 503, body = Problem)))]
-pub async fn requests(
-    State(state): State<ApiState>,
-    Query(of): Query<OfModel>,
-    Query(paging): Query<Paging>,
-) -> Result<Json<List<RequestView>>, Problem> {
-    let page = paging.page()?;
-    let rows = state.store.requests(of.model.as_deref(), page).await?;
-    Ok(Json(paged(rows, page, |row| row.created, RequestView::from)))
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -15,11 +16,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::access::{Access, once, session};
+use crate::retrain::desk::Desk;
 use crate::store::ReadStore;
 
 pub mod access;
 mod alerts;
 mod audit;
+mod body;
 /// What callers may keep.
 pub mod caching;
 mod dashboard;
@@ -32,6 +35,9 @@ mod models;
 mod pages;
 /// Errors as problem+json.
 pub mod problem;
+mod retraining;
+/// Retraining requests as they are told.
+pub mod retraining_views;
 /// The settings in force.
 pub mod settings;
 mod status;
@@ -44,11 +50,16 @@ mod windows;
 /// Probes and metrics, on their own port.
 pub mod ops;
 
+/// Largest body that is read: a manifest and metrics of a hundred tasks fit in.
+const MOST_BODY: usize = 64 << 10;
+
 /// What handlers share.
 #[derive(Clone)]
 pub struct ApiState {
     /// Where everything is read from.
     pub store: Arc<dyn ReadStore>,
+    /// Where retraining requests are decided.
+    pub desk: Desk,
     /// Roles of this process.
     pub roles: Arc<Vec<String>>,
     /// How callers prove who they are.
@@ -65,13 +76,14 @@ impl ApiState {
     /// Around a store; streams of events end at `shutdown`.
     pub fn new(
         store: Arc<dyn ReadStore>,
+        desk: Desk,
         roles: Vec<String>,
         access: Arc<Access>,
         settings: settings::Settings,
         shutdown: CancellationToken,
     ) -> ApiState {
         let (references, events) = (tallies::References::default(), events::Events::new(shutdown));
-        ApiState { store, roles: Arc::new(roles), access, references, events, settings }
+        ApiState { store, desk, roles: Arc::new(roles), access, references, events, settings }
     }
 }
 
@@ -114,7 +126,12 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(distributions::map))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::deliveries))
-        .routes(routes!(alerts::requests))
+        .routes(routes!(retraining::list, retraining::ask))
+        .routes(routes!(retraining::show))
+        .routes(routes!(retraining::approve))
+        .routes(routes!(retraining::reject))
+        .routes(routes!(retraining::close))
+        .routes(routes!(retraining::pauses, retraining::pause))
         .routes(routes!(status::show))
         .routes(routes!(settings::show))
         .routes(routes!(events::listen))
@@ -129,10 +146,16 @@ fn log_in() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::new().routes(routes!(session::open)).split_for_parts()
 }
 
+/// Where runs call back: they say who they are by their request's token, and by nothing else.
+fn called_back() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::new().routes(routes!(retraining::callback)).split_for_parts()
+}
+
 /// The OpenAPI document as it is served.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = routed().1;
     document.merge(log_in().1);
+    document.merge(called_back().1);
     problem::document(&mut document);
     document
 }
@@ -140,7 +163,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// API and dashboard as one router.
 pub fn router(state: ApiState) -> Router {
     let document = axum::Json(openapi());
-    let api = guarded(routed().0, &state.access).merge(log_in().0);
+    let callbacks = called_back().0.layer(DefaultBodyLimit::max(MOST_BODY));
+    let api = guarded(routed().0, &state.access).merge(log_in().0).merge(callbacks);
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
         .layer(middleware::from_fn(caching::tag))

@@ -8,8 +8,7 @@ use crate::drift::judgement::Verdict;
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::store::{
-    AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RequestRow, RollupRow, Standing, TimedStatistic,
-    TransitionRow,
+    AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RollupRow, Standing, TimedStatistic, TransitionRow,
 };
 
 /// Larger evidence is shown as this.
@@ -307,28 +306,6 @@ pub struct DeliveryView {
     pub last_error: Option<String>,
 }
 
-/// A retraining request.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct RequestView {
-    /// Id.
-    pub id: String,
-    /// Model.
-    pub model: String,
-    /// `proposed` or `requested`.
-    pub state: String,
-    /// The alert that led to it.
-    pub alert: String,
-    /// Tasks to retrain.
-    pub tasks: Value,
-    /// Tasks that must not get worse.
-    pub protected_tasks: Value,
-    /// Why.
-    pub reason: String,
-    /// When.
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
-}
-
 /// JSON that driftd wrote itself.
 pub fn stored(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
@@ -507,21 +484,6 @@ impl From<DeliveryRow> for DeliveryView {
             created_at: row.created,
             delivered_at: row.delivered,
             last_error: row.last_error,
-        }
-    }
-}
-
-impl From<RequestRow> for RequestView {
-    fn from(row: RequestRow) -> RequestView {
-        RequestView {
-            id: row.request_id,
-            model: row.model,
-            state: row.state.name().to_owned(),
-            alert: row.alert_id,
-            tasks: stored(&row.tasks),
-            protected_tasks: stored(&row.protected_tasks),
-            reason: row.reason,
-            created_at: row.created,
         }
     }
 }

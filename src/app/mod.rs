@@ -48,6 +48,8 @@ pub mod references;
 pub mod replay;
 /// Retraining put together.
 pub mod retraining;
+/// `driftd retraining`.
+pub mod retraining_desk;
 /// The daemon.
 pub mod run;
 /// Simulated traffic.

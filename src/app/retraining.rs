@@ -6,9 +6,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::clock::Clock;
-use crate::config::retraining::{Hook as HookConfig, RetrainingDesk, Target};
+use crate::config::retraining::{Hook as HookConfig, HookAuth, RawTarget, RawTemplate, RetrainingDesk, Target};
 use crate::config::{Config, Endpoint, Model, raw::EventKind};
+use crate::hook::airflow::{Airflow, Version};
+use crate::hook::argo::Argo;
+use crate::hook::kubeflow::Kubeflow;
+use crate::hook::kubernetes::KubernetesJob;
 use crate::hook::signed::SignedMessage;
+use crate::hook::site::{Auth, Site};
+use crate::hook::template::Template;
 use crate::hook::trainer::Trainer;
 use crate::hook::webhook::Webhook;
 use crate::model::Manifest;
@@ -58,6 +64,30 @@ fn trainer(hook: &HookConfig) -> anyhow::Result<Box<dyn Trainer>> {
     Ok(match &hook.target {
         Target::Webhook { secret } => {
             Box::new(SignedMessage(Webhook::new(hook.url.clone(), secret.as_ref(), hook.timeout)?))
+        }
+        Target::Other(target) => system(hook, target.clone())?,
+    })
+}
+
+fn system(hook: &HookConfig, target: RawTarget) -> anyhow::Result<Box<dyn Trainer>> {
+    let auth = match hook.auth.clone() {
+        None => Auth::None,
+        Some(HookAuth::Token(token)) => Auth::Token(token),
+        Some(HookAuth::TokenFile(file)) => Auth::TokenFile(file),
+        Some(HookAuth::Password(user, password)) => Auth::Password(user, password),
+    };
+    let site = Site::new(&hook.url, auth, hook.authorities.clone(), hook.timeout)?;
+    Ok(match target {
+        RawTarget::Webhook { .. } => anyhow::bail!("a webhook is set up with its secret"),
+        RawTarget::Airflow2 { dag } => Box::new(Airflow { site, version: Version::Two, dag }),
+        RawTarget::Airflow3 { dag } => Box::new(Airflow { site, version: Version::Three, dag }),
+        RawTarget::ArgoWorkflows { namespace, template } => Box::new(Argo { site, namespace, template }),
+        RawTarget::KubernetesJob { namespace, cron_job } => Box::new(KubernetesJob { site, namespace, cron_job }),
+        RawTarget::KubeflowPipelines { pipeline_id, pipeline_version_id, experiment_id, service_account } => {
+            Box::new(Kubeflow { site, pipeline_id, pipeline_version_id, experiment_id, service_account })
+        }
+        RawTarget::Template(RawTemplate { path, body, idempotency_key, existed, run_url }) => {
+            Box::new(Template { site, path, body, idempotency_key, existed, run_url })
         }
     })
 }

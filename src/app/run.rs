@@ -206,7 +206,7 @@ impl App {
             };
             let access = Arc::new(access.listening(config.api.ip()).limited(per_second, burst));
             let roles = roles.iter().map(Role::to_string).collect();
-            let state = ApiState::new(read.clone(), roles, access, settings, shutdown.clone());
+            let state = ApiState::new(read.clone(), desk, roles, access, settings, shutdown.clone());
             let events = state.events.clone();
             loops.spawn(async move {
                 events.watch(read).await;

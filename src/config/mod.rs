@@ -20,6 +20,7 @@ pub mod access;
 pub mod raw;
 /// Retraining: policies, hooks, call-backs.
 pub mod retraining;
+mod retraining_check;
 /// What of it people may see.
 mod shown;
 mod validate;

@@ -9,17 +9,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::raw::{Secret, SecretRef};
-use super::validate::Checker;
 use crate::drift::retraining::plan::{EncoderPolicy, Plan};
-use crate::drift::retraining::{Mode, Policy, Trigger};
-use crate::drift::time::Span;
-
-/// No exchange with a hook takes longer.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// A run that is given more than this is not waited for but forgotten.
-const LONGEST_RUN: Span = Span::from_secs(90 * 86_400);
-/// Schedules are counted in turns of at least this length.
-const SHORTEST_SCHEDULE: Span = Span::from_secs(3_600);
+use crate::drift::retraining::{Mode, Trigger};
 
 /// When to ask for retraining of a model, and how it goes.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +130,65 @@ pub enum RawTarget {
         /// Signing secret `whsec_…`; without one, messages are not signed.
         secret: Option<SecretRef>,
     },
+    /// A run of a DAG by Airflow's `/api/v1`.
+    #[serde(rename = "airflow_2")]
+    Airflow2 {
+        /// The DAG that retrains.
+        dag: String,
+    },
+    /// A run of a DAG by Airflow's `/api/v2`; a password is changed for a token at `/auth/token`.
+    #[serde(rename = "airflow_3")]
+    Airflow3 {
+        /// The DAG that retrains.
+        dag: String,
+    },
+    /// A workflow from a template, by the Argo server.
+    ArgoWorkflows {
+        /// Namespace of the template and of its workflows.
+        namespace: String,
+        /// The template that retrains.
+        template: String,
+    },
+    /// A Job made from the template of a CronJob that is suspended; the request is in its variable
+    /// `DRIFTD_REQUEST`.
+    KubernetesJob {
+        /// Namespace of the CronJob and of its Jobs.
+        namespace: String,
+        /// The CronJob's name.
+        cron_job: String,
+    },
+    /// A run of a pipeline by Kubeflow Pipelines' `/apis/v2beta1`.
+    KubeflowPipelines {
+        /// The pipeline.
+        pipeline_id: String,
+        /// Its version.
+        pipeline_version_id: String,
+        /// The experiment that its runs belong to.
+        experiment_id: Option<String>,
+        /// Whom its runs run as.
+        service_account: Option<String>,
+    },
+    /// Any other POST of JSON.
+    Template(RawTemplate),
+}
+
+/// A call that you describe.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTemplate {
+    /// Path below the system's address.
+    pub path: String,
+    /// The body; `{$value: /pointer}` stands for a value of the request, `{$json: /pointer}` for a string
+    /// that holds its JSON.
+    pub body: serde_json::Value,
+    /// Send the request's id as `idempotency-key`.
+    #[serde(default)]
+    pub idempotency_key: bool,
+    /// Statuses that say that the run is there already.
+    #[serde(default = "default_existed")]
+    pub existed: Vec<u16>,
+    /// Where in the answer the run's address is, as a JSON pointer.
+    pub run_url: Option<String>,
 }
 
 /// How we say who we are to a hook's system.
@@ -192,6 +242,8 @@ pub enum Target {
         /// Signing secret.
         secret: Option<SecretString>,
     },
+    /// Whatever needs no secret of its own.
+    Other(RawTarget),
 }
 
 /// How we say who we are, with its secrets found.
@@ -205,158 +257,10 @@ pub enum HookAuth {
     Password(String, SecretString),
 }
 
+fn default_existed() -> Vec<u16> {
+    vec![409]
+}
+
 fn default_timeout() -> String {
     "15s".into()
-}
-
-impl Checker<'_> {
-    /// A model's policy and plan.
-    pub(super) fn retraining(&mut self, i: usize, raw: &RawRetraining) -> Option<(Policy, Plan)> {
-        let at = |key: &str| format!("/models/{i}/retraining/{key}");
-        let cooldown = self.span(&at("cooldown"), &raw.cooldown);
-        let decide_within = self.positive(&at("decide_within"), &raw.decide_within);
-        let finish_within = self.positive(&at("finish_within"), &raw.finish_within);
-        if finish_within.is_some_and(|f| f > LONGEST_RUN) {
-            self.fail(&at("finish_within"), "at most 90d: a request holds its model's place until then");
-        }
-        let schedule = match &raw.schedule {
-            Some(text) => Some(self.positive(&at("schedule"), text)?),
-            None => None,
-        };
-        if schedule.is_some_and(|s| s < SHORTEST_SCHEDULE) {
-            self.fail(&at("schedule"), "at least 1h");
-        }
-        let known = |name: &String| self.document.content.retraining.hooks.iter().any(|h| h.name == *name);
-        if let Some(name) = raw.hook.as_ref().filter(|name| !known(name)) {
-            self.fail(&at("hook"), format!("no hook `{name}` in retraining.hooks"));
-        }
-        for (key, share) in [("min_gain", raw.min_gain), ("margin", raw.margin)]
-            .into_iter()
-            .chain(raw.margins.values().map(|share| ("margins", *share)))
-        {
-            if !(0.0..=1.0).contains(&share) {
-                self.fail(&at(key), format!("found `{share}`, expected a share between 0 and 1"));
-            }
-        }
-        let plan = Plan {
-            hook: raw.hook.clone(),
-            decide_within: decide_within?,
-            finish_within: finish_within?,
-            schedule,
-            dry_run: raw.dry_run,
-            encoder: raw.encoder,
-            freeze_layers: raw.freeze_layers.clone(),
-            trainable_layers: raw.trainable_layers.clone(),
-            min_gain: raw.min_gain,
-            margin: raw.margin,
-            margins: raw.margins.clone(),
-        };
-        Some((Policy { mode: raw.mode, on: raw.on, cooldown: cooldown? }, plan))
-    }
-
-    /// Hooks, call-back and budget.
-    pub(super) fn desk(&mut self) -> Option<RetrainingDesk> {
-        let raw = self.document.content.retraining.clone();
-        if raw.daily_budget < 0 {
-            self.fail("/retraining/daily_budget", "must not be negative");
-        }
-        let callback = match &raw.callback {
-            Some(callback) => Some(self.callback(callback)?),
-            None => None,
-        };
-        let hooks: Vec<Option<Hook>> = raw.hooks.iter().enumerate().map(|(i, h)| self.hook(i, h)).collect();
-        let hooks = hooks.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(RetrainingDesk { daily_budget: raw.daily_budget, callback, hooks })
-    }
-
-    fn callback(&mut self, raw: &RawCallback) -> Option<(String, Vec<u8>)> {
-        if !is_web(&raw.url) {
-            self.fail("/retraining/callback/url", "must begin with `https://` or `http://`");
-        }
-        let at = "/retraining/callback/key";
-        match crate::signature::key(&self.secret(at, &Secret::Elsewhere(raw.key.clone()))?) {
-            Ok(key) => Some((raw.url.clone(), key)),
-            Err(error) => {
-                self.fail(at, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn hook(&mut self, i: usize, raw: &RawHook) -> Option<Hook> {
-        let at = |key: &str| format!("/retraining/hooks/{i}/{key}");
-        if self.document.content.retraining.hooks[..i].iter().any(|h| h.name == raw.name) {
-            self.fail(&at("name"), format!("`{}` is named twice", raw.name));
-        }
-        let url = self.secret(&at("url"), &raw.url);
-        if url.as_ref().is_some_and(|u| !is_web(u)) {
-            self.fail(&at("url"), "must begin with `https://` or `http://`");
-        }
-        let timeout = self.positive(&at("timeout"), &raw.timeout).map(Span::to_std);
-        if timeout.is_some_and(|t| t > LONGEST_TIMEOUT) {
-            self.fail(&at("timeout"), "must be between 1ms and 60s");
-        }
-        let auth = match &raw.auth {
-            Some(auth) => Some(self.hook_auth(&at("auth"), auth)?),
-            None => None,
-        };
-        let authorities = match &raw.authorities {
-            Some(file) => Some(self.pem(&at("authorities"), file)?),
-            None => None,
-        };
-        let target = self.target(&at("target"), &raw.target)?;
-        let url = SecretString::from(url?);
-        Some(Hook { name: raw.name.clone(), url, target, auth, authorities, timeout: timeout? })
-    }
-
-    fn hook_auth(&mut self, path: &str, raw: &RawHookAuth) -> Option<HookAuth> {
-        Some(match raw {
-            RawHookAuth::Bearer(SecretRef::File(file)) => {
-                self.secret(path, &Secret::Elsewhere(SecretRef::File(file.clone())))?;
-                HookAuth::TokenFile(self.document.directory().join(file))
-            }
-            RawHookAuth::Bearer(elsewhere) => HookAuth::Token(self.hidden(path, elsewhere)?),
-            RawHookAuth::Password { user, password } => {
-                HookAuth::Password(user.clone(), self.hidden(&format!("{path}/password"), password)?)
-            }
-        })
-    }
-
-    fn target(&mut self, path: &str, raw: &RawTarget) -> Option<Target> {
-        Some(match raw {
-            RawTarget::Webhook { secret } => {
-                let at = format!("{path}/webhook/secret");
-                let secret = match secret {
-                    Some(elsewhere) => {
-                        let found = self.secret(&at, &Secret::Elsewhere(elsewhere.clone()))?;
-                        if let Err(error) = crate::signature::key(&found) {
-                            self.fail(&at, error.to_string());
-                        }
-                        Some(SecretString::from(found))
-                    }
-                    None => None,
-                };
-                Target::Webhook { secret }
-            }
-        })
-    }
-
-    fn hidden(&mut self, path: &str, elsewhere: &SecretRef) -> Option<SecretString> {
-        self.secret(path, &Secret::Elsewhere(elsewhere.clone())).map(SecretString::from)
-    }
-
-    fn pem(&mut self, path: &str, file: &PathBuf) -> Option<Vec<u8>> {
-        let file = self.document.directory().join(file);
-        match std::fs::read(&file) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                self.fail(path, format!("`{}` cannot be read: {error}", file.display()));
-                None
-            }
-        }
-    }
-}
-
-fn is_web(url: &str) -> bool {
-    url.starts_with("https://") || url.starts_with("http://")
 }

@@ -16,6 +16,24 @@ pub mod guard;
 /// Messages by HTTP POST.
 pub mod webhook;
 
+/// Training as a run of an Airflow DAG.
+pub mod airflow;
+
+/// Training as an Argo workflow.
+pub mod argo;
+
+/// Training as a run of a Kubeflow pipeline.
+pub mod kubeflow;
+
+/// Training as a Job made from a suspended CronJob.
+pub mod kubernetes;
+
+/// A system whose API we call.
+pub mod site;
+
+/// Training by any other call.
+pub mod template;
+
 /// Training started by a signed message.
 pub mod signed;
 

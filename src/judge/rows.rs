@@ -294,7 +294,7 @@ fn new_request(
     };
     let endpoints: Vec<String> = judge.receivers.iter().filter(|r| r.retraining).map(|r| r.endpoint.clone()).collect();
     let told = Told { to: State::Proposed, at: request.at, who: "driftd", why: &row.reason, sequence: 1 };
-    NewRequest { deliveries: tell(&endpoints, &row, told), row, who: "driftd".to_owned(), now }
+    NewRequest { deliveries: tell(&endpoints, &row, told), row, who: "driftd".to_owned(), audit: None, now }
 }
 
 /// Evidence for people and pipelines: the strongest signals that the cause rests on, at most this many.

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::messages::{Told, messages};
 use super::token::{Callbacks, is_same};
+use super::word::{By, Refusal, Reported};
 use crate::clock::Clock;
 use crate::drift::retraining::life::{self, Event, Illegal, Report, State};
 use crate::drift::retraining::plan::Plan;
@@ -58,76 +58,21 @@ pub struct Desk {
     pub clock: Clock,
 }
 
-/// What a run says.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
-pub struct Reported {
-    /// `started`, `succeeded`, `failed` or `cancelled`.
-    pub state: String,
-    /// Where the run can be looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_url: Option<String>,
-    /// The candidate's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_model_version: Option<String>,
-    /// The candidate's manifest, or where it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidate: Option<serde_json::Value>,
-    /// Metrics by task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<serde_json::Value>,
-    /// For people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// Why nothing was done.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// No such request.
-    #[error("no retraining request `{0}`")]
-    Missing(String),
-    /// It is not where this could be done.
-    #[error(transparent)]
-    Illegal(#[from] Illegal),
-    /// Somebody was faster.
-    #[error("the request has moved on meanwhile; look at it again")]
-    Overtaken,
-    /// The kill switch is on.
-    #[error("retraining of `{model}` is paused by {who}: {why}; `driftd retraining resume` ends it")]
-    Paused {
-        /// Which model.
-        model: String,
-        /// Who turned it.
-        who: String,
-        /// Why.
-        why: String,
-    },
-    /// The model has an open request.
-    #[error("`{0}` has an open retraining request; wait for its end, or reject or close it")]
-    Busy(String),
-    /// Nothing of this name.
-    #[error("{0}")]
-    Unknown(String),
-    /// The token is not this request's.
-    #[error("the token is not this request's")]
-    Forged,
-    /// The token's time is over.
-    #[error("the token has expired")]
-    Expired,
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl Desk {
+    /// A desk that knows no model and tells nobody.
+    pub fn of(store: Arc<dyn RetrainingStore>) -> Desk {
+        let (subjects, endpoints) = (Arc::default(), Arc::default());
+        Desk { store, subjects, endpoints, callbacks: None, clock: Clock::wall() }
+    }
+
     /// A person approves a proposal.
     ///
     /// # Errors
     /// [`Refusal`] if it cannot be approved; nothing has changed then.
-    pub async fn approve(&self, id: &str, who: &str, comment: &str) -> Result<RequestHistory, Refusal> {
+    pub async fn approve(&self, id: &str, by: impl Into<By>, comment: &str) -> Result<RequestHistory, Refusal> {
         let row = self.find(id).await?.row;
         self.running(&row.model).await?;
-        self.happen(&row, Event::Approved, who, comment, |_| {}).await?;
+        self.decide(&row, Event::Approved, by.into(), comment).await?;
         self.find(id).await
     }
 
@@ -135,9 +80,9 @@ impl Desk {
     ///
     /// # Errors
     /// [`Refusal`] if it cannot be rejected; nothing has changed then.
-    pub async fn reject(&self, id: &str, who: &str, comment: &str) -> Result<RequestHistory, Refusal> {
+    pub async fn reject(&self, id: &str, by: impl Into<By>, comment: &str) -> Result<RequestHistory, Refusal> {
         let row = self.find(id).await?.row;
-        self.happen(&row, Event::Rejected, who, comment, |_| {}).await?;
+        self.decide(&row, Event::Rejected, by.into(), comment).await?;
         self.find(id).await
     }
 
@@ -145,9 +90,15 @@ impl Desk {
     ///
     /// # Errors
     /// [`Refusal`] if the request is not where a run may end.
-    pub async fn close(&self, id: &str, report: Report, who: &str, comment: &str) -> Result<RequestHistory, Refusal> {
+    pub async fn close(
+        &self,
+        id: &str,
+        report: Report,
+        by: impl Into<By>,
+        comment: &str,
+    ) -> Result<RequestHistory, Refusal> {
         let row = self.find(id).await?.row;
-        self.happen(&row, Event::Reported(report), who, comment, |_| {}).await?;
+        self.decide(&row, Event::Reported(report), by.into(), comment).await?;
         self.find(id).await
     }
 
@@ -159,14 +110,14 @@ impl Desk {
         &self,
         model: &str,
         tasks: &[String],
-        who: &str,
+        by: impl Into<By>,
         reason: &str,
         key: &str,
     ) -> Result<RequestHistory, Refusal> {
         self.running(model).await?;
         let id = stable_id("rt", &[model, Kind::Manual.name(), key]);
         // Whoever asks has decided that it be proposed; the scope to approve is another one.
-        match self.make(&id, model, Kind::Manual, Mode::Propose, tasks, who, reason).await? {
+        match self.make(&id, model, Kind::Manual, Mode::Propose, tasks, by.into(), reason).await? {
             Added::Busy => Err(Refusal::Busy(model.to_owned())),
             Added::Made | Added::Exists => self.find(&id).await,
         }
@@ -181,7 +132,7 @@ impl Desk {
         kind: Kind,
         mode: Mode,
         tasks: &[String],
-        who: &str,
+        by: By,
         reason: &str,
     ) -> Result<Added, Refusal> {
         let unknown = || Refusal::Unknown(format!("no model `{model}` in the configuration"));
@@ -223,9 +174,9 @@ impl Desk {
             token: None,
             moves: 1,
         };
-        let told = Told { to: State::Proposed, at: now, who, why: &row.reason, sequence: 1 };
+        let told = Told { to: State::Proposed, at: now, who: &by.name, why: &row.reason, sequence: 1 };
         let deliveries = messages(&self.endpoints, &row, told);
-        let added = self.store.add_request(&NewRequest { row, who: who.to_owned(), deliveries, now }).await?;
+        let added = self.store.add_request(&NewRequest { row, who: by.name, deliveries, audit: by.audit, now }).await?;
         if added == Added::Made {
             metrics::retraining_move(model, State::Proposed.name());
         }
@@ -288,9 +239,10 @@ impl Desk {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn pause(&self, model: &str, paused: bool, who: &str, why: &str) -> Result<(), Refusal> {
-        let (model, who, why) = (model.to_owned(), who.to_owned(), shortened(why));
-        Ok(self.store.pause(&Pause { model, at: self.clock.now(), paused, who, why }).await?)
+    pub async fn pause(&self, model: &str, paused: bool, by: impl Into<By>, why: &str) -> Result<(), Refusal> {
+        let By { name: who, audit } = by.into();
+        let pause = Pause { model: model.to_owned(), at: self.clock.now(), paused, who, why: shortened(why) };
+        Ok(self.store.pause(&pause, audit.as_ref()).await?)
     }
 
     /// The pause that holds a model, if any.
@@ -331,9 +283,14 @@ impl Desk {
             new_model_version: None,
             result: None,
             callback: None,
+            audit: None,
             deliveries: messages(&self.endpoints, row, Told { to, at, who, why: &why, sequence: row.moves + 1 }),
             why,
         })
+    }
+
+    async fn decide(&self, row: &RequestRow, event: Event, by: By, comment: &str) -> Result<State, Refusal> {
+        self.happen(row, event, &by.name, comment, |change| change.audit = by.audit).await
     }
 
     pub(super) async fn happen(

@@ -56,7 +56,8 @@ pub fn messages(endpoints: &[String], row: &RequestRow, told: Told<'_>) -> Vec<N
     endpoints.iter().map(message).collect()
 }
 
-fn mode(row: &RequestRow) -> &'static str {
+/// Who starts it: `auto`, `manual`, or nobody: `dry-run`.
+pub fn mode(row: &RequestRow) -> &'static str {
     match (row.dry_run, row.mode.as_str()) {
         (true, _) => "dry-run",
         (false, "auto") => "auto",

@@ -26,8 +26,11 @@ pub mod desk;
 pub mod messages;
 /// What a run calls back with.
 pub mod token;
+/// What comes to the desk.
+pub mod word;
 
-use desk::{Desk, OURSELVES, Refusal};
+use desk::{Desk, OURSELVES};
+use word::Refusal;
 
 /// How often it is looked whether there is something to do.
 const EVERY: Duration = Duration::from_millis(500);
@@ -212,7 +215,9 @@ impl Retrainer {
                 continue;
             }
             let id = stable_id("rt", &[model, Kind::Schedule.name(), &turn(now).to_string()]);
-            self.desk.make(&id, model, Kind::Schedule, mode, &[], OURSELVES, "it is time by the schedule").await?;
+            self.desk
+                .make(&id, model, Kind::Schedule, mode, &[], OURSELVES.into(), "it is time by the schedule")
+                .await?;
         }
         Ok(())
     }

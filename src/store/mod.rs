@@ -33,6 +33,7 @@ mod maintaining;
 mod postgres;
 mod reading;
 mod references;
+mod request_columns;
 mod requests;
 mod retraining;
 mod rows;
@@ -245,7 +246,7 @@ pub trait RetrainingStore: Send + Sync {
     /// The kill switch's newest row of each model, and of all.
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
     /// Turns the kill switch.
-    async fn pause(&self, pause: &Pause) -> Result<(), StoreError>;
+    async fn pause(&self, pause: &Pause, audit: Option<&AuditRow>) -> Result<(), StoreError>;
 }
 
 /// What the API asks of a store. Lists are newest first.

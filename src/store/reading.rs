@@ -200,7 +200,7 @@ impl ReadStore for SqlStore {
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.iter().map(super::retraining::request_row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(super::request_columns::request_row).collect::<Result<_, _>>()?)
     }
 
     async fn partitions(&self) -> Result<Vec<Progress>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::NewDelivery;
+use super::{AuditRow, NewDelivery};
 use crate::drift::retraining::life::State;
 use crate::drift::time::Timestamp;
 
@@ -73,6 +73,8 @@ pub struct NewRequest {
     pub who: String,
     /// Messages that tell of it.
     pub deliveries: Vec<NewDelivery>,
+    /// The act of whoever asked by the API or the command line.
+    pub audit: Option<AuditRow>,
     /// Wall clock.
     pub now: Timestamp,
 }
@@ -115,6 +117,8 @@ pub struct Change {
     pub callback: Option<String>,
     /// Messages that tell of it.
     pub deliveries: Vec<NewDelivery>,
+    /// The act of whoever moved it by the API or the command line.
+    pub audit: Option<AuditRow>,
 }
 
 /// A move as it is kept.

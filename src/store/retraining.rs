@@ -1,16 +1,16 @@
 //! Statements about retraining requests.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
+use super::accessing::write_audit;
 use super::judging::write_delivery;
+use super::request_columns::{callback_row, move_row, request_row, tried_row};
 use super::sql::{Columns, SqlStore};
 use super::{
-    Added, Callback, Change, MoveRow, NewDelivery, NewRequest, Pause, RequestHistory, RequestRow, RetrainingStore,
-    StoreError, Token, Tried, TriedRow,
+    Added, AuditRow, Callback, Change, NewDelivery, NewRequest, Pause, RequestHistory, RequestRow, RetrainingStore,
+    StoreError, Token, Tried,
 };
 use crate::drift::retraining::Kind;
 use crate::drift::retraining::life::State;
@@ -48,7 +48,7 @@ impl RetrainingStore for SqlStore {
             row: request_row(&row)?,
             moves: moves.iter().map(move_row).collect::<Result<_, _>>()?,
             attempts: attempts.await?.iter().map(tried_row).collect::<Result<_, _>>()?,
-            callbacks: callbacks.await?.iter().map(callback).collect::<Result<_, _>>()?,
+            callbacks: callbacks.await?.iter().map(callback_row).collect::<Result<_, _>>()?,
         }))
     }
 
@@ -186,7 +186,8 @@ impl RetrainingStore for SqlStore {
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    async fn pause(&self, pause: &Pause) -> Result<(), StoreError> {
+    async fn pause(&self, pause: &Pause, audit: Option<&AuditRow>) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         // A clock that was set back must not make the newer word the older one.
         sqlx::query(
             "-- pause
@@ -200,9 +201,12 @@ impl RetrainingStore for SqlStore {
         .bind(i64::from(pause.paused))
         .bind(&pause.who)
         .bind(&pause.why)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        if let Some(audit) = audit {
+            write_audit(&mut transaction, audit).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 }
 
@@ -242,6 +246,9 @@ pub(super) async fn add(transaction: &mut Tx, request: &NewRequest) -> Result<Ad
     }
     write_move(transaction, &row.request_id, 1, request.now, None, row.state, &request.who, &row.reason).await?;
     write_deliveries(transaction, &request.deliveries, request.now).await?;
+    if let Some(audit) = &request.audit {
+        write_audit(transaction, audit).await?;
+    }
     Ok(Added::Made)
 }
 
@@ -273,6 +280,9 @@ async fn apply(transaction: &mut Tx, change: &Change) -> Result<bool, StoreError
         write_callback(transaction, &taken, i64::MAX).await?;
     }
     write_deliveries(transaction, &change.deliveries, change.at).await?;
+    if let Some(audit) = &change.audit {
+        write_audit(transaction, audit).await?;
+    }
     Ok(true)
 }
 
@@ -329,69 +339,4 @@ async fn write_deliveries(transaction: &mut Tx, deliveries: &[NewDelivery], now:
         write_delivery(transaction, delivery, now.plus(Span::from_micros(i))).await?;
     }
     Ok(())
-}
-
-fn state(row: &AnyRow, name: &str) -> Result<State, sqlx::Error> {
-    let text = row.text(name)?;
-    State::parse(&text).ok_or_else(|| sqlx::Error::Decode(format!("`{text}` is no state of a request").into()))
-}
-
-pub(super) fn request_row(row: &AnyRow) -> Result<RequestRow, sqlx::Error> {
-    let (hash, expires) = (row.maybe_text("token_hash")?, row.maybe_time("token_expires_us")?);
-    Ok(RequestRow {
-        request_id: row.text("request_id")?,
-        model: row.text("model")?,
-        version: row.text("version")?,
-        kind: row.text("kind")?,
-        mode: row.text("mode")?,
-        dry_run: row.int("dry_run")? == 1,
-        alert_id: row.text("alert_id")?,
-        state: state(row, "state")?,
-        tasks: row.text("tasks")?,
-        protected_tasks: row.text("protected_tasks")?,
-        reason: row.text("reason")?,
-        body: row.text("body")?,
-        hook: row.maybe_text("hook")?,
-        created: row.time("created_us")?,
-        deadline: row.maybe_time("deadline_us")?,
-        run_url: row.maybe_text("run_url")?,
-        new_model_version: row.maybe_text("new_model_version")?,
-        result: row.text("result")?,
-        attempts: row.int("attempts")?,
-        next_attempt: row.time("next_attempt_us")?,
-        token: hash.zip(expires).map(|(hash, expires)| Token { hash, expires }),
-        moves: row.int("moves")?,
-    })
-}
-
-fn move_row(row: &AnyRow) -> Result<MoveRow, sqlx::Error> {
-    let from = row.maybe_text("from_state")?;
-    Ok(MoveRow {
-        at: row.time("at_us")?,
-        from: from.as_deref().and_then(State::parse),
-        to: state(row, "to_state")?,
-        who: row.text("who")?,
-        why: row.text("why")?,
-    })
-}
-
-fn tried_row(row: &AnyRow) -> Result<TriedRow, sqlx::Error> {
-    Ok(TriedRow {
-        attempt: row.int("attempt")?,
-        at: row.time("at_us")?,
-        hook: row.text("hook")?,
-        status: row.maybe_int("status")?,
-        took: Duration::from_micros(u64::try_from(row.int("took_us")?).unwrap_or(0)),
-        outcome: row.text("outcome")?,
-        detail: row.text("detail")?,
-    })
-}
-
-fn callback(row: &AnyRow) -> Result<Callback, sqlx::Error> {
-    Ok(Callback {
-        request_id: row.text("request_id")?,
-        at: row.time("at_us")?,
-        report: row.text("report")?,
-        outcome: row.text("outcome")?,
-    })
 }

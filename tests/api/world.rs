@@ -17,6 +17,7 @@ use driftd::drift::summary::Summary;
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
+use driftd::retrain::desk::Desk;
 use driftd::store::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -218,7 +219,7 @@ pub fn alarmed(mut judged: Judged) -> Judged {
         token: None,
         moves: 1,
     };
-    judged.request = Some(NewRequest { row, who: "driftd".into(), deliveries: vec![], now: judged.now });
+    judged.request = Some(NewRequest { row, who: "driftd".into(), deliveries: vec![], audit: None, now: judged.now });
     judged.alerts = vec![(alert, transition)];
     judged.deliveries = vec![NewDelivery {
         delivery_id: "msg_1".into(),
@@ -263,7 +264,14 @@ pub async fn start() -> World {
     let shutdown = CancellationToken::new();
     let (read, settings) = (Arc::new(store.clone()), Settings::new(in_force));
     let access = Arc::new(Access::new(Policy::Local, read.clone(), driftd::clock::Clock::wall()));
-    let state = ApiState::new(read.clone(), vec!["api".into()], access, settings, shutdown.clone());
+    let state = ApiState::new(
+        read.clone(),
+        Desk::of(Arc::new(store.clone())),
+        vec!["api".into()],
+        access,
+        settings,
+        shutdown.clone(),
+    );
     tokio::spawn(state.events.clone().watch(read));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -22,6 +22,7 @@ use crate::access::key::ApiKey;
 use crate::api::settings::Settings;
 use crate::api::{ApiState, router};
 use crate::drift::time::{Span, Timestamp};
+use crate::retrain::desk::Desk;
 use crate::store::SqlStore;
 use crate::store::access::{AuditFilter, KeyRow};
 
@@ -54,7 +55,14 @@ impl Scene {
         let shown = secs.clone();
         let clock = Clock::from_fn(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
         let access = Arc::new(change(Access::new(policy, store.clone(), clock)));
-        let state = ApiState::new(store.clone(), vec![], access.clone(), Settings::default(), CancellationToken::new());
+        let state = ApiState::new(
+            store.clone(),
+            Desk::of(store.clone()),
+            vec![],
+            access.clone(),
+            Settings::default(),
+            CancellationToken::new(),
+        );
         let desk = Router::new()
             .route("/desk/{id}", get(|caller: Caller| async move { caller.name }).post(write))
             .with_state(Arc::default());
