@@ -15,7 +15,7 @@ use crate::clock;
 use crate::drift::time::{Span, Timestamp};
 use crate::fault;
 use crate::hook::Attempt;
-use crate::hook::webhook::Webhook;
+use crate::hook::receiver::{Letter, Receiver};
 use crate::metrics;
 use crate::retry::jittered;
 use crate::store::{self, DeliverStore, Delivery, Settled, Settlement, StoreError};
@@ -31,7 +31,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
 /// An endpoint with its limits.
 pub struct Route {
     /// How messages are sent.
-    pub webhook: Webhook,
+    pub receiver: Receiver,
     /// One exchange's deadline.
     pub timeout: Duration,
     /// Older messages are given up.
@@ -102,7 +102,9 @@ async fn send(store: &dyn DeliverStore, route: Option<&Route>, delivery: Deliver
     let started = Instant::now();
     let (status, outcome, settlement) = match route {
         Some(route) => {
-            let attempt = route.webhook.send(&delivery.delivery_id, &delivery.body, clock::now()).await;
+            let bodies = [(delivery.body.clone(), delivery.created)];
+            let letter = Letter { id: &delivery.delivery_id, bodies: &bodies, late: false };
+            let attempt = route.receiver.send(letter, clock::now()).await;
             fault::point("after_answer");
             settlement(&attempt, &delivery, route.max_age, clock::now())
         }
@@ -137,7 +139,7 @@ fn settlement(
     match attempt {
         Attempt::Delivered { status } => (Some(i64::from(*status)), "delivered", Settlement::Delivered),
         Attempt::Gone => (Some(410), "gone", Settlement::Disable),
-        Attempt::Retry { status, reason, .. } if now.since(delivery.created) >= max_age => {
+        Attempt::Retry { status, reason, .. } if now.since(delivery.created) >= max_age || *reason == "unreadable" => {
             (status.map(i64::from), reason, Settlement::Failed)
         }
         Attempt::Retry { status, after, reason } => {

@@ -30,6 +30,8 @@ pub mod check;
 pub mod compare;
 /// Everything in one process, to look at.
 pub mod demo;
+/// Receivers from the configuration.
+mod endpoints;
 /// Learning a reference.
 pub mod fit;
 /// Whether a new version may take over.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::clock::Clock;
 use crate::config::retraining::{Hook as HookConfig, HookAuth, RawTarget, RawTemplate, RetrainingDesk, Target};
-use crate::config::{Config, Endpoint, Model, raw::EventKind};
+use crate::config::{Config, Endpoint, Model, endpoint::EventKind};
 use crate::hook::airflow::{Airflow, Version};
 use crate::hook::argo::Argo;
 use crate::hook::kubeflow::Kubeflow;

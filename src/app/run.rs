@@ -1,6 +1,5 @@
 //! `driftd run`: one straight line from configuration to running loops, and back down on a signal.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::endpoints::{receiver, routes};
 use super::golden::Golden;
 use super::{decode_reference, load_reference, retraining, runtime};
 use crate::access::jwt::KeySource;
@@ -26,9 +26,8 @@ use crate::clock::{self, Clock};
 use crate::collect::observe::Watched;
 use crate::collect::{self, Collector, DRAIN};
 use crate::config::access::{Auth, KeySetAt, Oidc};
-use crate::config::raw::EventKind;
-use crate::config::{self, Config, Endpoint, Infer};
-use crate::deliver::{self, Route};
+use crate::config::{self, Config, Infer};
+use crate::deliver;
 use crate::drift::closing::Closing;
 use crate::drift::observation::HeadSource;
 use crate::drift::reference::Reference;
@@ -36,7 +35,6 @@ use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
 use crate::hook::key_set::{KeySetFile, KeySetUrl};
-use crate::hook::webhook::Webhook;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
@@ -184,7 +182,7 @@ impl App {
                 retrain::run(retrainer, stop).await;
                 Ok("retrain")
             });
-            let routes = config.endpoints.iter().map(route).collect::<anyhow::Result<HashMap<_, _>>>()?;
+            let routes = routes(&config.endpoints, config.public_url.as_deref())?;
             let (store, stop) = (Arc::new(store.clone()), shutdown.clone());
             loops.spawn(async move {
                 deliver::run(store, routes, written, stop).await;
@@ -373,19 +371,4 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
             inference: placement,
         },
     }
-}
-
-fn receiver(endpoint: &Endpoint) -> Receiver {
-    Receiver {
-        endpoint: endpoint.name.clone(),
-        alerts: endpoint.events.contains(&EventKind::Alerts),
-        retraining: endpoint.events.contains(&EventKind::Retraining),
-        pipeline: endpoint.events.contains(&EventKind::Pipeline),
-    }
-}
-
-fn route(endpoint: &Endpoint) -> anyhow::Result<(String, Route)> {
-    let webhook = Webhook::new(endpoint.url.clone(), endpoint.secret.as_ref(), endpoint.timeout)
-        .with_context(|| format!("endpoint `{}`", endpoint.name))?;
-    Ok((endpoint.name.clone(), Route { webhook, timeout: endpoint.timeout, max_age: endpoint.max_age }))
 }

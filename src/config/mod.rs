@@ -16,6 +16,8 @@ use crate::drift::time::Span;
 
 /// Where the API is served, and to whom.
 pub mod access;
+/// Receivers of events.
+pub mod endpoint;
 /// What the file may say.
 pub mod raw;
 /// Retraining: policies, hooks, call-backs.
@@ -25,6 +27,7 @@ mod retraining_check;
 mod shown;
 mod validate;
 
+pub use endpoint::Endpoint;
 pub use validate::{Budget, watch};
 
 /// A valid configuration.
@@ -48,6 +51,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// What starts training, and within which limits.
     pub retraining: retraining::RetrainingDesk,
+    /// Where people find the dashboard.
+    pub public_url: Option<String>,
     /// Where the API and the dashboard are served.
     pub api: SocketAddr,
     /// How callers of the API prove who they are.
@@ -166,23 +171,6 @@ pub struct Collect {
     pub idle_after: Span,
     /// Windows in memory at most before a flush.
     pub max_open_windows: usize,
-}
-
-/// A receiver of events.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// Its name in logs, metrics and the store.
-    pub name: String,
-    /// Where to send.
-    pub url: SecretString,
-    /// Signing secret, `whsec_…`.
-    pub secret: Option<SecretString>,
-    /// What it wants.
-    pub events: Vec<raw::EventKind>,
-    /// The whole exchange may take this long.
-    pub timeout: Duration,
-    /// Undelivered events are given up after this age.
-    pub max_age: Span,
 }
 
 /// Reads and checks a configuration file. Paths in it are relative to the file.

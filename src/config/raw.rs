@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::RawApi;
+use super::endpoint::RawEndpoint;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use crate::drift::observation::HeadSource;
 
@@ -35,6 +36,8 @@ pub struct RawConfig {
     /// What starts training, and within which limits.
     #[serde(default)]
     pub retraining: RawRetrainingDesk,
+    /// Where people find the dashboard, such as `https://driftd.example`: messages link to it.
+    pub public_url: Option<String>,
     /// The API and dashboard.
     #[serde(default)]
     pub api: RawApi,
@@ -304,39 +307,6 @@ impl Default for RawCollect {
     }
 }
 
-/// A receiver of events, in the form of Standard Webhooks.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawEndpoint {
-    /// Its name in logs, metrics and the store.
-    pub name: String,
-    /// Where to send.
-    pub url: Secret,
-    /// Signing secret `whsec_…`; without one, messages are not signed.
-    pub secret: Option<SecretRef>,
-    /// What it wants; by default everything.
-    #[serde(default = "default_events")]
-    pub events: Vec<EventKind>,
-    /// The whole exchange may take this long.
-    #[serde(default = "default_timeout")]
-    pub timeout: String,
-    /// Undelivered events are given up after this age.
-    #[serde(default = "default_max_age")]
-    pub max_age: String,
-}
-
-/// Kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// Alerts that fire, grow or resolve.
-    Alerts,
-    /// Retraining requests.
-    Retraining,
-    /// Records that were lost before they could be read.
-    Pipeline,
-}
-
 /// Probes and metrics.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -374,16 +344,4 @@ pub fn default_skew_sample() -> f64 {
 
 fn default_margin() -> f64 {
     0.02
-}
-
-fn default_events() -> Vec<EventKind> {
-    vec![EventKind::Alerts, EventKind::Retraining, EventKind::Pipeline]
-}
-
-fn default_timeout() -> String {
-    "15s".into()
-}
-
-fn default_max_age() -> String {
-    "72h".into()
 }

@@ -173,13 +173,14 @@ pub enum RawTarget {
 }
 
 /// A call that you describe.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTemplate {
     /// Path below the system's address.
     pub path: String,
     /// The body; `{$value: /pointer}` stands for a value of the request, `{$json: /pointer}` for a string
-    /// that holds its JSON.
+    /// that holds its JSON. What you write into it is not shown among the settings.
+    #[serde(skip_serializing)]
     pub body: serde_json::Value,
     /// Send the request's id as `idempotency-key`.
     #[serde(default)]

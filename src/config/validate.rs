@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw::{RawConfig, RawEndpoint, RawInfer, RawKafka, RawModel, Secret, SecretRef};
+use super::raw::{RawConfig, RawInfer, RawKafka, RawModel, Secret, SecretRef};
 use super::shown::shown;
 use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, Retention, StoreUrl};
 use crate::document::{Document, Problem, Problems};
@@ -101,6 +100,9 @@ pub(super) fn validate(
         raw.api.auth(listen, document.directory()).map_err(|(path, message)| checker.fail(path, message)).ok()
     });
     let api_limit = raw.api.limit().map_err(|(path, message)| checker.fail(path, message)).ok();
+    if raw.public_url.as_ref().is_some_and(|u| !u.starts_with("http://") && !u.starts_with("https://")) {
+        checker.fail("/public_url", "must begin with `https://` or `http://`");
+    }
     if raw.traces.collector.as_ref().is_some_and(|c| !c.starts_with("http://") && !c.starts_with("https://")) {
         checker.fail("/traces/collector", "must begin with `https://` or `http://`");
     }
@@ -118,6 +120,7 @@ pub(super) fn validate(
             collect: collect?,
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
             retraining: desk?,
+            public_url: raw.public_url.clone(),
             api: api?,
             api_auth: api_auth?,
             api_limit: api_limit?,
@@ -264,41 +267,6 @@ impl Checker<'_> {
             max_future: max_future?,
             idle_after,
             max_open_windows: raw.max_open_windows,
-        })
-    }
-
-    fn endpoint(&mut self, i: usize, raw: &RawEndpoint) -> Option<Endpoint> {
-        let at = |key: &str| format!("/endpoints/{i}/{key}");
-        let earlier = &self.document.content.endpoints[..i];
-        if earlier.iter().any(|e| e.name == raw.name) {
-            self.fail(&at("name"), format!("`{}` is named twice", raw.name));
-        }
-        let url = self.secret(&at("url"), &raw.url);
-        if url.as_ref().is_some_and(|u| !u.starts_with("http://") && !u.starts_with("https://")) {
-            self.fail(&at("url"), "must begin with `https://` or `http://`");
-        }
-        let secret = raw.secret.clone().map(|s| self.secret(&at("secret"), &Secret::Elsewhere(s)));
-        if let Some(Some(secret)) = &secret
-            && let Err(error) = crate::signature::key(secret)
-        {
-            self.fail(&at("secret"), error.to_string());
-        }
-        let timeout = self.positive(&at("timeout"), &raw.timeout);
-        let max_age = self.positive(&at("max_age"), &raw.max_age);
-        let secret = match secret {
-            Some(found) => Some(SecretString::from(found?)),
-            None => None,
-        };
-        Some(Endpoint {
-            name: raw.name.clone(),
-            url: SecretString::from(url?),
-            secret,
-            events: raw.events.clone(),
-            timeout: timeout.map(Span::to_std).filter(|t| *t <= Duration::from_secs(60)).or_else(|| {
-                self.fail(&at("timeout"), "must be between 1ms and 60s");
-                None
-            })?,
-            max_age: max_age?,
         })
     }
 

@@ -44,6 +44,19 @@ pub struct Cause {
 }
 
 impl CauseKind {
+    /// All kinds.
+    pub const ALL: [CauseKind; 9] = [
+        CauseKind::Input,
+        CauseKind::Encoder,
+        CauseKind::Head,
+        CauseKind::PriorShift,
+        CauseKind::Link,
+        CauseKind::Skew,
+        CauseKind::Segment,
+        CauseKind::Concept,
+        CauseKind::Undetermined,
+    ];
+
     /// The name used in the API and the store.
     pub fn name(self) -> &'static str {
         match self {

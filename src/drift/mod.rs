@@ -65,6 +65,8 @@ pub mod rollup;
 pub mod season;
 /// Values of a tag, watched on their own.
 pub mod segment;
+/// How urgent an alert is.
+pub mod severity;
 /// What is measured: one small file a signal.
 pub mod signal;
 /// What production answered beside the exported model's own answer.

@@ -13,7 +13,7 @@ pub mod key_set;
 /// Which addresses a request may reach.
 pub mod guard;
 
-/// Messages by HTTP POST.
+/// Signed messages by HTTP POST.
 pub mod webhook;
 
 /// Training as a run of an Airflow DAG.
@@ -33,6 +33,29 @@ pub mod site;
 
 /// Training by any other call.
 pub mod template;
+
+/// Where messages go, and in which form.
+pub mod receiver;
+
+/// Several messages as one.
+pub mod digest;
+/// A message as Prometheus knows alerts.
+mod labels;
+/// A stored message, read back.
+pub mod message;
+/// What a message says to people.
+pub mod words;
+
+/// Alertmanager, and the body it sends itself.
+pub mod alertmanager;
+/// CloudEvents.
+mod cloudevents;
+/// PagerDuty.
+pub mod pagerduty;
+/// Slack.
+mod slack;
+/// Microsoft Teams.
+mod teams;
 
 /// Training started by a signed message.
 pub mod signed;

@@ -12,6 +12,7 @@ use crate::drift::localization::Witness;
 use crate::drift::reference::Reference;
 use crate::drift::retraining::Request;
 use crate::drift::retraining::life::State;
+use crate::drift::severity::Severity;
 use crate::drift::signal::Effect;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
@@ -334,6 +335,7 @@ fn alert_messages(
         "transition_id": transition.transition_id,
         "model": {"name": alert.model, "version": judge.reference.spec.version},
         "state": transition.to,
+        "severity": Severity::of(of.cause.kind),
         "summary": alert.summary,
         "cause": {
             "kind": alert.cause, "task": alert.cause_task, "segment": alert.cause_segment,
