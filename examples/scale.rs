@@ -23,6 +23,7 @@ use driftd::drift::summary::Summary;
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
+use driftd::retrain::desk::Desk;
 use driftd::store::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -192,7 +193,14 @@ async fn measure(url: &str, models: i64, days: i64) -> anyhow::Result<()> {
     let store = Arc::new(SqlStore::open(&url.to_owned().into()).await?);
     let access = Arc::new(Access::new(Policy::Local, store.clone(), Clock::wall()));
     let shutdown = CancellationToken::new();
-    let state = ApiState::new(store, vec!["api".into()], access, Settings::default(), shutdown.clone());
+    let state = ApiState::new(
+        store.clone(),
+        Desk::of(store),
+        vec!["api".into()],
+        access,
+        Settings::default(),
+        shutdown.clone(),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/api/v1", listener.local_addr()?);
     tokio::spawn(api::serve(listener, api::router(state), shutdown));

@@ -2,7 +2,7 @@
 //! many bridges understand.
 //!
 //! Alertmanager forgets: an alert that is not sent again ends by itself. So whatever fires is sent again
-//! every [`INTERVAL`], with an end four intervals ahead, and an end is told for [`KEEP_RESOLVED`]; both as
+//! every `INTERVAL`, with an end four intervals ahead, and an end is told for `KEEP_RESOLVED`; both as
 //! Prometheus does it. A restart of Alertmanager then loses nothing for longer than an interval.
 
 use serde_json::{Value, json};

@@ -103,8 +103,9 @@ async fn answer(
 
 impl World {
     fn offend<T>(&mut self, status: StatusCode, why: String) -> Result<T, (StatusCode, Value)> {
-        self.offences.push(why.clone());
-        Err((status, json!({"detail": why})))
+        let refused = Err((status, json!({"detail": &why})));
+        self.offences.push(why);
+        refused
     }
 
     fn only(&mut self, body: &Value, allowed: &[&str], required: &[&str]) -> Result<(), (StatusCode, Value)> {
