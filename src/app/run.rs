@@ -20,7 +20,7 @@ use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::Clock;
 use crate::collect::observe::Watched;
-use crate::collect::{self, Collector, DRAIN};
+use crate::collect::{self, Collector};
 use crate::config::access::Auth;
 use crate::config::raw::EventKind;
 use crate::config::{self, Config, Endpoint, Infer};
@@ -32,6 +32,7 @@ use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
 use crate::hook::webhook::Webhook;
+use crate::judge::labels::Labelling;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
@@ -45,6 +46,8 @@ use crate::store::{ModelRow, ReadStore, ReferenceStore as _, SqlStore};
 use crate::traces::Traces;
 use crate::{metrics, telemetry};
 
+/// How long a flush at shutdown may take before the process gives up; the records are read again.
+const DRAIN: Duration = Duration::from_secs(8);
 /// After the drain, the other loops have this long.
 const LAST_CALL: Duration = Duration::from_millis(1_500);
 
@@ -307,6 +310,7 @@ fn load(
         skew_sample: config.skew_sample,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
+        label_sample: config.label_sample,
     };
     Ok(Loaded { config, manifest, watched })
 }
@@ -320,6 +324,7 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
         reference: loaded.watched.reference.clone(),
         watch: loaded.config.watch,
         closing: loaded.watched.closing,
+        labelling: Labelling { sample: loaded.config.label_sample, wait: loaded.config.label_wait },
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         plan: loaded.config.plan.clone(),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::RawApi;
+use super::labels::RawLabelling;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use crate::drift::observation::HeadSource;
 
@@ -143,6 +144,8 @@ pub struct RawRetention {
     pub rollups: String,
     /// Messages that were delivered or given up.
     pub deliveries: String,
+    /// Predictions that wait for labels: later labels are not used.
+    pub predictions: String,
 }
 
 impl Default for RawRetention {
@@ -152,6 +155,7 @@ impl Default for RawRetention {
             windows: "90d".into(),
             rollups: "730d".into(),
             deliveries: "90d".into(),
+            predictions: "14d".into(),
         }
     }
 }
@@ -194,6 +198,9 @@ pub struct RawModel {
     /// How texts are gathered into batches.
     #[serde(default)]
     pub batching: RawBatching,
+    /// Labels that come after their predictions.
+    #[serde(default)]
+    pub labels: RawLabelling,
     /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
     #[serde(default = "default_margin")]
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -35,6 +35,8 @@ pub mod gold;
 pub mod harm;
 /// What our own run of the model gave for one text.
 pub mod inference;
+/// Labels meet their predictions.
+pub mod joining;
 /// One closed window judged.
 pub mod judgement;
 /// Ground truth, and what waits for it.

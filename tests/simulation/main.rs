@@ -5,6 +5,7 @@
 //! `DRIFTD_SIMULATIONS=100000` runs more of them; a seed that fails is printed.
 
 mod broker;
+mod labels;
 mod store;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
 use driftd::health::Health;
 use driftd::judge::Judge;
+use driftd::judge::labels::Labelling;
 use driftd::judge::rows::Receiver;
 use driftd::source::{DeadLetterSink, Refused, Source, SourceError};
 use driftd::store::ModelRow;
@@ -149,6 +151,7 @@ fn judge() -> Judge {
             retraining: Policy { mode: Mode::Auto, on: Trigger::Drift, cooldown: Span::from_secs(60) },
         },
         closing: CLOSING,
+        labelling: Labelling { sample: 1.0, wait: Span::from_secs(120) },
         topics: Vec::new(),
         plan: driftd::drift::retraining::plan::Plan::default(),
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],
@@ -183,6 +186,7 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, shutdow
         infer: Infer::Never,
         closing: CLOSING,
         late_limit: Span::from_secs(300),
+        label_sample: 1.0,
     };
     let first = broker.join();
     let reopen = move || -> anyhow::Result<Box<dyn Source>> { Ok(broker.join()) };
