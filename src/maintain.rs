@@ -114,5 +114,6 @@ fn cutoffs(retention: &Retention, now: Timestamp) -> Cutoffs {
         rollups: now.minus(retention.rollups),
         deliveries: now.minus(retention.deliveries),
         partials: now.minus(FORGOTTEN),
+        predictions: now.minus(retention.predictions),
     }
 }

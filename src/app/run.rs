@@ -31,6 +31,7 @@ use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
 use crate::hook::webhook::Webhook;
+use crate::judge::labels::Labelling;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
@@ -288,6 +289,7 @@ fn load(
         skew_sample: config.skew_sample,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
+        label_sample: config.label_sample,
     };
     Ok(Loaded { config, manifest, watched })
 }
@@ -301,6 +303,7 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
         reference: loaded.watched.reference.clone(),
         watch: loaded.config.watch,
         closing: loaded.watched.closing,
+        labelling: Labelling { sample: loaded.config.label_sample, wait: loaded.config.label_wait },
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         model: ModelRow {

@@ -15,6 +15,8 @@ use crate::drift::time::Span;
 
 /// Where the API is served, and to whom.
 pub mod access;
+/// How labels are joined with predictions.
+pub mod labels;
 /// What the file may say.
 pub mod raw;
 mod validate;
@@ -61,6 +63,8 @@ pub struct Retention {
     pub rollups: Span,
     /// Messages that were delivered or given up.
     pub deliveries: Span,
+    /// Predictions that wait for labels.
+    pub predictions: Span,
 }
 
 /// The input broker.
@@ -111,6 +115,10 @@ pub struct Model {
     pub budget: String,
     /// How texts are gathered into batches.
     pub batching: Batching,
+    /// Share of predictions that are kept for their labels.
+    pub label_sample: f64,
+    /// How long a label waits for its prediction.
+    pub label_wait: Span,
 }
 
 /// Which records are run through the model.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::RawApi;
+use super::labels::RawLabelling;
 use crate::drift::observation::HeadSource;
 use crate::drift::retraining::Mode;
 
@@ -140,6 +141,8 @@ pub struct RawRetention {
     pub rollups: String,
     /// Messages that were delivered or given up.
     pub deliveries: String,
+    /// Predictions that wait for labels: later labels are not used.
+    pub predictions: String,
 }
 
 impl Default for RawRetention {
@@ -149,6 +152,7 @@ impl Default for RawRetention {
             windows: "90d".into(),
             rollups: "730d".into(),
             deliveries: "90d".into(),
+            predictions: "14d".into(),
         }
     }
 }
@@ -191,6 +195,9 @@ pub struct RawModel {
     /// How texts are gathered into batches.
     #[serde(default)]
     pub batching: RawBatching,
+    /// Labels that come after their predictions.
+    #[serde(default)]
+    pub labels: RawLabelling,
     /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
     #[serde(default = "default_margin")]
     #[schemars(range(min = 0.0, max = 1.0))]

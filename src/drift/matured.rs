@@ -207,6 +207,11 @@ impl Joined {
         Change { joined, window: self.window, minus: self.counted.clone(), plus: counted, loss, outcome }
     }
 
+    /// When the prediction was made.
+    pub fn predicted(&self) -> Timestamp {
+        self.predicted
+    }
+
     /// Bytes for the store.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("plain data always encodes")

@@ -37,6 +37,8 @@ pub mod harm;
 pub mod inference;
 /// One closed window judged.
 pub mod judgement;
+/// Labels meet their predictions.
+pub mod joining;
 /// Ground truth, and what waits for it.
 pub mod label;
 /// Where in the model it drifted.

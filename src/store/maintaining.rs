@@ -13,7 +13,7 @@ use crate::fault;
 type Tx = Transaction<'static, Any>;
 
 /// Microseconds in a day.
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 #[async_trait]
 impl MaintainStore for SqlStore {
@@ -161,9 +161,15 @@ impl MaintainStore for SqlStore {
                 "-- expire (delivery)\ndelete from delivery where state <> 'pending' and created_us < $1",
                 cutoffs.deliveries,
             ),
+            (
+                "-- expire (performance)\ndelete from window_performance where start_us < $1 and updated_us < $1",
+                cutoffs.windows,
+            ),
         ] {
             removed += sqlx::query(statement).bind(before.micros()).execute(&self.pool).await?.rows_affected();
         }
+        removed += self.drop_label_days(cutoffs.predictions).await?;
+        removed += self.expire_labels(cutoffs).await?;
         Ok(removed + self.expire_partials(cutoffs).await?)
     }
 }
@@ -276,6 +282,19 @@ impl SqlStore {
         Ok(statistics.rows_affected() + windows.rows_affected())
     }
 
+    /// Labels for references that no model is compared with any more are never joined.
+    async fn expire_labels(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "-- expire_labels
+            delete from label_pending
+            where received_us < $1 and reference_id not in (select reference_id from model)",
+        )
+        .bind(cutoffs.partials.micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Tallies for references that no model is compared with any more are never judged.
     async fn expire_partials(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
@@ -303,13 +322,13 @@ impl SqlStore {
 }
 
 /// Days are made and dropped by one at a time.
-async fn lock(transaction: &mut Tx) -> Result<(), StoreError> {
+pub(super) async fn lock(transaction: &mut Tx) -> Result<(), StoreError> {
     transaction.execute("-- lock (days)\nselect pg_advisory_xact_lock(7236501)::text").await?;
     Ok(())
 }
 
 /// A day's number in a table's name; days before 1970 have an `m`.
-fn named(day: i64) -> String {
+pub(super) fn named(day: i64) -> String {
     if day < 0 { format!("m{}", day.unsigned_abs()) } else { day.to_string() }
 }
 

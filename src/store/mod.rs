@@ -22,6 +22,9 @@ mod accounting;
 mod collecting;
 mod delivering;
 mod judging;
+mod label_days;
+mod label_rows;
+mod labels;
 mod maintaining;
 mod postgres;
 mod reading;
@@ -29,7 +32,9 @@ mod references;
 mod rows;
 mod sql;
 mod sqlite;
+mod values;
 
+pub use label_rows::*;
 pub use rows::*;
 pub use sql::SqlStore;
 
@@ -105,9 +110,40 @@ pub trait CollectStore: Send + Sync {
     async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError>;
 }
 
+/// What the judge loop asks of a store where labels are concerned.
+#[async_trait]
+pub trait LabelStore: Send + Sync {
+    /// The first window that has labels to try; `None` where no label waits.
+    async fn first_due(&self, model: &str, reference_id: &str) -> Result<Option<Slot>, StoreError>;
+
+    /// Labels to try in the windows until this one, those of one prediction and task together and in the
+    /// order in which they supersede each other.
+    async fn due_labels(
+        &self,
+        model: &str,
+        reference_id: &str,
+        until: Slot,
+        limit: i64,
+    ) -> Result<Vec<PendingRow>, StoreError>;
+
+    /// Predictions of these keys that were heard in the windows until this one.
+    async fn kept(&self, keys: &[i64], until: Slot) -> Result<Vec<KeptRow>, StoreError>;
+
+    /// Predictions of these keys that were joined before.
+    async fn joined(&self, keys: &[i64]) -> Result<Vec<JoinRow>, StoreError>;
+
+    /// Tallies of the windows that begin at these times, by task.
+    async fn tallies(
+        &self,
+        model: &str,
+        reference_id: &str,
+        starts: &[Timestamp],
+    ) -> Result<Vec<(TaskWindow, Vec<u8>)>, StoreError>;
+}
+
 /// What the judge loop asks of a store.
 #[async_trait]
-pub trait JudgeStore: Send + Sync {
+pub trait JudgeStore: LabelStore {
     /// Takes or renews a lease; false while another holds it.
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError>;
 

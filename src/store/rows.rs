@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{LabelChanges, Labelled};
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -34,6 +35,8 @@ pub struct Collected {
     pub flush_id: String,
     /// Tallies.
     pub partials: Vec<Partial>,
+    /// Predictions and labels to be joined.
+    pub labelled: Labelled,
     /// Positions.
     pub delta: CheckpointDelta,
     /// Wall clock.
@@ -290,6 +293,8 @@ pub struct Judged {
     pub request: Option<RequestRow>,
     /// Messages to send.
     pub deliveries: Vec<NewDelivery>,
+    /// What labels change.
+    pub labels: LabelChanges,
     /// Wall clock.
     pub now: Timestamp,
 }
@@ -397,6 +402,8 @@ pub struct Cutoffs {
     pub deliveries: Timestamp,
     /// Tallies for references that are not in use.
     pub partials: Timestamp,
+    /// Predictions that wait for labels.
+    pub predictions: Timestamp,
 }
 
 /// A claimed delivery.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::labels;
 use async_trait::async_trait;
 use driftd::clock::Clock;
 use driftd::drift::checkpoint::{Ledger, Partition, Position, applies};
@@ -39,6 +40,7 @@ pub struct Rows {
     pub requests: BTreeMap<String, RequestRow>,
     pub deliveries: BTreeMap<String, NewDelivery>,
     leases: BTreeMap<String, (String, Timestamp)>,
+    pub labels: labels::Labels,
 }
 
 /// Rows behind a door that may fail.
@@ -61,7 +63,7 @@ impl MemoryStore {
     }
 
     /// Takes a while; fails before or after the work.
-    async fn work<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
+    pub async fn work<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
         let (before, after, fate) = {
             let mut rng = self.troubles.lock().expect("not poisoned");
             let slow = if rng.random_bool(self.share / 4.0) { 40_000 } else { 5 };
@@ -103,6 +105,7 @@ impl CollectStore for MemoryStore {
                 let row = Row { position, first_offset, ledger, moved: collected.now, idle: None };
                 rows.positions.insert(partition.clone(), row);
             }
+            rows.labels.collect(&collected.flush_id, &collected.labelled);
             for (i, partial) in collected.partials.iter().enumerate() {
                 rows.partials.insert(format!("{}-{i}", collected.flush_id), partial.clone());
             }
@@ -213,7 +216,7 @@ impl JudgeStore for MemoryStore {
         self.work(|rows| {
             let version = rows.course.as_ref().map_or(0, |c| c.version);
             let there = judged.consumed.iter().all(|id| rows.partials.contains_key(id));
-            if version != judged.expected_version || !there {
+            if version != judged.expected_version || !there || !rows.labels.judge(&judged.labels) {
                 return false;
             }
             rows.course = Some(StoredCourse { version: version + 1, body: judged.course.clone() });
