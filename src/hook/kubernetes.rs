@@ -37,7 +37,7 @@ impl KubernetesJob {
         annotations.insert("cronjob.kubernetes.io/instantiate".to_owned(), json!("manual"));
         let mut spec = template["spec"].clone();
         let request = json!({"name": VARIABLE, "value": order.body.to_string()});
-        let containers = spec["template"]["spec"]["containers"].as_array_mut();
+        let containers = spec.pointer_mut("/template/spec/containers").and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
             let mut variables = container["env"].as_array().cloned().unwrap_or_default();
             variables.retain(|v| v["name"] != VARIABLE);
