@@ -144,6 +144,11 @@ def operations():
                 ),
                 overrides=[("created_at", ("unit", "dateTimeAsIso")), ("next_attempt_at", ("unit", "dateTimeAsIso"))],
             ),
+            "Retraining and callers",
+            lines("Moves of requests", "Moves of retraining requests, by the state they went to.", promql((f"sum by (to) (increase(driftd_retraining_moves_total{{{MINE}}}[$__rate_interval]))", "{{to}}")), "short"),
+            lines("Starts of runs", "Tries to start a run, by hook and outcome, and approvals that a limit held back.", promql((f"sum by (hook, outcome) (increase(driftd_retraining_starts_total{{{MINE}}}[$__rate_interval]))", "{{hook}} {{outcome}}"), (f"sum by (limit) (increase(driftd_retraining_held_total{{{MINE}}}[$__rate_interval]))", "held by {{limit}}")), "short"),
+            lines("Refused", "Callers of the API and call-backs of runs that were refused, by reason, and requests beyond a caller's limit.", promql((f"sum by (reason) (increase(driftd_authentication_failures_total{{{MINE}}}[$__rate_interval]))", "caller: {{reason}}"), (f"sum by (reason) (increase(driftd_retraining_callbacks_refused_total{{{MINE}}}[$__rate_interval]))", "call-back: {{reason}}"), (f"sum(increase(driftd_requests_limited_total{{{MINE}}}[$__rate_interval]))", "beyond the limit")), "short"),
+            lines("Listeners", "Pages and programs that listen for changes.", promql((f"sum by (instance) (driftd_event_listeners{{{MINE}}})", "{{instance}}")), "short"),
             "Upkeep",
             lines("Roll-ups and expiry", "Hours and days that were merged, and tables and rows that retention removed.", promql((f"sum(rate(driftd_rollups_total{{{MINE}}}[$__rate_interval]))", "roll-ups"), (f"sum(rate(driftd_expired_total{{{MINE}}}[$__rate_interval]))", "removed")), "ops"),
             table(
