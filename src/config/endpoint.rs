@@ -17,7 +17,7 @@ const MOST_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEndpoint {
-    /// Its name in routes, logs, metrics and the store.
+    /// Its name in logs, metrics and the store.
     pub name: String,
     /// What it is.
     #[serde(default)]
@@ -91,7 +91,7 @@ pub enum EventKind {
 /// A valid receiver.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Its name in routes, logs, metrics and the store.
+    /// Its name in logs, metrics and the store.
     pub name: String,
     /// Where and in which form.
     pub target: EndpointTarget,

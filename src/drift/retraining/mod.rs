@@ -119,7 +119,7 @@ impl Policy {
 ///
 /// The cause's tasks are retrained: a head's own, or those an input or encoder shift has reached;
 /// the others are protected. An undetermined cause asks for nothing, nor does one that training does not
-/// mend.
+/// mend, until the alert grows to one that does.
 pub fn request(
     policy: Policy,
     transition: &Transition,
@@ -130,7 +130,8 @@ pub fn request(
     let cause = &transition.alert.cause;
     let kind = if cause.kind == CauseKind::Concept { Kind::Harm } else { harm };
     let mode = policy.decides(kind)?;
-    let fired = transition.to == AlertState::Firing && transition.from != AlertState::Firing;
+    // An alert that grows asks as well, if nothing was asked since it opened: then it has not asked itself.
+    let first = transition.from != AlertState::Firing || last.is_none_or(|last| last < transition.alert.opened_at);
     let cooling = last.is_some_and(|last| transition.at.since(last) < policy.cooldown);
     let retrain: Vec<usize> = match (cause.kind, cause.task) {
         (CauseKind::Head, Some(task)) => vec![task],
@@ -138,7 +139,7 @@ pub fn request(
         (CauseKind::Undetermined | CauseKind::Skew | CauseKind::PriorShift, _) => Vec::new(),
         _ => cause.tasks_affected.clone(),
     };
-    if !fired || cooling || retrain.is_empty() {
+    if transition.to != AlertState::Firing || !first || cooling || retrain.is_empty() {
         return None;
     }
     *last = Some(transition.at);
@@ -185,6 +186,22 @@ mod tests {
         assert!(ask(AUTO, &fired(CauseKind::Head, Some(0), &[0], 10_000_000), &mut last).is_some());
         let off = Policy { mode: Mode::Off, ..AUTO };
         assert_eq!(ask(off, &fired(CauseKind::Head, Some(0), &[0], 0), &mut None), None);
+    }
+
+    #[test]
+    fn an_alert_asks_once_it_has_reached_a_head_and_only_once() {
+        let mut last = Some(Timestamp::from_micros(5));
+        let mut seen = |affected: &[usize], from, at| {
+            let mut transition = fired(CauseKind::Input, None, affected, at);
+            (transition.from, transition.alert.opened_at) = (from, Timestamp::from_micros(20_000_000));
+            ask(AUTO, &transition, &mut last).map(|r| r.tasks)
+        };
+        assert_eq!(seen(&[], AlertState::Pending, 20_000_000), None, "the first window holds few drifted records");
+        assert_eq!(seen(&[0, 2], AlertState::Firing, 25_000_000), Some(vec![0, 2]));
+        assert_eq!(seen(&[0, 1, 2], AlertState::Firing, 90_000_000), None, "not again, cooled down or not");
+        let mut over = fired(CauseKind::Input, None, &[0], 30_000_000);
+        (over.from, over.to) = (AlertState::Firing, AlertState::Resolved);
+        assert_eq!(ask(AUTO, &over, &mut None), None);
     }
 
     #[test]
