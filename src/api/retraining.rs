@@ -150,8 +150,8 @@ pub async fn close(
 
 /// Asks for retraining: a proposal that somebody has still to approve.
 #[utoipa::path(post, path = "/api/v1/retraining-requests", tag = "retraining", request_body = Asked,
-    responses((status = 200, body = RequestDetail), (status = 403, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = RequestDetail), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn ask(
     State(state): State<ApiState>,
     caller: Caller,
@@ -227,7 +227,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let status = match refusal {
             Refusal::Store(error) => return error.into(),
-            Refusal::Missing(_) => StatusCode::NOT_FOUND,
+            Refusal::Missing(_) | Refusal::NoModel(_) => StatusCode::NOT_FOUND,
             Refusal::Illegal(_) | Refusal::Overtaken | Refusal::Paused { .. } | Refusal::Busy(_) => {
                 StatusCode::CONFLICT
             }

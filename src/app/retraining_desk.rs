@@ -84,10 +84,8 @@ async fn turn(
     reason: &str,
 ) -> anyhow::Result<String> {
     let model = model.unwrap_or(ALL_MODELS);
-    anyhow::ensure!(
-        model == ALL_MODELS || desk.subjects.contains_key(model),
-        "no model `{model}` in the configuration"
-    );
+    let known = model == ALL_MODELS || desk.subjects.contains_key(model);
+    anyhow::ensure!(known, Refusal::NoModel(model.to_owned()));
     let action = if paused { "retraining.pause" } else { "retraining.resume" };
     desk.pause(model, paused, by(&args.name, action, model, reason), reason).await?;
     let views: Vec<PauseView> = desk.store.pauses().await?.into_iter().map(PauseView::from).collect();

@@ -135,8 +135,7 @@ impl Desk {
         by: By,
         reason: &str,
     ) -> Result<Added, Refusal> {
-        let unknown = || Refusal::Unknown(format!("no model `{model}` in the configuration"));
-        let subject = self.subjects.get(model).ok_or_else(unknown)?;
+        let subject = self.subjects.get(model).ok_or_else(|| Refusal::NoModel(model.to_owned()))?;
         if let Some(task) = tasks.iter().find(|t| !subject.tasks.contains(t)) {
             return Err(Refusal::Unknown(format!("no task `{task}` in `{model}`: {}", subject.tasks.join(", "))));
         }

@@ -48,6 +48,9 @@ pub enum Refusal {
     /// No such request.
     #[error("no retraining request `{0}`")]
     Missing(String),
+    /// No such model.
+    #[error("no model `{0}` in the configuration")]
+    NoModel(String),
     /// It is not where this could be done.
     #[error(transparent)]
     Illegal(#[from] Illegal),

@@ -53,6 +53,8 @@ async fn a_request_lives_by_http() {
     assert_eq!(status, 409, "{busy}");
     let (status, unknown) = post(&requests, None, &json!({"model": "m", "tasks": ["none"], "reason": "x"})).await;
     assert_eq!(status, 422, "{unknown}");
+    let (status, unknown) = post(&requests, None, &json!({"model": "none", "reason": "x"})).await;
+    assert_eq!(status, 404, "{unknown}");
 
     let one = format!("{requests}/{id}");
     let (status, approved) = post(&format!("{one}/approve"), None, &json!({"comment": "go on"})).await;
