@@ -21,14 +21,15 @@ demo: ## Traffic, a drift, an alert, a retraining request, the dashboard (ARGS=-
 	$(STEP) "build (the first time takes a while)" cargo build --release --locked
 	@target/release/driftd demo $(ARGS)
 
-test: ## All tests, with a real Kafka, Postgres and browser
-	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres chromium
+test: ## All tests, with a real Kafka, Postgres, Alertmanager and browser
+	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres alertmanager chromium
 	$(STEP) "tests" scripts/with-services.sh --kafka --postgres -- cargo test --locked $(ARGS)
 
 soak: ## Hours of faults and load: MINUTES=30 SEEDS=20 SIMULATIONS=20000
 	$(STEP) "set-up" scripts/setup.sh system onnxruntime dashboard kafka postgres
 	$(STEP) "build" cargo build --release --locked --bin driftd --example load
 	$(STEP) "simulation" env DRIFTD_SIMULATIONS=$(or $(SIMULATIONS),20000) cargo test --locked --test simulation
+	$(STEP) "deliveries" env DRIFTD_DELIVERY_SEEDS=1000 cargo test --locked --test delivery seeds
 	$(STEP) "faults" env DRIFTD_SEEDS=$(or $(SEEDS),20) scripts/with-services.sh --kafka --postgres -- \
 	  cargo test --locked --test faults
 	$(STEP) "load" scripts/with-services.sh --kafka --postgres -- target/release/examples/load soak $(or $(MINUTES),30)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a target needs and is missing; says what it does; may be run again at any time.
-#   setup.sh [PART…]    system, onnxruntime, dashboard, kafka, postgres, chromium (all of these without a PART),
-#                       prometheus
+#   setup.sh [PART…]    system, onnxruntime, dashboard, kafka, postgres, alertmanager, chromium (all of these
+#                       without a PART), prometheus
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -216,16 +216,35 @@ part_prometheus() {
   mv "$work/prometheus/usr/bin/amtool" "$work/prometheus/usr/bin/promtool" "$target/bin"
 }
 
+# Alertmanager for the tests, unpacked and not installed: Debian's package would start a service. Its binary reads
+# its templates from where the package has them, and nowhere else.
+part_alertmanager() {
+  local target=$deps/alertmanager templates=/usr/share/prometheus/alertmanager
+  if [ -x /usr/bin/prometheus-alertmanager ]; then return; fi
+  if [ -x "$target/bin/prometheus-alertmanager" ] && [ -f "$templates/default.tmpl" ]; then return; fi
+  has apt-get || fail "no apt-get here; install prometheus-alertmanager by other means"
+  has dpkg-deb || fail "dpkg-deb is missing"
+  apt-cache show prometheus-alertmanager > /dev/null 2>&1 || apt_refresh
+  say "fetching Alertmanager"
+  (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root prometheus-alertmanager) ||
+    fail "apt-get could not download prometheus-alertmanager"
+  dpkg-deb -x "$work"/prometheus-alertmanager_*.deb "$work/alertmanager"
+  mkdir -p "$target/bin"
+  mv "$work/alertmanager/usr/bin/prometheus-alertmanager" "$target/bin"
+  as_root mkdir -p "$templates"
+  as_root cp "$work/alertmanager$templates"/*.tmpl "$templates"
+}
+
 part_chromium() {
   # Without a font, pages have no letters.
   has chromium || apt_install chromium fonts-dejavu-core
 }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(system onnxruntime dashboard kafka postgres chromium)
+[ $# -gt 0 ] || parts=(system onnxruntime dashboard kafka postgres alertmanager chromium)
 for part in "${parts[@]}"; do
   case $part in
-    system | onnxruntime | dashboard | kafka | postgres | chromium | prometheus) ;;
+    system | onnxruntime | dashboard | kafka | postgres | alertmanager | chromium | prometheus) ;;
     *) echo "setup: no part called $part" >&2; exit 2 ;;
   esac
 done

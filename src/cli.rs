@@ -16,6 +16,8 @@ use crate::drift::reference::ReferenceKind;
 use crate::drift::time::Timestamp;
 
 mod audit;
+/// `driftd alerts`, `driftd silence`, `driftd deliveries`
+pub mod desk;
 
 pub use audit::{Audit, AuditFormat};
 
@@ -62,6 +64,15 @@ enum Command {
     Keys(keys::Keys),
     /// Account for every record of the topics: folded, set aside, dead-lettered, lost, not read yet
     Audit(Audit),
+    /// Take alerts on
+    #[command(subcommand)]
+    Alerts(desk::Alerts),
+    /// Tell nobody of some alerts for a while
+    #[command(subcommand)]
+    Silence(desk::Silence),
+    /// Messages to endpoints: list them, send them again
+    #[command(subcommand)]
+    Deliveries(desk::Deliveries),
     /// Judge a recorded stream with the daemon's own code
     Backtest(Backtest),
     /// Say whether a new version of a model may take the place of the current one
@@ -407,6 +418,9 @@ pub fn main() -> ExitCode {
         Command::Reference(Reference::Activate(args)) => app::references::activate(&args),
         Command::Keys(keys) => app::keys::main(&keys),
         Command::Audit(audit) => app::audit::main(&audit),
+        Command::Alerts(command) => app::desk::alerts(&command),
+        Command::Silence(command) => app::desk::silence(&command),
+        Command::Deliveries(command) => app::desk::deliveries(&command),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Gate(gate) => app::gate::main(&gate),
         Command::Retraining(args) => app::retraining_desk::main(&args),

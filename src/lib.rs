@@ -27,6 +27,9 @@ pub mod model;
 pub mod source;
 pub mod store;
 
+// What people do about alerts, for the API and the command line.
+pub mod desk;
+
 // Floor 3: loops.
 pub mod api;
 pub mod collect;

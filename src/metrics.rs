@@ -95,6 +95,10 @@ fn describe() {
     describe_counter!("driftd_retraining_starts_total", "tries to start a run, by hook and outcome");
     describe_counter!("driftd_retraining_callbacks_refused_total", "call-backs that were refused, by reason");
     describe_counter!("driftd_retraining_held_total", "looks at an approval that a limit held back, by limit");
+    describe_counter!(
+        "driftd_deliveries_failed_total",
+        "messages given up, by reason; `driftd deliveries` sends them again"
+    );
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
@@ -254,6 +258,11 @@ pub fn retraining_callback(reason: &'static str) {
 /// An approval waits because of a limit.
 pub fn retraining_held(limit: &'static str) {
     counter!("driftd_retraining_held_total", "limit" => limit).increment(1);
+}
+
+/// A message was given up.
+pub fn gave_up(endpoint: &str, reason: &'static str) {
+    counter!("driftd_deliveries_failed_total", "endpoint" => endpoint.to_owned(), "reason" => reason).increment(1);
 }
 
 /// A step failed and is tried again.

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
 const LISTS: [(&str, usize); 7] = [
-    ("store/rows.rs", 600),
+    ("store/rows.rs", 720),
     ("store/judging.rs", 420),
-    ("judge/rows.rs", 430),
-    ("api/views.rs", 530),
+    ("judge/rows.rs", 450),
+    ("api/views.rs", 560),
     ("config/raw.rs", 420),
     ("cli.rs", 450),
     ("config/validate.rs", 430),
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 25] = [
+const MAY_IMPORT: [(&str, &[&str]); 26] = [
+    ("desk", &["drift", "store"]),
     ("stats", &[]),
     ("drift", &["stats"]),
     ("document", &[]),
@@ -56,7 +57,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("judge", &["clock", "drift", "fault", "health", "metrics", "retrain", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["access", "clock", "drift", "health", "metrics", "retrain", "store", "telemetry"]),
+    ("api", &["access", "clock", "desk", "drift", "health", "metrics", "retrain", "store", "telemetry"]),
     ("retrain", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),

@@ -3,6 +3,8 @@
 
 #[path = "conformance/access.rs"]
 mod access;
+#[path = "conformance/alerting.rs"]
+mod alerting;
 mod support;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,11 @@ use std::time::Duration;
 use access::{
     a_write_with_a_key_happens_once, keys_are_kept_used_and_revoked, sessions_end_with_time_number_and_key,
     the_audit_is_read_page_by_page,
+};
+use alerting::{
+    a_failing_endpoint_is_left_alone_and_probed, messages_wait_for_their_group_and_follow_what_was_told,
+    one_delivery_may_tell_others_and_any_can_be_sent_again, silences_last_and_end,
+    standing_alerts_are_known_by_endpoint,
 };
 use driftd::drift::checkpoint::{Delta, Ledger, Partition};
 use driftd::drift::retraining::Kind;
@@ -108,6 +115,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         event: "drift.alarm.firing".into(),
         model: "m".into(),
         body: "{}".into(),
+        thread: Thread { alert_id: Some("al_1".into()), ..Thread::default() },
     };
     Judged {
         model: "m".into(),
@@ -166,6 +174,7 @@ fn new_request(id: &str, model: &str) -> NewRequest {
         event: "retraining.proposed".into(),
         model: model.into(),
         body: "{}".into(),
+        thread: Thread::default(),
     };
     NewRequest { row, who: "driftd".into(), deliveries: vec![told], audit: None, now: at(1_000) }
 }
@@ -190,6 +199,7 @@ fn change(id: &str, from: State, to: State, secs: i64) -> Change {
             event: to.event().into(),
             model: "m".into(),
             body: "{}".into(),
+            thread: Thread::default(),
         }],
     }
 }
@@ -389,6 +399,7 @@ async fn losses_are_kept_and_told_once(store: &SqlStore) {
         event: "pipeline.data_gap".into(),
         model: "m".into(),
         body: "{}".into(),
+        thread: Thread::default(),
     };
     for _ in 0..2 {
         store.announce(&gap, std::slice::from_ref(&message), at(1_001)).await.expect("announces");
@@ -485,6 +496,8 @@ async fn deliveries_keep_their_order_and_their_lease(store: &SqlStore) {
         outcome: "server_error".into(),
         took: Duration::from_millis(3),
         settlement,
+        endpoint_failed: false,
+        covers: vec![],
         now,
     };
     store.settle(&settle("msg_a_1", "a", Settlement::RetryAt(at(3_000)), at(2_062))).await.expect("settles");
@@ -776,6 +789,11 @@ conformance!(
     partials_come_in_whole_slots,
     a_judgement_applies_once,
     deliveries_keep_their_order_and_their_lease,
+    one_delivery_may_tell_others_and_any_can_be_sent_again,
+    a_failing_endpoint_is_left_alone_and_probed,
+    messages_wait_for_their_group_and_follow_what_was_told,
+    standing_alerts_are_known_by_endpoint,
+    silences_last_and_end,
     leases_exclude_each_other,
     models_are_registered_and_updated,
     models_stand_by_their_latest_window,

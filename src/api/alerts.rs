@@ -10,7 +10,7 @@ use super::ApiState;
 use super::pages::{List, Paging, list as paged};
 use super::problem::Problem;
 use super::views::{AlertView, DeliveryView};
-use crate::store::{AlertRow, TransitionRow};
+use crate::store::{AcknowledgementRow, AlertRow, TransitionRow};
 
 /// Of which model.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -33,12 +33,13 @@ pub async fn list(
     for transition in state.store.transitions_of(of.model.as_deref(), page).await? {
         by_alert.entry(transition.alert_id.clone()).or_default().push(transition);
     }
-    let mut rows: Vec<(AlertRow, Vec<TransitionRow>)> = Vec::new();
+    let mut rows: Vec<(AlertRow, Vec<TransitionRow>, Option<AcknowledgementRow>)> = Vec::new();
     for alert in state.store.alerts(of.model.as_deref(), page).await? {
         let transitions = by_alert.remove(&alert.alert_id).unwrap_or_default();
-        rows.push((alert, transitions));
+        let acknowledgement = state.store.acknowledgement(&alert.alert_id).await?;
+        rows.push((alert, transitions, acknowledgement));
     }
-    Ok(Json(paged(rows, page, |(alert, _)| alert.opened, |(alert, transitions)| AlertView::new(alert, transitions))))
+    Ok(Json(paged(rows, page, |(alert, _, _)| alert.opened, |(alert, changes, by)| AlertView::new(alert, changes, by))))
 }
 
 /// Messages to endpoints, newest first.

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use self::access::{Access, once, session};
 use crate::retrain::desk::Desk;
-use crate::store::ReadStore;
+use crate::store::ApiStore;
 
 pub mod access;
 mod alerts;
@@ -33,6 +33,9 @@ pub mod events;
 pub mod ledger;
 mod models;
 mod pages;
+/// What people do about alerts.
+mod people;
+mod people_views;
 /// Errors as problem+json.
 pub mod problem;
 mod retraining;
@@ -57,7 +60,7 @@ const MOST_BODY: usize = 64 << 10;
 #[derive(Clone)]
 pub struct ApiState {
     /// Where everything is read from.
-    pub store: Arc<dyn ReadStore>,
+    pub store: Arc<dyn ApiStore>,
     /// Where retraining requests are decided.
     pub desk: Desk,
     /// Roles of this process.
@@ -75,7 +78,7 @@ pub struct ApiState {
 impl ApiState {
     /// Around a store; streams of events end at `shutdown`.
     pub fn new(
-        store: Arc<dyn ReadStore>,
+        store: Arc<dyn ApiStore>,
         desk: Desk,
         roles: Vec<String>,
         access: Arc<Access>,
@@ -125,6 +128,10 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(distributions::show))
         .routes(routes!(distributions::map))
         .routes(routes!(alerts::list))
+        .routes(routes!(people::alert))
+        .routes(routes!(people::acknowledge))
+        .routes(routes!(people::silences, people::silence))
+        .routes(routes!(people::expire))
         .routes(routes!(alerts::deliveries))
         .routes(routes!(retraining::list, retraining::ask))
         .routes(routes!(retraining::show))
@@ -132,6 +139,8 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(retraining::reject))
         .routes(routes!(retraining::close))
         .routes(routes!(retraining::pauses, retraining::pause))
+        .routes(routes!(people::delivery))
+        .routes(routes!(people::redeliver))
         .routes(routes!(status::show))
         .routes(routes!(settings::show))
         .routes(routes!(events::listen))

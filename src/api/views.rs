@@ -4,11 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::people_views::AcknowledgementView;
 use crate::drift::judgement::Verdict;
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
 use crate::store::{
-    AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RollupRow, Standing, TimedStatistic, TransitionRow,
+    AcknowledgementRow, AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RollupRow, Standing,
+    TimedStatistic, TransitionRow,
 };
 
 /// Larger evidence is shown as this.
@@ -248,6 +250,8 @@ pub struct AlertView {
     /// The signals that it rests on, and those that its cause explains (`explained`), the strongest first:
     /// `scope`, `task`, `segment`, `signal`, `ln_evidence`.
     pub witnesses: Value,
+    /// Who has taken it on.
+    pub acknowledgement: Option<AcknowledgementView>,
     /// Its changes, oldest first.
     pub transitions: Vec<TransitionView>,
 }
@@ -292,7 +296,9 @@ pub struct DeliveryView {
     pub event: String,
     /// Model.
     pub model: String,
-    /// `pending`, `delivered`, `failed` or `disabled`.
+    /// The alert that it tells of.
+    pub alert: Option<String>,
+    /// `pending`, `delivered`, `merged` (told by another one), `silenced`, `failed` or `disabled`.
     pub state: String,
     /// Attempts so far.
     pub attempts: i64,
@@ -447,7 +453,11 @@ impl From<TimedStatistic> for StatisticView {
 
 impl AlertView {
     /// From an alert and its transitions.
-    pub fn new(row: AlertRow, transitions: Vec<TransitionRow>) -> AlertView {
+    pub fn new(
+        row: AlertRow,
+        transitions: Vec<TransitionRow>,
+        acknowledgement: Option<AcknowledgementRow>,
+    ) -> AlertView {
         let transition = |t: TransitionRow| TransitionView { at: t.at, from: t.from, to: t.to, reason: t.reason };
         AlertView {
             id: row.alert_id,
@@ -467,6 +477,7 @@ impl AlertView {
             threshold: row.ln_threshold.exp(),
             guarantee: stored(&row.guarantee),
             witnesses: stored(&row.evidence),
+            acknowledgement: acknowledgement.map(Into::into),
             transitions: transitions.into_iter().map(transition).collect(),
         }
     }
@@ -479,6 +490,7 @@ impl From<DeliveryRow> for DeliveryView {
             endpoint: row.endpoint,
             event: row.event,
             model: row.model,
+            alert: row.alert_id,
             state: row.state,
             attempts: row.attempts,
             created_at: row.created,

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Endpoint;
 use crate::config::endpoint::{BodyStyle, EndpointTarget, EventKind};
-use crate::deliver::Route;
+use crate::deliver::{Route, Together};
 use crate::hook::pagerduty;
 use crate::hook::receiver::{Receiver, Style, Target};
 use crate::judge::rows;
@@ -32,7 +32,14 @@ pub fn routes(endpoints: &[Endpoint], public_url: Option<&str>) -> anyhow::Resul
         let target = target(&endpoint.target).with_context(|| format!("endpoint `{}`", endpoint.name))?;
         let receiver = Receiver::new(&endpoint.name, target, public_url, endpoint.timeout)
             .with_context(|| format!("endpoint `{}`", endpoint.name))?;
-        Ok((endpoint.name.clone(), Route { receiver, timeout: endpoint.timeout, max_age: endpoint.max_age }))
+        let together = match &endpoint.target {
+            // Programs count on every change; so do those behind a bus.
+            EndpointTarget::Webhook { style: BodyStyle::Standard | BodyStyle::CloudEvents, .. } => Together::Never,
+            _ if receiver.takes_several() => Together::SeveralAlerts,
+            _ => Together::OneAlert,
+        };
+        let (timeout, max_age) = (endpoint.timeout, endpoint.max_age);
+        Ok((endpoint.name.clone(), Route { receiver, together, timeout, max_age }))
     };
     endpoints.iter().map(route).collect()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::desk::DeskError;
 use crate::document::Problems;
 use crate::drift::gate_report::Verdict;
 use crate::drift::reference::{Reference, ReferenceError, ReferenceKind};
@@ -30,6 +31,8 @@ pub mod check;
 pub mod compare;
 /// Everything in one process, to look at.
 pub mod demo;
+/// What people do about alerts.
+pub mod desk;
 /// Receivers from the configuration.
 mod endpoints;
 /// Learning a reference.
@@ -66,6 +69,10 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             Some(gate::NotPassed(Verdict::Undecided)) => return 7,
             Some(gate::NotPassed(_)) => return 6,
             None => {}
+        }
+        if matches!(cause.downcast_ref(), Some(DeskError::Missing(..) | DeskError::Conflict(_) | DeskError::Wrong(..)))
+        {
+            return 2;
         }
         if cause.is::<gate::Incomparable>()
             || cause.is::<Problems>()

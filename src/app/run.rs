@@ -31,6 +31,7 @@ use crate::deliver;
 use crate::drift::closing::Closing;
 use crate::drift::observation::HeadSource;
 use crate::drift::reference::Reference;
+use crate::drift::routing::Rule;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
@@ -44,7 +45,7 @@ use crate::source::Source;
 use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
-use crate::store::{ModelRow, ReadStore, ReferenceStore as _, SqlStore};
+use crate::store::{ApiStore, ModelRow, ReferenceStore as _, SqlStore};
 use crate::traces::Traces;
 use crate::{metrics, telemetry};
 
@@ -104,7 +105,7 @@ impl App {
         let ops_listener = listen(config.ops).await?;
         let api_listener = if has(Role::Api) { Some(listen(config.api).await?) } else { None };
         let (ops, api) = (ops_listener.local_addr()?, api_listener.as_ref().map(TcpListener::local_addr).transpose()?);
-        let read: Arc<dyn ReadStore> = Arc::new(store.clone());
+        let read: Arc<dyn ApiStore> = Arc::new(store.clone());
         let mut loops: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
         let health = Health::default();
         let state = ops::OpsState { started: started.clone(), store: read.clone(), health: health.clone(), metrics };
@@ -155,7 +156,7 @@ impl App {
         }
         if has(Role::Judge) {
             let receivers: Vec<Receiver> = config.endpoints.iter().map(receiver).collect();
-            let judges: Vec<Judge> = loaded.iter().map(|l| judge(l, &topics, &receivers)).collect();
+            let judges: Vec<Judge> = loaded.iter().map(|l| judge(l, &topics, &receivers, &config.routes)).collect();
             let (kept, models, stop) = (Arc::new(store.clone()), judges.clone(), shutdown.clone());
             let troubled = health.clone();
             loops.spawn(async move {
@@ -183,9 +184,10 @@ impl App {
                 Ok("retrain")
             });
             let routes = routes(&config.endpoints, config.public_url.as_deref())?;
-            let (store, stop) = (Arc::new(store.clone()), shutdown.clone());
+            let doors = deliver::Doors::new(Arc::new(store.clone()), routes, config.maintenance.clone());
+            let stop = shutdown.clone();
             loops.spawn(async move {
-                deliver::run(store, routes, written, stop).await;
+                deliver::run(doors, written, stop).await;
                 Ok("deliver")
             });
         }
@@ -347,7 +349,7 @@ fn load(
     Ok(Loaded { config, manifest, watched })
 }
 
-fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
+fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver], rules: &[Rule]) -> Judge {
     let spec = &loaded.manifest.spec;
     let tasks: Vec<_> =
         spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
@@ -359,6 +361,7 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver]) -> Judge {
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         plan: loaded.config.plan.clone(),
+        rules: rules.to_vec(),
         model: ModelRow {
             name: spec.name.clone(),
             version: spec.version.clone(),

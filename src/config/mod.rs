@@ -10,8 +10,10 @@ use secrecy::SecretString;
 
 use crate::document::{self, Problems};
 use crate::drift::course::Watch;
+use crate::drift::maintenance::Maintenance;
 use crate::drift::observation::HeadSource;
 use crate::drift::retraining::plan::Plan;
+use crate::drift::routing::Rule;
 use crate::drift::time::Span;
 
 /// Where the API is served, and to whom.
@@ -23,6 +25,8 @@ pub mod raw;
 /// Retraining: policies, hooks, call-backs.
 pub mod retraining;
 mod retraining_check;
+/// Who is told of which alerts.
+pub mod routes;
 /// What of it people may see.
 mod shown;
 mod validate;
@@ -51,6 +55,10 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// What starts training, and within which limits.
     pub retraining: retraining::RetrainingDesk,
+    /// Who is told of which alerts.
+    pub routes: Vec<Rule>,
+    /// When nobody is.
+    pub maintenance: Vec<Maintenance>,
     /// Where people find the dashboard.
     pub public_url: Option<String>,
     /// Where the API and the dashboard are served.

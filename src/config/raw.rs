@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::access::RawApi;
 use super::endpoint::RawEndpoint;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
+use super::routes::{RawMaintenance, RawRoute};
 use crate::drift::observation::HeadSource;
 
 /// Configuration of driftd.
@@ -36,6 +37,12 @@ pub struct RawConfig {
     /// What starts training, and within which limits.
     #[serde(default)]
     pub retraining: RawRetrainingDesk,
+    /// Who is told of which alerts; by default every endpoint of all.
+    #[serde(default)]
+    pub routes: Vec<RawRoute>,
+    /// Times in every week in which alerts are not told.
+    #[serde(default)]
+    pub maintenance: Vec<RawMaintenance>,
     /// Where people find the dashboard, such as `https://driftd.example`: messages link to it.
     pub public_url: Option<String>,
     /// The API and dashboard.

@@ -94,6 +94,8 @@ pub(super) fn validate(
     let endpoints: Vec<Option<Endpoint>> =
         raw.endpoints.iter().enumerate().map(|(i, e)| checker.endpoint(i, e)).collect();
     let desk = checker.desk();
+    let routes: Vec<_> = raw.routes.iter().enumerate().map(|(i, r)| checker.route(i, r)).collect();
+    let maintenance: Vec<_> = raw.maintenance.iter().enumerate().map(|(i, m)| checker.maintenance(i, m)).collect();
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
     let api_auth = api.and_then(|listen| {
@@ -120,6 +122,8 @@ pub(super) fn validate(
             collect: collect?,
             endpoints: endpoints.into_iter().collect::<Option<_>>()?,
             retraining: desk?,
+            routes: routes.into_iter().collect::<Option<_>>()?,
+            maintenance: maintenance.into_iter().collect::<Option<_>>()?,
             public_url: raw.public_url.clone(),
             api: api?,
             api_auth: api_auth?,
@@ -362,6 +366,10 @@ collect: {flush_every: 1m, idle_after: 1m}
 endpoints:
   - {name: x, url: 'ftp://x', secret: {env: NOT_SET}}
   - {name: x, url: 'http://x', secret: {env: WEBHOOK}, timeout: 2m}
+routes:
+  - {match: {cause: [weather]}, to: [x, nobody], wait: 1h, repeat: 1s}
+maintenance:
+  - {name: n, from: noon, to: '04:00', time_zone: Mars/Olympus}
 api: {listen: everywhere}
 ";
         let problems = check(text).expect_err("has problems").problems;
@@ -378,6 +386,12 @@ api: {listen: everywhere}
             "/endpoints/0/secret",
             "/endpoints/1/name",
             "/endpoints/1/timeout",
+            "/routes/0/match/cause",
+            "/routes/0/to",
+            "/routes/0/wait",
+            "/routes/0/repeat",
+            "/maintenance/0/from",
+            "/maintenance/0/time_zone",
             "/api/listen",
         ] {
             assert!(paths.contains(path), "no problem at {path} in {paths:?}");

@@ -47,6 +47,8 @@ pub mod judgement;
 pub mod label;
 /// Where in the model it drifted.
 pub mod localization;
+/// Times at which nobody wants to hear of alerts.
+pub mod maintenance;
 /// Predictions whose labels came.
 pub mod matured;
 /// What signals see of one record.
@@ -61,6 +63,8 @@ pub mod reference;
 pub mod retraining;
 /// Windows merged into hours and days.
 pub mod rollup;
+/// Who is told of an alert.
+pub mod routing;
 /// Phases of the day and of the week.
 pub mod season;
 /// Values of a tag, watched on their own.

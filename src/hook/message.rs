@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::drift::routing::Facts;
 use crate::drift::severity::Severity;
 use crate::drift::time::Timestamp;
 
@@ -197,6 +198,20 @@ impl Message {
                 format!("{}/{}/{}/{}", self.event, data.topic, number(data.partition), number(data.from_offset))
             }
             _ => data.alarm_id.clone(),
+        }
+    }
+
+    /// What rules and silences ask of its alert.
+    pub fn facts(&self) -> Facts {
+        let data = &self.data;
+        Facts {
+            alert: data.alarm_id.clone(),
+            model: data.model.name.clone(),
+            cause: data.cause.kind.clone(),
+            task: data.cause.task.clone(),
+            tasks_affected: data.cause.tasks_affected.clone(),
+            segment: data.cause.segment.clone(),
+            severity: self.severity(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::drift::course::{Course, Watch};
 use crate::drift::judgement::{ClosedWindow, Verdict, revise};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::plan::Plan;
+use crate::drift::routing::Rule;
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
@@ -24,6 +25,8 @@ use crate::metrics;
 use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoreError, StoredPartial};
 use crate::traces;
 
+/// Who is told of an alert.
+mod dispatch;
 /// Judgements to rows and messages.
 pub mod rows;
 
@@ -53,6 +56,8 @@ pub struct Judge {
     pub receivers: Vec<Receiver>,
     /// How its retraining goes.
     pub plan: Plan,
+    /// Who of them is told of which alert.
+    pub rules: Vec<Rule>,
     /// What readers should know of the model.
     pub model: ModelRow,
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Judge;
+use super::dispatch::{Listener, RESOLVED, listeners};
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
@@ -20,7 +21,8 @@ use crate::drift::tree::Part;
 use crate::drift::window::Slot;
 use crate::retrain::messages::{Told, messages as tell};
 use crate::store::{
-    AlertRow, GapRow, Judged, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, TransitionRow, stable_id,
+    AlertRow, GapRow, Judged, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, Thread, TransitionRow,
+    stable_id,
 };
 
 /// An endpoint as the judge sees it: who gets which events.
@@ -327,7 +329,7 @@ fn alert_messages(
     let event = match (transition.from.as_str(), transition.to.as_str()) {
         (from, to) if from == firing && to == firing => "drift.alarm.updated",
         (_, to) if to == firing => "drift.alarm.firing",
-        (_, to) if to == AlertState::Resolved.name() => "drift.alarm.resolved",
+        (_, to) if to == AlertState::Resolved.name() => RESOLVED,
         _ => return Vec::new(),
     };
     let data = json!({
@@ -350,8 +352,17 @@ fn alert_messages(
         "explained": of.witnesses.iter().filter(|w| w.explained).count(),
         "reason": transition.reason,
     });
-    let wants = |r: &&Receiver| r.alerts;
-    messages(judge, event, &transition.transition_id, transition.at, &data, wants)
+    let body = json!({"type": event, "timestamp": transition.at, "data": data}).to_string();
+    let message = |listener: Listener| NewDelivery {
+        delivery_id: stable_id("msg", &[&transition.transition_id, &listener.endpoint]),
+        endpoint: listener.endpoint,
+        event: event.to_owned(),
+        model: judge.model.name.clone(),
+        body: body.clone(),
+        thread: listener.thread,
+    };
+    let affected = names(&judge.reference, &of.cause.tasks_affected);
+    listeners(judge, alert, affected, Severity::of(of.cause.kind), event == RESOLVED).into_iter().map(message).collect()
 }
 
 /// Messages about records that were lost before they could be read.
@@ -395,6 +406,7 @@ fn messages(
         event: event.to_owned(),
         model: judge.model.name.clone(),
         body: body.clone(),
+        thread: Thread::default(),
     };
     judge.receivers.iter().filter(wants).map(message).collect()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::drift::retraining::life::State;
 use crate::drift::time::Timestamp;
-use crate::store::{NewDelivery, RequestRow, stable_id};
+use crate::store::{NewDelivery, RequestRow, Thread, stable_id};
 
 /// One move, as it is told.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,7 @@ pub fn messages(endpoints: &[String], row: &RequestRow, told: Told<'_>) -> Vec<N
         event: told.to.event().to_owned(),
         model: row.model.clone(),
         body: body.clone(),
+        thread: Thread::default(),
     };
     endpoints.iter().map(message).collect()
 }

@@ -350,10 +350,14 @@ pub(super) async fn write_delivery(
     delivery: &NewDelivery,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let thread = &delivery.thread;
     sqlx::query(
         "-- write_delivery
-        insert into delivery (delivery_id, endpoint, event, model, body, state, attempts, created_us, next_attempt_us, lease_until_us)
-        values ($1, $2, $3, $4, $5, 'pending', 0, $6, $6, 0) on conflict (delivery_id) do nothing",
+        insert into delivery (delivery_id, endpoint, event, model, body, state, attempts, created_us, next_attempt_us,
+            lease_until_us, alert_id, group_key, held, repeat_us)
+        select $1, $2, $3, $4, $5, 'pending', 0, $6, $7, 0, $8, $9, $10, $11
+        where $12 = 0 or exists (select 1 from delivery where alert_id = $8 and endpoint = $2)
+        on conflict (delivery_id) do nothing",
     )
     .bind(&delivery.delivery_id)
     .bind(&delivery.endpoint)
@@ -361,6 +365,12 @@ pub(super) async fn write_delivery(
     .bind(&delivery.model)
     .bind(&delivery.body)
     .bind(now.micros())
+    .bind(now.plus(thread.wait).micros())
+    .bind(thread.alert_id.clone())
+    .bind(&thread.group_key)
+    .bind(i64::from(thread.wait.micros() > 0))
+    .bind(thread.repeat.map(Span::micros))
+    .bind(i64::from(thread.follows))
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -154,11 +154,15 @@ impl MaintainStore for SqlStore {
             (
                 "-- expire (attempt)
                 delete from delivery_attempt where delivery_id in (
-                    select delivery_id from delivery where state <> 'pending' and created_us < $1)",
+                    select delivery_id from delivery where state <> 'pending' and created_us < $1
+                        and coalesce(alert_id, '') not in (select alert_id from alert where state = 'firing'))",
                 cutoffs.deliveries,
             ),
             (
-                "-- expire (delivery)\ndelete from delivery where state <> 'pending' and created_us < $1",
+                // What a firing alert was told with says who must hear of its end.
+                "-- expire (delivery)
+                delete from delivery where state <> 'pending' and created_us < $1
+                    and coalesce(alert_id, '') not in (select alert_id from alert where state = 'firing')",
                 cutoffs.deliveries,
             ),
         ] {

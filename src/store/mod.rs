@@ -23,6 +23,7 @@ use crate::drift::window::Slot;
 pub mod access;
 mod accessing;
 mod accounting;
+mod alerting;
 mod changes;
 mod collecting;
 mod delivering;
@@ -195,9 +196,73 @@ pub trait DeliverStore: Send + Sync {
     /// Records an attempt and what follows from it, in one transaction.
     async fn settle(&self, settled: &Settled) -> Result<(), StoreError>;
 
+    /// Everything that waits for an endpoint, the oldest first.
+    async fn waiting(&self, endpoint: &str, limit: i64) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Silences that last now.
+    async fn silences_at(&self, now: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
+
+    /// Settles a delivery without sending it: somebody wants quiet.
+    async fn hush(&self, delivery_id: &str, why: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether an endpoint was told of an alert, or it was tried to the end.
+    async fn was_told(&self, alert_id: &str, endpoint: &str) -> Result<bool, StoreError>;
+
+    /// What an endpoint was last told of each alert that fires, or that resolved since.
+    async fn standing(&self, endpoint: &str, resolved_since: Timestamp) -> Result<Vec<Told>, StoreError>;
+
+    /// Alerts that fire and of which an endpoint must hear again: it was silenced, or its time has come.
+    async fn untold(&self, now: Timestamp) -> Result<Vec<Told>, StoreError>;
+
+    /// Writes messages.
+    async fn write(&self, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError>;
+
     /// Forgets that endpoints were disabled, at start: the operator has kept them in the
     /// configuration.
     async fn enable(&self, endpoints: &[String]) -> Result<(), StoreError>;
+}
+
+/// What people ask of a store who act on alerts. What changes is written with its row of the audit.
+#[async_trait]
+pub trait DeskStore: Send + Sync {
+    /// An alert.
+    async fn alert(&self, alert_id: &str) -> Result<Option<AlertRow>, StoreError>;
+    /// Who has taken an alert on.
+    async fn acknowledgement(&self, alert_id: &str) -> Result<Option<AcknowledgementRow>, StoreError>;
+    /// What each endpoint was last told of an alert.
+    async fn told(&self, alert_id: &str) -> Result<Vec<Told>, StoreError>;
+    /// Notes who has taken an alert on, and writes messages about it, in one transaction.
+    async fn acknowledge(
+        &self,
+        acknowledgement: &AcknowledgementRow,
+        deliveries: &[NewDelivery],
+        audit: &AuditRow,
+    ) -> Result<(), StoreError>;
+    /// Silences, newest first.
+    async fn silences(&self, page: Page) -> Result<Vec<SilenceRow>, StoreError>;
+    /// Adds a silence.
+    async fn add_silence(&self, silence: &SilenceRow, audit: &AuditRow) -> Result<(), StoreError>;
+    /// Ends a silence now, if it has not ended; `None` if there is none of this id.
+    async fn expire_silence(
+        &self,
+        silence_id: &str,
+        now: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<Option<SilenceRow>, StoreError>;
+    /// A delivery.
+    async fn delivery(&self, delivery_id: &str) -> Result<Option<DeliveryRow>, StoreError>;
+    /// The attempts of a delivery, in order.
+    async fn attempts(&self, delivery_id: &str) -> Result<Vec<AttemptRow>, StoreError>;
+    /// Deliveries in a state, of one endpoint or all, newest first.
+    async fn deliveries_in(
+        &self,
+        state: Option<&str>,
+        endpoint: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>, StoreError>;
+    /// Lets a settled delivery be sent once more, at once, also to an endpoint that failed or was disabled;
+    /// false if it waits to be sent already.
+    async fn redeliver(&self, delivery_id: &str, now: Timestamp, audit: &AuditRow) -> Result<bool, StoreError>;
 }
 
 /// What the commands about references ask of a store.
@@ -289,7 +354,12 @@ pub trait ReadStore: FleetStore + TallyStore + ChangeStore {
     async fn held(&self) -> Result<Held, StoreError>;
 }
 
-/// A store that serves every loop.
-pub trait Store: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore {}
+/// What the API asks of a store.
+pub trait ApiStore: ReadStore + DeskStore {}
 
-impl<T: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore> Store for T {}
+impl<T: ReadStore + DeskStore> ApiStore for T {}
+
+/// A store that serves every loop.
+pub trait Store: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore + DeskStore {}
+
+impl<T: CollectStore + JudgeStore + DeliverStore + RetrainingStore + ReadStore + DeskStore> Store for T {}

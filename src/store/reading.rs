@@ -129,27 +129,7 @@ impl ReadStore for SqlStore {
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(AlertRow {
-                alert_id: row.text("alert_id")?,
-                model: row.text("model")?,
-                reference_id: row.text("reference_id")?,
-                state: row.text("state")?,
-                cause: row.text("cause")?,
-                cause_task: row.maybe_text("cause_task")?,
-                cause_segment: row.maybe_text("cause_segment")?,
-                tasks_affected: row.text("tasks_affected")?,
-                summary: row.text("summary")?,
-                opened: row.time("opened_us")?,
-                opened_window: row.time("opened_window_us")?,
-                resolved: row.maybe_time("resolved_us")?,
-                ln_evidence: row.maybe_float("ln_evidence")?,
-                ln_threshold: row.float("ln_threshold")?,
-                guarantee: row.text("guarantee")?,
-                evidence: row.text("evidence")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(alert_row).collect::<Result<_, _>>()?)
     }
 
     async fn transitions(&self, alert_id: &str) -> Result<Vec<TransitionRow>, StoreError> {
@@ -173,20 +153,7 @@ impl ReadStore for SqlStore {
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &AnyRow| -> Result<_, sqlx::Error> {
-            Ok(DeliveryRow {
-                delivery_id: row.text("delivery_id")?,
-                endpoint: row.text("endpoint")?,
-                event: row.text("event")?,
-                model: row.text("model")?,
-                state: row.text("state")?,
-                attempts: row.int("attempts")?,
-                created: row.time("created_us")?,
-                delivered: row.maybe_time("delivered_us")?,
-                last_error: row.maybe_text("last_error")?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(delivery_row).collect::<Result<_, _>>()?)
     }
 
     async fn requests(&self, model: Option<&str>, page: Page) -> Result<Vec<RequestRow>, StoreError> {
@@ -268,6 +235,44 @@ pub(super) fn rollup_row(row: &AnyRow, grain: Grain) -> Result<RollupRow, sqlx::
         incomplete: row.int("incomplete")? == 1,
         summary: row.bytes("summary")?,
         statistics: row.text("statistics")?,
+    })
+}
+
+/// An alert from its row.
+pub(super) fn alert_row(row: &AnyRow) -> Result<AlertRow, sqlx::Error> {
+    Ok(AlertRow {
+        alert_id: row.text("alert_id")?,
+        model: row.text("model")?,
+        reference_id: row.text("reference_id")?,
+        state: row.text("state")?,
+        cause: row.text("cause")?,
+        cause_task: row.maybe_text("cause_task")?,
+        cause_segment: row.maybe_text("cause_segment")?,
+        tasks_affected: row.text("tasks_affected")?,
+        summary: row.text("summary")?,
+        opened: row.time("opened_us")?,
+        opened_window: row.time("opened_window_us")?,
+        resolved: row.maybe_time("resolved_us")?,
+        ln_evidence: row.maybe_float("ln_evidence")?,
+        ln_threshold: row.float("ln_threshold")?,
+        guarantee: row.text("guarantee")?,
+        evidence: row.text("evidence")?,
+    })
+}
+
+/// A delivery from its row, for readers.
+pub(super) fn delivery_row(row: &AnyRow) -> Result<DeliveryRow, sqlx::Error> {
+    Ok(DeliveryRow {
+        delivery_id: row.text("delivery_id")?,
+        endpoint: row.text("endpoint")?,
+        event: row.text("event")?,
+        model: row.text("model")?,
+        alert_id: row.maybe_text("alert_id")?,
+        state: row.text("state")?,
+        attempts: row.int("attempts")?,
+        created: row.time("created_us")?,
+        delivered: row.maybe_time("delivered_us")?,
+        last_error: row.maybe_text("last_error")?,
     })
 }
 

@@ -6,7 +6,7 @@ use super::NewRequest;
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
-use crate::drift::time::Timestamp;
+use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::Slot;
 
 /// Tallies of one flush for one window.
@@ -243,6 +243,23 @@ pub struct NewDelivery {
     pub model: String,
     /// The body to send.
     pub body: String,
+    /// What it belongs to.
+    pub thread: Thread,
+}
+
+/// What a message belongs to, and when it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// The alert that it tells of.
+    pub alert_id: Option<String>,
+    /// Messages to one endpoint with the same key may be told together; empty: each by itself.
+    pub group_key: String,
+    /// How long it waits for others of its group.
+    pub wait: Span,
+    /// Told again after so long, while the alert fires and nobody has taken it on.
+    pub repeat: Option<Span>,
+    /// Written only if the endpoint was told of the alert before.
+    pub follows: bool,
 }
 
 /// Everything one judged window changes.
@@ -386,6 +403,16 @@ pub struct Delivery {
     pub delivery_id: String,
     /// Which endpoint.
     pub endpoint: String,
+    /// Event type.
+    pub event: String,
+    /// Name of the model.
+    pub model: String,
+    /// The alert that it tells of.
+    pub alert_id: Option<String>,
+    /// Messages with the same key may be told together; empty: each by itself.
+    pub group_key: String,
+    /// Told again after so long.
+    pub repeat: Option<Span>,
     /// Body.
     pub body: String,
     /// Attempts so far.
@@ -422,8 +449,76 @@ pub struct Settled {
     pub took: Duration,
     /// How it goes on.
     pub settlement: Settlement,
+    /// Whether the endpoint failed, and not this message.
+    pub endpoint_failed: bool,
+    /// Deliveries that were told with it, if it was delivered.
+    pub covers: Vec<String>,
     /// Wall clock.
     pub now: Timestamp,
+}
+
+/// A delivery among those that tell an alert, and whether the alert is quiet now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The latest delivery about the alert at its endpoint.
+    pub delivery: Delivery,
+    /// Its state's name.
+    pub state: String,
+}
+
+/// A silence: alerts it covers are not told of while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceRow {
+    /// Id.
+    pub silence_id: String,
+    /// The alert's model; any by default.
+    pub model: Option<String>,
+    /// Its task.
+    pub task: Option<String>,
+    /// Its cause's kind.
+    pub cause: Option<String>,
+    /// Its segment.
+    pub segment: Option<String>,
+    /// Its severity.
+    pub severity: Option<String>,
+    /// Why.
+    pub comment: String,
+    /// Who said so.
+    pub created_by: String,
+    /// When they did.
+    pub created: Timestamp,
+    /// From when on.
+    pub starts: Timestamp,
+    /// Until when, exclusive.
+    pub ends: Timestamp,
+}
+
+/// Who has taken an alert on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcknowledgementRow {
+    /// Which alert.
+    pub alert_id: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// What they said.
+    pub comment: String,
+}
+
+/// One attempt to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// Its number, from 1.
+    pub attempt: i64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// HTTP status, if there was one.
+    pub status: Option<i64>,
+    /// How long it took.
+    pub took: Span,
+    /// Bounded outcome.
+    pub outcome: String,
 }
 
 /// Which statistics a reader wants.
@@ -470,6 +565,8 @@ pub struct DeliveryRow {
     pub event: String,
     /// Model.
     pub model: String,
+    /// The alert that it tells of.
+    pub alert_id: Option<String>,
     /// State's name.
     pub state: String,
     /// Attempts so far.

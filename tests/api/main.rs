@@ -4,5 +4,6 @@ mod caching;
 mod contract;
 mod events;
 mod fuzz;
+mod people;
 mod pictures;
 mod world;

@@ -227,6 +227,7 @@ pub fn alarmed(mut judged: Judged) -> Judged {
         event: "drift.alarm.firing".into(),
         model: "m".into(),
         body: "{}".into(),
+        thread: Thread::default(),
     }];
     judged
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
-use driftd::deliver::{self, Route};
+use driftd::deliver::{self, Doors, Route, Together};
 use driftd::drift::retraining::life::State;
 use driftd::drift::time::Span;
 use driftd::hook::receiver::{Receiver, Style, Target};
@@ -177,11 +177,16 @@ async fn deliver(scene: &Scene) -> (Received, JoinHandle<()>, CancellationToken)
     tokio::spawn(async move { axum::serve(listener, app).await });
     let target = Target::Webhook { url: support::secret(&url), key: None, style: Style::Standard, bearer: None };
     let receiver = Receiver::new("events", target, None, Duration::from_secs(5)).expect("a receiver");
-    let route = Route { receiver, timeout: Duration::from_secs(5), max_age: Span::from_secs(1 << 40) };
+    let route = Route {
+        receiver,
+        together: Together::Never,
+        timeout: Duration::from_secs(5),
+        max_age: Span::from_secs(1 << 40),
+    };
     let stop = CancellationToken::new();
     let routes = std::collections::HashMap::from([("events".to_owned(), route)]);
     let store = Arc::new(scene.store.clone());
-    let looping = tokio::spawn(deliver::run(store, routes, Arc::default(), stop.clone()));
+    let looping = tokio::spawn(deliver::run(Doors::new(store, routes, Vec::new()), Arc::default(), stop.clone()));
     (received, looping, stop)
 }
 

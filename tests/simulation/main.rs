@@ -152,6 +152,7 @@ fn judge() -> Judge {
         topics: Vec::new(),
         plan: driftd::drift::retraining::plan::Plan::default(),
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],
+        rules: vec![],
         model: ModelRow {
             name: "m".into(),
             version: "1".into(),

@@ -204,7 +204,7 @@ export interface Delivery {
   model?: string;
   /** The alert that it tells of; not every server says it. */
   alert?: string | null;
-  state: "pending" | "delivered" | "failed" | "disabled";
+  state: "pending" | "delivered" | "merged" | "silenced" | "failed" | "disabled";
   attempts: number;
   created_at: string;
   delivered_at: string | null;

@@ -117,7 +117,7 @@ export const Retraining = ({ requests }: { requests: RetrainingRequest[] }) => (
   </Panel>
 );
 
-export const DELIVERY_SIGNS: Record<Delivery["state"], string> = { delivered: "✓", pending: "…", failed: "✕", disabled: "–" };
+export const DELIVERY_SIGNS: Record<Delivery["state"], string> = { delivered: "✓", pending: "…", failed: "✕", disabled: "–", merged: "✓", silenced: "–" };
 
 export const Deliveries = ({ deliveries }: { deliveries: Delivery[] }) => (
   <Panel title="Deliveries">
