@@ -37,6 +37,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong ar
 pub mod gate;
 /// `driftd keys`
 pub mod keys;
+/// `driftd replay-set`
+pub mod replay;
 /// `driftd retraining`
 pub mod retraining;
 
@@ -79,6 +81,8 @@ enum Command {
     Gate(Box<gate::GateArgs>),
     /// List, approve and reject retraining requests, ask for one, turn the kill switch
     Retraining(retraining::Retraining),
+    /// Draw the records to train on again, so that a new model does not forget; or records to learn a reference from
+    ReplaySet(Box<replay::ReplayArgs>),
     /// Make traffic from a grammar and a model, with drift on request
     Simulate(Simulate),
     /// Show the whole thing: broker, model, drift, alert, dashboard, in one process
@@ -88,7 +92,7 @@ enum Command {
 }
 
 /// Where the configuration is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ConfigFile {
     /// The configuration file
     #[arg(long, short, env = "DRIFTD_CONFIG", default_value = "/etc/driftd/driftd.yaml")]
@@ -424,6 +428,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Gate(gate) => app::gate::main(&gate),
         Command::Retraining(args) => app::retraining_desk::main(&args),
+        Command::ReplaySet(args) => app::replay_set::main(&args),
         Command::Simulate(simulate) => app::simulate::main(&simulate),
         Command::Demo(demo) => app::demo::main(&demo),
         Command::GpuCheck(check) => app::check::gpu(&check),

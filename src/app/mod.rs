@@ -51,6 +51,8 @@ pub mod progress;
 pub mod references;
 /// Records of files in chunks, with inferences.
 pub mod replay;
+/// Records to train on again.
+pub mod replay_set;
 /// Retraining put together.
 pub mod retraining;
 /// `driftd retraining`.

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::raw::{Secret, SecretRef};
+use crate::drift::replay::Rule;
 use crate::drift::retraining::plan::{EncoderPolicy, Plan};
 use crate::drift::retraining::{Mode, Trigger};
 
@@ -48,6 +49,8 @@ pub struct RawRetraining {
     pub margin: f64,
     /// The same for single tasks.
     pub margins: BTreeMap<String, f64>,
+    /// Which records `driftd replay-set` draws for a request, to be trained on again.
+    pub replay: Rule,
 }
 
 impl Default for RawRetraining {
@@ -68,6 +71,7 @@ impl Default for RawRetraining {
             min_gain: plan.min_gain,
             margin: plan.margin,
             margins: BTreeMap::new(),
+            replay: plan.replay,
         }
     }
 }

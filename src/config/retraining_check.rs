@@ -50,6 +50,9 @@ impl Checker<'_> {
                 self.fail(&at(key), format!("found `{share}`, expected a share between 0 and 1"));
             }
         }
+        if let Some(problem) = raw.replay.problem() {
+            self.fail(&at("replay"), problem);
+        }
         let plan = Plan {
             hook: raw.hook.clone(),
             decide_within: decide_within?,
@@ -62,6 +65,7 @@ impl Checker<'_> {
             min_gain: raw.min_gain,
             margin: raw.margin,
             margins: raw.margins.clone(),
+            replay: raw.replay,
         };
         Some((Policy { mode: raw.mode, on: raw.on, cooldown: cooldown? }, plan))
     }

@@ -59,6 +59,8 @@ pub mod performance;
 pub mod record;
 /// What current windows are compared with.
 pub mod reference;
+/// Records to train on again, so that nothing is forgotten.
+pub mod replay;
 /// When to ask for retraining, and for which tasks.
 pub mod retraining;
 /// Windows merged into hours and days.

@@ -258,6 +258,7 @@ fn new_request(
 ) -> NewRequest {
     let reference = judge.reference.as_ref();
     let (tasks, protected) = (names(reference, &request.tasks), names(reference, &request.protected));
+    let request_id = stable_id("rt", &[&alert.alert_id]);
     let body = json!({
         "model": {"name": alert.model, "version": reference.spec.version},
         "reason": {
@@ -265,14 +266,11 @@ fn new_request(
             "evidence": evidence(reference, of, report),
         },
         "scope": judge.plan.scope(Some(of.cause.kind), &tasks, &protected),
-        "data": {
-            "window": {"start": alert.opened_window, "end": report.end},
-            "reference": {"id": reference.id},
-        },
+        "data": judge.plan.data(&request_id, Some((alert.opened_window, report.end)), &reference.id),
         "acceptance": judge.plan.acceptance(&tasks, &protected),
     });
     let row = RequestRow {
-        request_id: stable_id("rt", &[&alert.alert_id]),
+        request_id,
         model: alert.model.clone(),
         version: reference.spec.version.clone(),
         kind: request.kind.name().to_owned(),

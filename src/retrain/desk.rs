@@ -146,7 +146,7 @@ impl Desk {
             "model": {"name": model, "version": subject.version},
             "reason": {"kind": kind, "summary": reason, "alarms": [], "evidence": []},
             "scope": plan.scope(None, &tasks, &protected),
-            "data": {"reference": {"id": subject.reference_id}},
+            "data": plan.data(id, None, &subject.reference_id),
             "acceptance": plan.acceptance(&tasks, &protected),
         });
         let row = RequestRow {

@@ -5,6 +5,8 @@
 
 /// Equal-mass bins with cells for everything that is not a number.
 pub mod binning;
+/// Samples that do not depend on order and split.
+pub mod bottom_k;
 /// How much more windows vary than independent records would.
 pub mod calibration;
 /// Two-way tables: margins and mutual information.

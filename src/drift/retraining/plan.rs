@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::drift::cause::CauseKind;
-use crate::drift::time::Span;
+use crate::drift::replay::{Rule, STRATEGY};
+use crate::drift::time::{Span, Timestamp};
 
 /// What training may do with the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,8 @@ pub struct Plan {
     pub margin: f64,
     /// The same for single tasks.
     pub margins: BTreeMap<String, f64>,
+    /// Which records are trained on again.
+    pub replay: Rule,
 }
 
 impl Default for Plan {
@@ -69,6 +72,7 @@ impl Default for Plan {
             min_gain: 0.0,
             margin: 0.01,
             margins: BTreeMap::new(),
+            replay: Rule::default(),
         }
     }
 }
@@ -98,6 +102,23 @@ impl Plan {
             "tasks": tasks, "protected_tasks": protected, "encoder": encoder,
             "freeze_layers": self.freeze_layers, "trainable_layers": self.trainable_layers,
         })
+    }
+
+    /// `data` of a request: the alarm's time, the reference, and all that `driftd replay-set` needs to draw
+    /// the same records again, wherever it is run. The seed is the request's own id.
+    pub fn data(&self, request_id: &str, window: Option<(Timestamp, Timestamp)>, reference_id: &str) -> Value {
+        let Rule { size, floor, alarm_share, holdout } = self.replay;
+        let mut data = json!({
+            "reference": {"id": reference_id},
+            "replay": {
+                "strategy": STRATEGY, "seed": request_id,
+                "size": size, "floor": floor, "alarm_share": alarm_share, "holdout": holdout,
+            },
+        });
+        if let Some((start, end)) = window {
+            data["window"] = json!({"start": start, "end": end});
+        }
+        data
     }
 
     /// `acceptance` of a request: what the gate will ask.
