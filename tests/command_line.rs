@@ -1,5 +1,8 @@
 //! The command line as scripts and people meet it: contracts, exit codes, errors that say what to do.
 
+/// Bad input, case by case.
+#[path = "command_line/bad_input.rs"]
+mod bad_input;
 mod support;
 
 use std::path::Path;
@@ -68,6 +71,26 @@ fn a_backtest_keeps_its_contract() {
     assert_eq!(compared["comparison"][0]["alerts"], Value::Array(vec![]));
     assert_eq!(compared["comparison"][1]["summary"]["windows"], 13);
     assert_eq!(compared["comparison"][1]["alerts"].as_array().map(Vec::len), Some(1));
+    let [margin, longer] = [&compared["comparison"][0], &compared["comparison"][1]];
+    let told = [("as asked", &compared), ("margin=100,min-records=40", margin), ("window=4s", longer)];
+    let mut command = driftd();
+    command.args(["backtest", "--device", "cpu", "-m"]).arg(example_manifest()).arg("-r").arg(&reference);
+    let table = succeed(command.arg("-i").arg(&stream).args(other));
+    let rows: Vec<&str> = table.lines().skip_while(|line| !line.starts_with("settings ")).skip(1).collect();
+    assert_eq!(rows.len(), told.len(), "{table}");
+    for (row, (name, told)) in rows.iter().zip(told) {
+        let cells = row.strip_prefix(name).unwrap_or_else(|| panic!("`{name}` is not in {row}"));
+        let cells: Vec<&str> = cells.split_whitespace().collect();
+        let number = |at: usize| cells[at].parse::<f64>().unwrap_or_else(|_| panic!("no number in {row}"));
+        assert_eq!(number(0), told["summary"]["windows"].as_f64().expect("windows"), "{row}");
+        let alerts = told["alerts"].as_array().expect("alerts");
+        assert_eq!(number(1), alerts.len() as f64, "{row}");
+        assert!(number(2).is_finite() && (number(2) >= 1.0) != alerts.is_empty(), "{row}");
+        let opened: Vec<String> = alerts.iter().map(|a| a["opened_window"].to_string()).collect();
+        assert_eq!(cells.get(3).copied(), opened.first().map(String::as_str), "{row}");
+    }
+    let numbers = table.split_whitespace().filter(|word| ["inf", "NaN", "-inf"].contains(word));
+    assert_eq!(numbers.count(), 0, "every number is one:\n{table}");
     let mut wrong = driftd();
     wrong.args(["backtest", "--compare", "speed=9", "-m"]).arg(example_manifest());
     let said = fail_with(wrong.arg("-r").arg(&reference).arg("-i").arg(&stream), 1);

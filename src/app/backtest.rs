@@ -15,6 +15,7 @@ use crate::collect::observe::is_only_label;
 use crate::config::{Budget, watch};
 use crate::drift::course::{Course, Judged, Watch};
 use crate::drift::detector::Sensitivity;
+use crate::drift::geometry::Place;
 use crate::drift::inference::Inference;
 use crate::drift::judgement::ClosedWindow;
 use crate::drift::observation::Observation;
@@ -112,6 +113,8 @@ pub struct Counts {
     pub other_version: u64,
     /// Labels.
     pub labels: u64,
+    /// With an embedding that the reference cannot place.
+    pub unusable_embeddings: u64,
     /// Refused.
     pub refused: u64,
 }
@@ -181,6 +184,7 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         let observation = Observation::new(record, inference, self.reference);
+        self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);
         self.labels.keep(id, time, slot, &observation, self.window, self.reference);

@@ -76,7 +76,7 @@ td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto;display
 
 fn verdict(told: &Told) -> String {
     match told.alerts.as_slice() {
-        [] => format!("No alert. The highest evidence was {} of the threshold.", ratio_text(told.highest())),
+        [] => format!("No alert. The highest evidence was {} of the threshold.", ratio_text(told.ln_highest())),
         [one] => format!("One alert, in window {}: {}.", one.opened_window, escape(&one.summary)),
         [first, rest @ ..] => {
             format!(
@@ -189,7 +189,7 @@ fn heatmap(told: &Told, page: &mut String) {
                 ROW - 2.0,
                 escape(&name),
                 at * a_column,
-                ratio_text(10.0_f64.powf(most))
+                ratio_text(most * std::f64::consts::LN_10)
             );
         }
     }
@@ -238,7 +238,7 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
             test.statistic,
             test.degrees_of_freedom,
             test.ln_p.exp(),
-            ratio_text((statistic.ln_evidence - report.ln_threshold).exp()),
+            ratio_text(statistic.ln_evidence - report.ln_threshold),
             statistic.guarantee.name()
         );
     }
@@ -314,7 +314,7 @@ fn comparison(all: &[Told], page: &mut String) {
             told.judged.len(),
             told.alerts.len(),
             escape(&opened.join(", ")),
-            ratio_text(told.highest())
+            ratio_text(told.ln_highest())
         );
     }
     page.push_str("</table>");
@@ -330,7 +330,7 @@ fn windows_table(told: &Told, page: &mut String) {
             "<tr><td>{index}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
             report.start,
             report.records,
-            ratio_text((report.ln_evidence - report.ln_threshold).exp()),
+            ratio_text(report.ln_evidence - report.ln_threshold),
             report.verdict.name(),
             escape(&name)
         );

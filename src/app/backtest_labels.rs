@@ -163,11 +163,7 @@ impl Labels {
                 "muted": pooled.contradicts(performance),
             }));
         }
-        let highest = judged
-            .iter()
-            .flat_map(|j| j.harm.tasks.iter().filter(|t| t.task == task))
-            .map(|t| t.ln_evidence)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let highest = ln_highest(judged, task);
         let realised = all.realised(performance.kind);
         let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
         json!({
@@ -188,6 +184,12 @@ impl Labels {
     }
 }
 
+/// ln of the most evidence of harm that a task's labels reached.
+fn ln_highest(judged: &[Judged], task: usize) -> f64 {
+    let of_task = judged.iter().flat_map(|j| j.harm.tasks.iter().filter(|t| t.task == task));
+    of_task.map(|t| t.ln_evidence).fold(f64::NEG_INFINITY, f64::max)
+}
+
 impl Labels {
     /// A line a task for the terminal; nothing where the reference knows no performance.
     pub fn table(&self, reference: &Reference, judged: &[Judged], ln_threshold: f64) -> String {
@@ -200,7 +202,7 @@ impl Labels {
             "task", "reference", "estimated", "realised", "labelled", "coverage", "delay", "harm e/A"
         );
         let share = |v: &Value| v.as_f64().map_or_else(|| "–".to_owned(), |x| format!("{x:.4}"));
-        for told in self.told(reference, judged, ln_threshold) {
+        for (told, performance) in self.told(reference, judged, ln_threshold).iter().zip(&reference.performance) {
             let points = told["points"].as_array().map_or(&[][..], Vec::as_slice);
             let sum = |of: &dyn Fn(&Value) -> f64| points.iter().map(of).sum::<f64>();
             let n = sum(&|p| p["n"].as_f64().unwrap_or(0.0));
@@ -215,7 +217,7 @@ impl Labels {
                 sum(&|p| p["labelled"].as_f64().unwrap_or(0.0)),
                 share(&told["label_coverage"]),
                 told["label_delay_secs"].as_f64().map_or_else(|| "–".to_owned(), |s| format!("{:.1}", s / 3_600.0)),
-                super::backtest_report::ratio_text(told["harm"]["highest_evidence_ratio"].as_f64().unwrap_or(0.0)),
+                super::backtest_report::ratio_text(ln_highest(judged, performance.task) - ln_threshold),
             );
         }
         text

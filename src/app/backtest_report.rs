@@ -50,19 +50,24 @@ impl<'a> Told<'a> {
             judged,
             counts: *counts,
             alerts: alerts(reference, judged),
-            warnings: warnings(reference, *window, *span),
+            warnings: warnings(reference, *window, *span, *counts),
             labels,
         }
     }
 
-    /// The most that evidence reached, as a share of the threshold.
-    pub fn highest(&self) -> f64 {
-        let ratio = |judged: &Judged| (judged.report.ln_evidence - judged.report.ln_threshold).exp();
-        self.judged.iter().map(ratio).fold(0.0, f64::max)
+    /// ln of the most that evidence reached, as a share of the threshold.
+    pub fn ln_highest(&self) -> f64 {
+        let ln_ratio = |judged: &Judged| judged.report.ln_evidence - judged.report.ln_threshold;
+        self.judged.iter().map(ln_ratio).fold(f64::NEG_INFINITY, f64::max)
     }
 }
 
-fn warnings(reference: &Reference, window: WindowRule, span: Option<(Timestamp, Timestamp)>) -> Vec<String> {
+fn warnings(
+    reference: &Reference,
+    window: WindowRule,
+    span: Option<(Timestamp, Timestamp)>,
+    counts: Counts,
+) -> Vec<String> {
     let mut found = Vec::new();
     let (learned_from, learned_to) = reference.span;
     match span {
@@ -79,6 +84,15 @@ fn warnings(reference: &Reference, window: WindowRule, span: Option<(Timestamp, 
         found.push(format!(
             "windows of {window}, the reference learned from windows of {}: how they vary is only roughly known",
             reference.window
+        ));
+    }
+    if counts.unusable_embeddings > 0 {
+        found.push(format!(
+            "{} of {} embeddings are unusable (another dimension than {}, or not a number): encoder signals count them \
+             apart",
+            counts.unusable_embeddings,
+            counts.folded,
+            reference.spec.embedding_dimension.unwrap_or(0)
         ));
     }
     found
@@ -187,6 +201,7 @@ fn statistic(told: &Told, statistic: &Statistic) -> Value {
         "e_value": tested.map(|(_, ln_e)| ln_e.exp().min(MOST)),
         "evidence": statistic.ln_evidence.exp().min(MOST),
         "effect": statistic.effect.map(Effect::measures).unwrap_or_default(), "n": statistic.n, "movers": statistic.movers,
+        "directions": statistic.directions,
     })
 }
 
@@ -263,7 +278,6 @@ pub fn table(all: &[Told]) -> String {
     );
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let ratio = (report.ln_evidence - report.ln_threshold).exp();
         let strongest = strongest(report, 1).first().map_or_else(String::new, |s| place_and_signal(told.reference, s));
         let start = report.start.to_string();
         let _ = writeln!(
@@ -271,7 +285,7 @@ pub fn table(all: &[Told]) -> String {
             "{index:>6}  {:<24} {:>8}  {:>12}  {:<18} {strongest}",
             start.get(..23).unwrap_or(&start),
             report.records,
-            ratio_text(ratio),
+            ratio_text(report.ln_evidence - report.ln_threshold),
             report.verdict.name()
         );
     }
@@ -315,7 +329,7 @@ pub fn table(all: &[Told]) -> String {
                 told.name,
                 told.judged.len(),
                 told.alerts.len(),
-                ratio_text(told.highest()),
+                ratio_text(told.ln_highest()),
                 opened.join(", ")
             );
         }
@@ -323,9 +337,17 @@ pub fn table(all: &[Told]) -> String {
     text
 }
 
-/// Evidence as a share of the threshold, for people.
-pub fn ratio_text(ratio: f64) -> String {
-    if ratio < 1e5 { format!("{ratio:.4}") } else { format!("{ratio:.1e}") }
+/// Evidence as a share of the threshold, for people, from its natural log: a share itself is beyond what an
+/// `f64` holds where something broke for many windows.
+pub fn ratio_text(ln_ratio: f64) -> String {
+    const MOST_DIGITS: f64 = 5.0;
+    let power = ln_ratio / std::f64::consts::LN_10;
+    if power < MOST_DIGITS {
+        return format!("{:.4}", ln_ratio.exp());
+    }
+    // A tenth more would be written as the next power.
+    let exponent = (power + (1.0_f64 / 0.995).log10()).floor();
+    format!("{:.1}e{exponent:.0}", 10.0_f64.powf(power - exponent))
 }
 
 /// The signals of a window with the most evidence, that were tested.
@@ -345,4 +367,24 @@ fn place_of(reference: &Reference, key: &SignalKey) -> String {
     let place = reference.task_name(key).unwrap_or(key.scope.name());
     let segment = reference.segment_name(key).map_or_else(String::new, |s| format!(" in {s}"));
     format!("{place} {}{segment}", key.signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_number_however_large() {
+        for (ln_ratio, expected) in [
+            (f64::NEG_INFINITY, "0.0000"),
+            (0.5_f64.ln(), "0.5000"),
+            (99_999_f64.ln(), "99999.0000"),
+            (123_456_f64.ln(), "1.2e5"),
+            (999_999_f64.ln(), "1.0e6"),
+            (1_000.0, "2.0e434"),
+            (9_999.0, "3.2e4342"),
+        ] {
+            assert_eq!(ratio_text(ln_ratio), expected);
+        }
+    }
 }

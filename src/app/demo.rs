@@ -296,28 +296,53 @@ fn say(began: Instant, what: &str) {
     println!("[{:>5.1} s] {what}", began.elapsed().as_secs_f64());
 }
 
+/// A signal with what moved in it: cells of counts, directions of means, or nothing that has a name.
+fn sign(entry: &Value) -> String {
+    let shown = |key: &str| entry[key].as_array().into_iter().flatten().take(3);
+    let mover = |m: &Value| {
+        let share = |key: &str| m[key].as_f64().unwrap_or(0.0) * 100.0;
+        let cell = m["cell"].as_str().unwrap_or_default();
+        format!("{cell} {:.1} % → {:.1} %", share("reference_share"), share("current_share"))
+    };
+    let direction = |d: &Value| {
+        let moved = d["standard_errors"].as_f64().unwrap_or(0.0);
+        format!("{} by {moved:+.1} standard errors", d["cell"].as_str().unwrap_or_default())
+    };
+    let moved: Vec<String> = shown("movers").map(mover).chain(shown("directions").map(direction)).collect();
+    let place = entry["task"].as_str().or(entry["scope"].as_str()).unwrap_or_default();
+    let signal = entry["signal"].as_str().unwrap_or_default();
+    if moved.is_empty() { format!("{place} {signal}") } else { format!("{place} {signal}: {}", moved.join(", ")) }
+}
+
 fn tell(began: Instant, event: &Value) {
     let data = &event["data"];
     let summary = data["summary"].as_str().or(data["reason"]["summary"].as_str()).unwrap_or_default();
     let what = event["type"].as_str().unwrap_or("a message");
     say(began, &format!("RECEIVED {what}: {summary}"));
     for entry in data["evidence"].as_array().into_iter().flatten().take(2) {
-        let movers: Vec<String> = entry["movers"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .take(3)
-            .map(|m| {
-                let share = |key: &str| m[key].as_f64().unwrap_or(0.0) * 100.0;
-                let cell = m["cell"].as_str().unwrap_or_default();
-                format!("{cell} {:.1} % → {:.1} %", share("reference_share"), share("current_share"))
-            })
-            .collect();
-        let place = entry["task"].as_str().or(entry["scope"].as_str()).unwrap_or_default();
-        println!("           {place} {}: {}", entry["signal"].as_str().unwrap_or_default(), movers.join(", "));
+        println!("           {}", sign(entry));
     }
     if let Some(tasks) = data["scope"]["tasks"].as_array() {
         let names: Vec<&str> = tasks.iter().filter_map(|t| t["name"].as_str()).collect();
         println!("           retrain {}; protect {}", names.join(", "), data["scope"]["protected_tasks"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_sign_says_what_moved_or_nothing_of_it() {
+        let counts = json!({"scope": "head", "task": "intent", "signal": "predicted_class",
+            "movers": [{"cell": "refund", "reference_share": 0.125, "current_share": 0.5}]});
+        assert_eq!(sign(&counts), "intent predicted_class: refund 12.5 % → 50.0 %");
+        let mean = json!({"scope": "encoder", "task": null, "signal": "encoder_residual_mean",
+            "directions": [{"cell": "dimension 7 beyond the principal axes", "standard_errors": -4.25}]});
+        let expected = "encoder encoder_residual_mean: dimension 7 beyond the principal axes by -4.2 standard errors";
+        assert_eq!(sign(&mean), expected);
+        let bare = json!({"scope": "head", "task": "intent", "signal": "features_given_class", "movers": []});
+        assert_eq!(sign(&bare), "intent features_given_class");
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::replay::Replay;
 use super::spool::Spool;
-use super::{labels, progress, runtime, write_output};
+use super::{labels, progress, runtime, tokenizer_digest, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
@@ -31,7 +31,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     };
     let mut known = args.labels.as_deref().map(|file| labels::by_id(&replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
-    let mut spool = Spool::new()?;
+    let (mut spool, mut inferred) = (Spool::new()?, false);
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |record, inference| {
         let time = record.time;
         if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
@@ -41,6 +41,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
             return Ok(());
         }
         let mut labels = record.labels.clone();
+        inferred |= inference.is_some();
         labels.extend(record.id.as_ref().and_then(|id| known.remove(id)).unwrap_or_default());
         spool.push(&FitRecord { time, joined: Joined::new(record, inference, heads), labels })
     }))?;
@@ -48,7 +49,11 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };
     let token = |id: u32| tokenizer.as_ref()?.token(id);
     let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
-    let fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;
+    if inferred {
+        fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);
+        fitted.reference = fitted.reference.seal();
+    }
     std::fs::write(&args.output, fitted.reference.encode())
         .with_context(|| format!("`{}` cannot be written", args.output.display()))?;
     write_output(None, &table(&fitted))

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use sha2::{Digest as _, Sha256};
 
 use crate::desk::DeskError;
 use crate::document::Problems;
@@ -149,6 +150,16 @@ pub fn decode_reference(bytes: &[u8], name: &str, manifest: &Manifest) -> anyhow
             show(ours.embedding_dimension)
         ));
     }
+    if let Some(fitted_with) = &reference.tokenizer
+        && reference.kind != ReferenceKind::OtherVersion
+        && *fitted_with != tokenizer_digest(manifest)?
+    {
+        reasons.push(format!(
+            "it was fitted with another tokenizer than `{}`: fit it again, or name the tokenizer that the model was \
+             exported with",
+            manifest.tokenizer.file.display()
+        ));
+    }
     if ours.attributes != theirs.attributes {
         reasons.push("attributes or their kinds differ".to_owned());
     }
@@ -156,6 +167,13 @@ pub fn decode_reference(bytes: &[u8], name: &str, manifest: &Manifest) -> anyhow
         return Ok(reference);
     }
     Err(Unfit { reference: name.to_owned(), manifest: manifest.file.clone(), reasons }.into())
+}
+
+/// SHA-256 of the manifest's tokenizer file, in hexadecimal.
+fn tokenizer_digest(manifest: &Manifest) -> anyhow::Result<String> {
+    let file = &manifest.tokenizer.file;
+    let bytes = std::fs::read(file).with_context(|| format!("the tokenizer `{}` cannot be read", file.display()))?;
+    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// All cores, or what was asked for.

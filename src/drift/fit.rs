@@ -172,6 +172,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         segments,
         performance,
         map: map.clone(),
+        tokenizer: None,
     };
     let mut tallies = Tallies::new();
     let mut ordinal = 0;

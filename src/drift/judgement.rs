@@ -17,6 +17,8 @@ use crate::stats::hypothesis::TestResult;
 pub const WARNING_SHARE: f64 = 0.1;
 /// Cells shown per statistic.
 const MOVERS: usize = 5;
+/// Directions shown per mean: where it moved is in the first few, or in none more than in others.
+const DIRECTIONS: usize = 3;
 
 /// What a window says about the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -106,6 +108,8 @@ pub struct Statistic {
     pub effect: Option<Effect>,
     /// The cells that moved most.
     pub movers: Vec<Mover>,
+    /// Where a mean moved most, for means of embeddings.
+    pub directions: Vec<Direction>,
     /// Whether the false-alarm budget is promised for this signal.
     pub guarantee: GuaranteeStatus,
 }
@@ -125,6 +129,15 @@ pub struct Mover {
     pub current_share: f64,
     /// 95 % confidence interval of the current share, allowing for how windows vary.
     pub current_interval: [f64; 2],
+}
+
+/// One direction in which a mean moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Direction {
+    /// What the direction is called.
+    pub cell: String,
+    /// How far, in standard errors of the window; negative for down.
+    pub standard_errors: f64,
 }
 
 /// Judges one closed window and steps the detectors; restarting them after an alarm is the
@@ -184,6 +197,7 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
         ln_evidence: step.ln_evidence,
         effect: measured.effect(&step.cells, &step.expected.cells),
         movers: movers(reference, signal, step),
+        directions: directions(reference, signal, step),
         guarantee: match &signal.broken {
             Some(_) => GuaranteeStatus::Broken,
             None if reference.guarantee().status == GuaranteeStatus::Provisional => GuaranteeStatus::Provisional,
@@ -207,4 +221,15 @@ fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) ->
         })
     };
     shares.by_change().into_iter().take(MOVERS).filter_map(mover).collect()
+}
+
+/// The directions in which a mean moved most.
+fn directions(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Vec<Direction> {
+    let measured = signal.measure.as_signal();
+    let mut all = measured.directions(&step.cells, &step.expected.cells);
+    all.retain(|(_, moved)| moved.is_finite());
+    all.sort_by(|(a, x), (b, y)| y.abs().total_cmp(&x.abs()).then(a.cmp(b)));
+    let task = signal.key.task.map(|t| &reference.spec.tasks[t]);
+    let named = |(cell, standard_errors)| Direction { cell: measured.cell_name(cell, task), standard_errors };
+    all.into_iter().take(DIRECTIONS).map(named).collect()
 }

@@ -23,7 +23,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 6;
+const FORMAT: u16 = 7;
+/// Before it the tokenizer was not noted; the rest is the same.
+const WITHOUT_TOKENIZER: u16 = 6;
 /// Before it no map was kept; the rest is the same.
 const WITHOUT_MAP: u16 = 5;
 /// Before it nothing was known of performance; the rest is the same.
@@ -67,6 +69,8 @@ pub struct Reference {
     pub performance: Vec<Performance>,
     /// Where records lie in the encoder's space, for people to look at; its cells come last.
     pub map: Option<EncoderMap>,
+    /// SHA-256 of the tokenizer file, in hexadecimal, where its records were run through the model.
+    pub tokenizer: Option<String>,
 }
 
 /// What a reference stands for.
@@ -330,8 +334,8 @@ impl Reference {
         told(GuaranteeStatus::Valid, reason)
     }
 
-    /// Sets the id from the content; call once, when everything else is in place.
-    pub(super) fn seal(mut self) -> Reference {
+    /// Sets the id from the content; call when everything else is in place.
+    pub fn seal(mut self) -> Reference {
         self.id.clear();
         // What served the fit alone is not stored.
         let bytes = postcard::to_stdvec(&self).expect("a reference of plain data always encodes");
@@ -364,7 +368,7 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if ![FORMAT, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
+        if ![FORMAT, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -373,7 +377,11 @@ impl Reference {
         }
         let mut content = content[header..].to_vec();
         if format == WITHOUT_PERFORMANCE {
-            // The last field but one, an empty list.
+            // The last field but two, an empty list.
+            content.push(0);
+        }
+        if format < WITHOUT_TOKENIZER {
+            // The last field but one, nothing.
             content.push(0);
         }
         if format < FORMAT {

@@ -124,6 +124,18 @@ pub struct Evidence {
     pub signal: String,
     /// Records, labels or tokens judged.
     pub n: Option<i64>,
+    /// Where a mean moved most.
+    pub directions: Vec<Direction>,
+}
+
+/// A direction in which a mean moved.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Direction {
+    /// What it is called.
+    pub cell: String,
+    /// How far, in standard errors of the window.
+    pub standard_errors: f64,
 }
 
 /// Who has taken an alert on.

@@ -183,9 +183,12 @@ fn signs(data: &Data) -> String {
             Some(task) => format!("{} {task}", e.scope),
             None => e.scope.clone(),
         };
+        let most = e.directions.first().map_or_else(String::new, |d| {
+            format!(" (most in {}, by {:+.1} standard errors)", d.cell, d.standard_errors)
+        });
         match &e.segment {
-            Some(segment) => format!("{signal} of {place} in {segment}"),
-            None => format!("{signal} of {place}"),
+            Some(segment) => format!("{signal} of {place} in {segment}{most}"),
+            None => format!("{signal} of {place}{most}"),
         }
     };
     data.evidence.iter().take(MOST_SIGNS).map(sign).collect::<Vec<_>>().join(", ")
@@ -312,6 +315,18 @@ mod tests {
         assert_eq!(fact("Signs"), Some("predicted class of head intent"));
         assert!(fact("What to do").expect("has one").starts_with("Ask what was released for intent"));
         assert_eq!(words.link.as_deref(), Some("https://driftd.example/#/alerts/al_01JDB3"));
+    }
+
+    #[test]
+    fn a_sign_of_a_mean_says_where_it_moved() {
+        let mut message = samples::alert("drift.alarm.firing");
+        message["data"]["evidence"][0] = serde_json::json!({
+            "scope": "encoder", "signal": "encoder_residual_mean",
+            "directions": [{"cell": "dimension 7 beyond the principal axes", "standard_errors": 6.04}],
+        });
+        let expected = "encoder residual mean of encoder (most in dimension 7 beyond the principal axes, by +6.0 \
+                        standard errors)";
+        assert_eq!(told(&message).facts[4], ("Signs", expected.to_owned()));
     }
 
     #[test]

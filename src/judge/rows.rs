@@ -306,11 +306,19 @@ fn evidence(reference: &Reference, alert: &Alert, report: &Report) -> Vec<serde_
     let strongest: Vec<&Statistic> = own.filter_map(|w| report.statistics.get(w.signal as usize)).collect();
     let entry = |s: &&Statistic| {
         let tested = s.tested.as_ref();
-        json!({
+        let mut told = json!({
             "scope": s.key.scope, "task": reference.task_name(&s.key), "segment": reference.segment_name(&s.key), "signal": s.key.signal, "n": s.n,
             "statistic": tested.map(|(t, _)| t.statistic), "p_value": tested.map(|(t, _)| t.ln_p.exp()),
-            "ln_evidence": finite(s.ln_evidence), "movers": s.movers, "guarantee": s.guarantee, "reference_id": reference.id,
-        })
+            "ln_evidence": finite(s.ln_evidence), "guarantee": s.guarantee, "reference_id": reference.id,
+        });
+        // Counts have cells that moved, means directions, and some signals neither.
+        if !s.movers.is_empty() {
+            told["movers"] = json!(s.movers);
+        }
+        if !s.directions.is_empty() {
+            told["directions"] = json!(s.directions);
+        }
+        told
     };
     strongest.iter().take(EVIDENCE_SHOWN).map(entry).collect()
 }

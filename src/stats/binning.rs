@@ -16,7 +16,7 @@ pub const TAIL_QUANTILES: [f64; 15] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5
 
 impl Bins {
     /// Cuts at the given quantiles of the finite values; ties give one cut, not several.
-    /// A constant sample keeps one cut, so that values above it are told from values at it.
+    /// Where one value is all there is to cut at, and the smallest, values below and above it are told from it.
     pub fn fit(values: &[f64], quantiles: &[f64]) -> Bins {
         let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -28,6 +28,11 @@ impl Bins {
                     edges.push(edge);
                 }
             }
+        }
+        if let [only] = edges[..]
+            && sorted.first() == Some(&only)
+        {
+            edges.insert(0, only.next_down());
         }
         Bins { edges }
     }
@@ -45,6 +50,10 @@ impl Bins {
             below.map_or(LEAST_GAP, |below| (0.5 * (edge - below)).max(LEAST_GAP))
         };
         for edge in &mut bins.edges {
+            if *edge < sorted[0] {
+                *edge = sorted[0] - LEAST_GAP;
+                continue;
+            }
             let next = sorted[sorted.partition_point(|v| *v <= *edge)..].first();
             *edge = next.map_or_else(|| *edge + beyond(*edge), |next| 0.5 * (*edge + next));
         }
@@ -100,7 +109,11 @@ impl Bins {
         match (cell.checked_sub(1).and_then(|i| self.edges.get(i)), self.edges.get(cell)) {
             _ if cell > self.edges.len() => "not a number".to_owned(),
             (None, None) => "any".to_owned(),
-            (None, Some(high)) => format!("≤ {}", show(*high)),
+            (None, Some(high)) => match self.edges.get(1) {
+                Some(only) if only.next_down() == *high => format!("< {}", show(*only)),
+                _ => format!("≤ {}", show(*high)),
+            },
+            (Some(low), Some(high)) if high.next_down() == *low => show(*high),
             (Some(low), Some(high)) => format!("{} … {}", show(*low), show(*high)),
             (Some(low), None) => format!("> {}", show(*low)),
         }
@@ -139,8 +152,10 @@ mod tests {
     #[test]
     fn ties_and_constants_keep_every_value_in_one_cell() {
         let bins = Bins::fit(&[2.0; 50], &TAIL_QUANTILES);
-        assert_eq!(bins.cells(), 3);
-        assert_eq!((bins.cell(2.0), bins.cell(2.1), bins.cell(f64::NAN)), (0, 1, 2));
+        assert_eq!(bins.cells(), 4);
+        assert_eq!((bins.cell(1.9), bins.cell(2.0), bins.cell(2.1), bins.cell(f64::NAN)), (0, 1, 2, 3));
+        let names: Vec<String> = (0..bins.cells()).map(|c| bins.name(c)).collect();
+        assert_eq!(names, ["< 2", "2", "> 2", "not a number"]);
     }
 
     #[test]
@@ -149,7 +164,10 @@ mod tests {
         let bins = Bins::between(&values, &TAIL_QUANTILES);
         assert_eq!((bins.cell(0.999), bins.cell(1.001), bins.cell(1.999), bins.cell(2.0005)), (0, 0, 1, 1));
         let constant = Bins::between(&[3.0; 20], &TAIL_QUANTILES);
-        assert_eq!((constant.cell(2.9999), constant.cell(3.0001), constant.cell(3.1)), (0, 0, 1));
+        assert_eq!(
+            (constant.cell(2.9), constant.cell(2.9999), constant.cell(3.0001), constant.cell(3.1)),
+            (0, 1, 1, 2)
+        );
     }
 
     #[test]

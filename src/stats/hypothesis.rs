@@ -307,7 +307,7 @@ mod tests {
     use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     use crate::stats::evidence::ln_e_value;
-    use crate::stats::location::Location;
+    use crate::stats::location::{Location, ordered_location};
 
     fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
         let mut counts = vec![0; shares.len()];
@@ -335,6 +335,7 @@ mod tests {
             let cells: Vec<&str> = line.split(',').collect();
             let number = |i: usize| cells[i].parse::<f64>().expect("golden numbers parse");
             let list = |i: usize| -> Vec<f64> { cells[i].split('/').map(|n| n.parse().expect("parses")).collect() };
+            let integers = |i: usize| -> Vec<i64> { list(i).into_iter().map(|n| n as i64).collect() };
             let found = match cells[0] {
                 "g" => {
                     let (current, shares) = (list(1), list(2));
@@ -343,13 +344,36 @@ mod tests {
                 }
                 "pearson3_ln_sf" => pearson3_ln_sf(number(1), number(2)),
                 "matched_gamma_ln_sf" => matched_gamma_ln_sf(number(1), number(2), number(3)),
+                "rate_above" => {
+                    let of = list(3);
+                    let allowance = Allowance::EXACT;
+                    let (found, n) = (number(1) as i64, number(2) as i64);
+                    rate_above(found, n, of[0], of[1], number(4), allowance).expect("judged").ln_p
+                }
+                "excess_pairs" => excess_pairs(&integers(1), &list(2), Allowance::EXACT).expect("judged").ln_p,
+                "mean_shift" => {
+                    let difference = list(1);
+                    let law = QuadraticLaw::white(difference.len());
+                    mean_shift(&difference, number(2), &law, Allowance::EXACT).expect("judged").ln_p
+                }
+                name if name.starts_with("location_") => {
+                    let current = integers(1);
+                    let found = ordered_location(&current, &list(2)).expect("located");
+                    let [up, down] = found.one_sided(current.iter().sum::<i64>() as f64, Allowance::EXACT);
+                    match name {
+                        "location_shift" => found.shift,
+                        "location_skewness" => found.skewness,
+                        "location_up" => up,
+                        _ => down,
+                    }
+                }
                 other => panic!("no function named {other}"),
             };
             let expected = number(5);
             assert!((found - expected).abs() < 1e-9 * expected.abs().max(1e-3), "{line}: found {found}");
             rows += 1;
         }
-        assert!(rows > 20, "the golden file holds {rows} rows");
+        assert!(rows > 55, "the golden file holds {rows} rows");
     }
 
     #[test]

@@ -67,7 +67,11 @@ impl Signal for EncoderResidualMean {
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
-        if cell == 0 { "records with an embedding".to_owned() } else { format!("dimension {cell}") }
+        if cell == 0 {
+            "records with an embedding".to_owned()
+        } else {
+            format!("dimension {cell} beyond the principal axes")
+        }
     }
 
     fn n(&self, cells: &[i64]) -> i64 {
@@ -86,6 +90,10 @@ impl Signal for EncoderResidualMean {
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
         let noise = (current[0] as f64 * self.principal.dimension() as f64 / self.law.mean()).sqrt();
         self.shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
+    }
+
+    fn directions(&self, current: &[i64], reference: &[f64]) -> Vec<(usize, f64)> {
+        self.deviation(current, reference).into_iter().enumerate().map(|(i, d)| (1 + i, d)).collect()
     }
 
     fn counts(&self) -> bool {

@@ -119,6 +119,10 @@ impl Signal for MeanGivenClass {
         self.shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
     }
 
+    fn directions(&self, current: &[i64], reference: &[f64]) -> Vec<(usize, f64)> {
+        self.deviation(current, reference).into_iter().enumerate().map(|(i, d)| (1 + i, d)).collect()
+    }
+
     fn counts(&self) -> bool {
         false
     }

@@ -165,8 +165,7 @@ pub trait Signal {
     /// Number of cells it folds into.
     fn width(&self) -> usize;
 
-    /// Adds one observation to `cells` (length [`Signal::width`]); nothing if the observation
-    /// lacks what the signal looks at.
+    /// Adds one observation to `cells`, [`Signal::width`] of them; nothing if it lacks what the signal looks at.
     fn fold(&self, observation: &Observation, cells: &mut [i64]);
 
     /// As [`Signal::fold`] for a record of the reference itself, which lies in this fold of the fit:
@@ -188,8 +187,7 @@ pub trait Signal {
         cells.iter().sum()
     }
 
-    /// Tests current cells against the reference's, which may be fractional; `None` if there is
-    /// nothing to test.
+    /// Tests current cells against the reference's, which may be fractional; `None` for nothing to test.
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
         goodness_of_fit(current, reference, allowance)
     }
@@ -217,6 +215,11 @@ pub trait Signal {
     /// be compared with each other by it; empty for nothing to compare.
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
         deviation(current, reference)
+    }
+
+    /// How far a mean moved in each direction, by cell, in standard errors; empty where none has a name.
+    fn directions(&self, _current: &[i64], _reference: &[f64]) -> Vec<(usize, f64)> {
+        Vec::new()
     }
 
     /// The reference's cells as the window's are compared with them.

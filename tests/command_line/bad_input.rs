@@ -1,0 +1,258 @@
+//! Bad input, case by case: a clear error, or a warning that names what it is about while the rest works.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::backtest;
+use super::support::{driftd, example_manifest, fail_with, root, simulate, succeed};
+
+const RECORDS: usize = 2_000;
+/// Records of the streams that are judged, in windows of 50.
+const LATER: usize = 800;
+/// One false alarm in so many windows.
+const BUDGET: [&str; 2] = ["--arl-windows", "2000"];
+/// The example model's.
+const DIMENSION: usize = 96;
+
+/// Simulated records, made once: those to learn from, and as many days later.
+fn records(days_later: usize) -> Vec<Value> {
+    static MADE: OnceLock<Vec<Vec<Value>>> = OnceLock::new();
+    let make = |(seed, day, count): (&str, &str, usize)| {
+        let directory = tempfile::tempdir().expect("a folder");
+        let file = directory.path().join("records.jsonl");
+        simulate(&file, count, &["--seed", seed, "--interval", "10ms", "--start", day]);
+        let text = std::fs::read_to_string(file).expect("readable");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let both = || {
+        [("11", "2026-03-01T00:00:00Z", RECORDS), ("12", "2026-03-05T00:00:00Z", LATER)].map(make).into_iter().collect()
+    };
+    MADE.get_or_init(both)[usize::from(days_later > 0)].clone()
+}
+
+/// Numbers of a standard normal law, the same each time (Box and Muller's, of a multiplicative sequence).
+fn normals(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    };
+    move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+}
+
+fn with_embeddings(mut records: Vec<Value>, mut embedding: impl FnMut(usize) -> Value) -> Vec<Value> {
+    records.iter_mut().enumerate().for_each(|(i, record)| record["embedding"] = embedding(i));
+    records
+}
+
+fn numbers(dimension: usize, seed: u64) -> impl FnMut(usize) -> Value {
+    let mut normal = normals(seed);
+    move |_| (0..dimension).map(|_| json!(normal())).collect()
+}
+
+/// As many NaN as the model has dimensions: twelve bytes of three at a time.
+fn nan() -> Value {
+    json!({"dtype": "f32", "data_b64": "AADAfwAAwH8AAMB/".repeat(DIMENSION / 3)})
+}
+
+fn with_amounts(mut records: Vec<Value>, mut amount: impl FnMut() -> f64) -> Vec<Value> {
+    records.iter_mut().for_each(|record| record["attributes"] = json!({"amount": amount()}));
+    records
+}
+
+struct Scene {
+    folder: TempDir,
+    manifest: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        Scene { folder: tempfile::tempdir().expect("a folder"), manifest: example_manifest() }
+    }
+
+    /// With the example's files copied, and its manifest changed.
+    fn with_manifest(change: impl Fn(String) -> String) -> Scene {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["model.onnx", "tokenizer.json"] {
+            std::fs::copy(root().join("examples/support").join(file), folder.path().join(file)).expect("copied");
+        }
+        let manifest = folder.path().join("manifest.yaml");
+        let example = std::fs::read_to_string(example_manifest()).expect("readable");
+        std::fs::write(&manifest, change(example)).expect("written");
+        Scene { folder, manifest }
+    }
+
+    fn write(&self, name: &str, records: &[Value]) -> PathBuf {
+        let file = self.folder.path().join(name);
+        let lines: String = records.iter().map(|r| r.to_string() + "\n").collect();
+        std::fs::write(&file, lines).expect("written");
+        file
+    }
+
+    /// A reference in `ref.bin`, and what the fit said.
+    fn fit(&self, records: &[Value]) -> (PathBuf, String) {
+        let reference = self.folder.path().join("ref.bin");
+        let mut command = driftd();
+        command.args(["reference", "fit", "--device", "cpu", "--threads", "1", "--window-records", "50", "-m"]);
+        command.arg(&self.manifest).arg("-i").arg(self.write("reference.jsonl", records)).arg("-o").arg(&reference);
+        (reference, succeed(&mut command))
+    }
+
+    fn judge(&self, reference: &Path, records: &[Value]) -> Value {
+        backtest(&self.manifest, reference, &self.write("stream.jsonl", records), &BUDGET)
+    }
+
+    fn backtest(&self, reference: &Path, records: &[Value]) -> Command {
+        let mut command = driftd();
+        command.args(["backtest", "--device", "cpu", "-m"]).arg(&self.manifest).arg("-r").arg(reference);
+        command.arg("-i").arg(self.write("stream.jsonl", records)).args(BUDGET);
+        command
+    }
+}
+
+/// A signal's statistics over the windows.
+fn signal<'a>(told: &'a Value, task: Option<&str>, name: &str) -> Vec<&'a Value> {
+    let windows = told["windows"].as_array().expect("windows");
+    let all = windows.iter().flat_map(|w| w["statistics"].as_array().into_iter().flatten());
+    all.filter(|s| s["signal"] == name && s["task"].as_str() == task && s["segment"].is_null()).collect()
+}
+
+fn tested(told: &Value, task: Option<&str>, name: &str) -> bool {
+    let found = signal(told, task, name);
+    !found.is_empty() && found.iter().all(|s| s["p_value"].as_f64().is_some())
+}
+
+#[test]
+fn a_class_that_the_reference_never_saw_is_named_and_found() {
+    let scene = Scene::new();
+    let known: Vec<Value> = records(0).into_iter().filter(|r| r["outputs"]["intent"]["label"] != "refund").collect();
+    let (reference, table) = scene.fit(&known);
+    assert!(table.contains("warning: task `intent`: never seen: `refund`\n"), "{table}");
+    let told = scene.judge(&reference, &records(4));
+    let classes = signal(&told, Some("intent"), "predicted_class");
+    let new = |s: &&&Value| s["movers"][0]["cell"] == "refund" && s["movers"][0]["reference_count"] == 0;
+    assert!(classes.iter().filter(new).count() > classes.len() / 2, "{classes:?}");
+    assert!(tested(&told, Some("mood"), "confidence") && tested(&told, None, "encoder_mean"));
+    let alerts = told["alerts"].to_string();
+    assert!(alerts.contains("intent"), "{alerts}");
+}
+
+#[test]
+fn a_constant_attribute_is_named_and_watched() {
+    let with_attribute = |example: String| example + "attributes:\n  - {name: amount, kind: numeric}\n";
+    let scene = Scene::with_manifest(with_attribute);
+    let (reference, table) = scene.fit(&with_amounts(records(0), || 5.0));
+    assert!(table.contains("warning: attribute_amount is constant in the reference"), "{table}");
+    let told = scene.judge(&reference, &with_amounts(records(4), || 5.0));
+    assert_eq!(told["alerts"], json!([]), "what is constant and stays so is quiet");
+    assert!(tested(&told, Some("intent"), "confidence"));
+    let told = scene.judge(&reference, &with_amounts(records(4), normals(3)));
+    let first = &told["alerts"][0];
+    assert!(first["opened_window"] == 0 && first.to_string().contains("input attribute_amount"), "{first}");
+    assert_eq!(signal(&told, None, "attribute_amount")[0]["movers"][0]["cell"], "< 5");
+}
+
+#[test]
+fn one_record_again_and_again_is_told_and_judged() {
+    let scene = Scene::new();
+    let repeated = |records: Vec<Value>| -> Vec<Value> {
+        let first = |record: &Value| {
+            let mut copy = records[0].clone();
+            copy["timestamp"] = record["timestamp"].clone();
+            copy["prediction_id"] = record["prediction_id"].clone();
+            copy
+        };
+        records.iter().map(first).collect()
+    };
+    let (reference, table) = scene.fit(&repeated(records(0)));
+    for part in [
+        "1999 of the first 2000 texts are repeats of others",
+        "the embeddings do not vary",
+        "predicted_class of `intent` is constant in the reference",
+        "task `mood`: never seen",
+    ] {
+        assert!(table.contains(part), "{part} is not in:\n{table}");
+    }
+    let mut same = repeated(records(0));
+    same.truncate(LATER);
+    let told = scene.judge(&reference, &same);
+    assert_eq!(told["alerts"], json!([]), "more of the same is quiet");
+    let told = scene.judge(&reference, &records(4));
+    assert_eq!(told["alerts"][0]["opened_window"], 0, "anything else is not");
+}
+
+#[test]
+fn embeddings_that_are_no_numbers_are_counted_and_left_out() {
+    let scene = Scene::new();
+    let mut usable = numbers(DIMENSION, 1);
+    let third = |usable: &mut dyn FnMut(usize) -> Value, i: usize| if i.is_multiple_of(3) { nan() } else { usable(i) };
+    let (reference, table) = scene.fit(&with_embeddings(records(0), |i| third(&mut usable, i)));
+    assert!(table.contains("warning: 667 of 2000 embeddings are unusable"), "{table}");
+    let told = scene.judge(&reference, &with_embeddings(records(4), |i| third(&mut usable, i)));
+    assert_eq!(told["alerts"], json!([]), "as many as ever is quiet");
+    // Two thirds of a window may be too few: they are carried to the next.
+    let means = signal(&told, None, "encoder_mean");
+    assert!(means.iter().any(|s| s["p_value"].as_f64().is_some()), "{means:?}");
+    assert!(tested(&told, Some("intent"), "confidence"));
+
+    // All of them at once: an alert of the encoder, and the heads go on.
+    let told = scene.judge(&reference, &with_embeddings(records(4), |_| nan()));
+    let warnings = told["summary"]["warnings"].to_string();
+    assert!(warnings.contains("800 of 800 embeddings are unusable") && warnings.contains("encoder"), "{warnings}");
+    assert_eq!(told["alerts"][0]["cause"]["kind"], "encoder", "{}", told["alerts"]);
+    assert!(tested(&told, Some("intent"), "confidence"));
+
+    // A reference without a single usable one leaves the encoder out.
+    let (reference, table) = scene.fit(&with_embeddings(records(0), |_| nan()));
+    assert!(table.contains("2000 of 2000 embeddings are unusable"), "{table}");
+    assert!(table.contains("encoder signals are left out"), "{table}");
+    let told = scene.judge(&reference, &with_embeddings(records(4), |_| nan()));
+    assert_eq!(told["alerts"], json!([]));
+    assert!(tested(&told, Some("intent"), "confidence") && signal(&told, None, "encoder_mean").is_empty());
+}
+
+#[test]
+fn embeddings_of_another_dimension_are_told() {
+    let scene = Scene::new();
+    let (reference, _) = scene.fit(&with_embeddings(records(0), numbers(DIMENSION, 1)));
+    let told = scene.judge(&reference, &with_embeddings(records(4), numbers(5, 2)));
+    let warnings = told["summary"]["warnings"].to_string();
+    assert!(warnings.contains("800 of 800 embeddings are unusable (another dimension than 96"), "{warnings}");
+    assert!(tested(&told, Some("intent"), "confidence"));
+
+    let other = Scene::with_manifest(|example| example.replace("dimension: 96", "dimension: 5"));
+    let said = fail_with(&mut other.backtest(&reference, &records(4)), 3);
+    assert!(said.contains("it has 96 dimensions, the manifest 5 dimensions"), "{said}");
+    let said = fail_with(&mut other.backtest(&reference, &[]), 3);
+    assert!(said.contains("does not fit the manifest"), "{said}");
+}
+
+#[test]
+fn another_tokenizer_is_refused() {
+    let scene = Scene::with_manifest(|example| example);
+    let (reference, table) = scene.fit(&records(0));
+    assert!(table.contains("token_count"), "{table}");
+    let file = scene.folder.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&file).expect("readable")).expect("JSON");
+    let vocabulary = tokenizer["model"]["vocab"].as_object_mut().expect("a vocabulary");
+    let (one, two) = (vocabulary["refund"].clone(), vocabulary["invoice"].clone());
+    vocabulary.insert("refund".to_owned(), two);
+    vocabulary.insert("invoice".to_owned(), one);
+    std::fs::write(&file, tokenizer.to_string()).expect("written");
+    let said = fail_with(&mut scene.backtest(&reference, &records(4)), 3);
+    assert!(said.contains("fitted with another tokenizer than") && said.contains("tokenizer.json"), "{said}");
+
+    // One that has more ids than the model has rows does not even load.
+    let size = tokenizer["model"]["vocab"].as_object().expect("a vocabulary").len();
+    tokenizer["model"]["vocab"]["zzz"] = json!(size + 500);
+    std::fs::write(&file, tokenizer.to_string()).expect("written");
+    let mut fit = driftd();
+    fit.args(["reference", "fit", "--device", "cpu", "--window-records", "50", "-m"]).arg(&scene.manifest);
+    fit.arg("-i").arg(scene.write("reference.jsonl", &records(0))).arg("-o").arg(scene.folder.path().join("r.bin"));
+    let said = fail_with(&mut fit, 3);
+    assert!(said.contains("the tokenizer has") && said.contains("embedding table"), "{said}");
+}
