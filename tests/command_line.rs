@@ -143,6 +143,32 @@ fn a_stream_older_than_its_reference_is_judged_with_a_warning() {
     let warnings = told["summary"]["warnings"].to_string();
     assert!(warnings.contains("before the reference begins"), "{warnings}");
     assert_eq!(told["summary"]["records"]["folded"], 1_000);
+    assert!(!warnings.contains("another version"), "{warnings}");
+}
+
+#[test]
+fn a_version_that_nobody_released_is_told_and_not_judged() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let reference = support::example_reference(directory.path(), "2s");
+    let stream = directory.path().join("stream.jsonl");
+    simulate(&stream, 1_000, &["--seed", "5", "--interval", "10ms"]);
+    let records = std::fs::read_to_string(&stream).expect("read");
+    let (named, other) = (r#""version":"1""#, r#""version":"2""#);
+    let mixed: Vec<String> =
+        records.lines().enumerate().map(|(i, l)| if i % 4 > 0 { l.replace(named, other) } else { l.into() }).collect();
+    std::fs::write(&stream, mixed.join("\n")).expect("written");
+    let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
+    let warnings = told["summary"]["warnings"].to_string();
+    assert!(warnings.contains("750 of 1000 records (75.0 %) name another version"), "{warnings}");
+    assert_eq!(
+        (&told["summary"]["records"]["folded"], &told["summary"]["records"]["other_version"]),
+        (&250.into(), &750.into())
+    );
+    std::fs::write(&stream, records.replace(named, other)).expect("written");
+    let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
+    let warnings = told["summary"]["warnings"].to_string();
+    assert!(warnings.contains("1000 of 1000 records (100.0 %)"), "{warnings}");
+    assert_eq!((&told["summary"]["windows"], &told["alerts"]), (&0.into(), &Value::Array(vec![])));
 }
 
 #[test]

@@ -498,6 +498,7 @@ async fn deliveries_keep_their_order_and_their_lease(store: &SqlStore) {
         settlement,
         endpoint_failed: false,
         covers: vec![],
+        tell: vec![],
         now,
     };
     store.settle(&settle("msg_a_1", "a", Settlement::RetryAt(at(3_000)), at(2_062))).await.expect("settles");

@@ -95,7 +95,22 @@ fn warnings(
             reference.spec.embedding_dimension.unwrap_or(0)
         ));
     }
+    found.extend(served_by_another(reference, counts));
     found
+}
+
+/// Said where any record is set aside because its model is another version: a roll-out that the manifest does not
+/// know must not look like calm.
+fn served_by_another(reference: &Reference, counts: Counts) -> Option<String> {
+    let Counts { records, other_version: others, .. } = counts;
+    (others > 0).then(|| {
+        let share = 100.0 * others as f64 / records as f64;
+        let version = &reference.spec.version;
+        format!(
+            "{others} of {records} records ({share:.1} %) name another version than the manifest's `{version}`: \
+             production serves a model that this reference says nothing about, and they were not judged"
+        )
+    })
 }
 
 /// Larger evidence is written as this; JSON has no infinity.

@@ -38,8 +38,9 @@ pub fn routes(endpoints: &[Endpoint], public_url: Option<&str>) -> anyhow::Resul
             _ if receiver.takes_several() => Together::SeveralAlerts,
             _ => Together::OneAlert,
         };
+        let pipeline = endpoint.events.contains(&EventKind::Pipeline);
         let (timeout, max_age) = (endpoint.timeout, endpoint.max_age);
-        Ok((endpoint.name.clone(), Route { receiver, together, timeout, max_age }))
+        Ok((endpoint.name.clone(), Route { receiver, together, pipeline, timeout, max_age }))
     };
     endpoints.iter().map(route).collect()
 }

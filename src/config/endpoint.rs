@@ -84,7 +84,7 @@ pub enum EventKind {
     Alerts,
     /// Retraining requests.
     Retraining,
-    /// Records that were lost before they could be read.
+    /// Records that were lost before they could be read, and endpoints that were disabled.
     Pipeline,
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::hook::message::Message;
 use crate::hook::receiver::{Letter, Receiver};
 use crate::metrics;
 use crate::retry::jittered;
-use crate::store::{self, DeliverStore, Delivery, Settled, Settlement, StoreError};
+use crate::store::{self, DeliverStore, Delivery, NewDelivery, Settled, Settlement, StoreError, Thread, stable_id};
 
 /// What is told again.
 mod again;
@@ -51,6 +52,8 @@ pub struct Route {
     pub receiver: Receiver,
     /// What may be told together.
     pub together: Together,
+    /// Whether it wants to hear what goes wrong with driftd itself.
+    pub pipeline: bool,
     /// One exchange's deadline.
     pub timeout: Duration,
     /// Older messages are given up.
@@ -229,8 +232,12 @@ async fn settle(
     }
     let settled = Settled {
         endpoint_failed: outcome.settlement != Settlement::Delivered && !about_message(outcome.status, outcome.reason),
-        delivery_id: delivery.delivery_id,
-        endpoint: delivery.endpoint,
+        delivery_id: delivery.delivery_id.clone(),
+        tell: match outcome.settlement {
+            Settlement::Disable => disabled(doors, &delivery, outcome.status),
+            _ => Vec::new(),
+        },
+        endpoint: delivery.endpoint.clone(),
         status: outcome.status,
         outcome: outcome.reason.to_owned(),
         took,
@@ -239,6 +246,28 @@ async fn settle(
         now: doors.clock.now(),
     };
     store::within(doors.store.settle(&settled)).await
+}
+
+/// Tells the others that nobody listens at an endpoint any more: who relied on it hears nothing, and so does not miss it.
+fn disabled(doors: &Doors, last: &Delivery, status: Option<i64>) -> Vec<NewDelivery> {
+    let answer = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+    let data = json!({
+        "endpoint": last.endpoint,
+        "delivery_id": last.delivery_id,
+        "status": status,
+        "summary": format!("endpoint `{}` answered {answer} and is sent no more messages", last.endpoint),
+    });
+    let body = json!({"type": "endpoint.disabled", "timestamp": doors.clock.now(), "data": data}).to_string();
+    let others = doors.routes.iter().filter(|(name, route)| route.pipeline && **name != last.endpoint);
+    let message = |(name, _): (&String, &Route)| NewDelivery {
+        delivery_id: stable_id("msg", &["disabled", &last.delivery_id, &last.attempts.to_string(), name]),
+        endpoint: name.clone(),
+        event: "endpoint.disabled".to_owned(),
+        model: last.model.clone(),
+        body: body.clone(),
+        thread: Thread::default(),
+    };
+    others.map(message).collect()
 }
 
 /// Whether the failure lies in the message: another one may go through.

@@ -19,6 +19,7 @@ pub fn labels(message: &Message) -> Labels {
     let data = &message.data;
     let name = match message.event() {
         Event::Pipeline if message.event == "pipeline.data_gap" => "RecordsLost",
+        Event::Pipeline if message.event == "endpoint.disabled" => "EndpointDisabled",
         Event::Pipeline => "PipelineTrouble",
         Event::Retraining => "RetrainingRequested",
         _ => "ModelDrift",
@@ -32,6 +33,7 @@ pub fn labels(message: &Message) -> Labels {
         ("task", data.cause.task.clone().unwrap_or_default()),
         ("segment", data.cause.segment.clone().unwrap_or_default()),
         ("topic", data.topic.clone()),
+        ("endpoint", data.endpoint.clone()),
         ("partition", data.partition.map_or_else(String::new, |p| p.to_string())),
     ]);
     labels.retain(|_, value| !value.is_empty());

@@ -58,6 +58,8 @@ pub struct Data {
     pub scope: Value,
     /// The topic that lost records.
     pub topic: String,
+    /// The endpoint that was disabled.
+    pub endpoint: String,
     /// Its partition.
     pub partition: Option<i64>,
     /// Where the loss begins.
@@ -207,7 +209,8 @@ impl Message {
             Event::Retraining => data.request_id.clone(),
             Event::Pipeline => {
                 let number = |n: Option<i64>| n.map_or_else(String::new, |n| n.to_string());
-                format!("{}/{}/{}/{}", self.event, data.topic, number(data.partition), number(data.from_offset))
+                let what = if data.endpoint.is_empty() { &data.topic } else { &data.endpoint };
+                format!("{}/{what}/{}/{}", self.event, number(data.partition), number(data.from_offset))
             }
             _ => data.alarm_id.clone(),
         }
@@ -275,6 +278,13 @@ pub(super) mod samples {
             "event_time": {"after": null, "until": null}}})
     }
 
+    /// An endpoint that wants nothing more.
+    pub fn disabled() -> Value {
+        json!({"type": "endpoint.disabled", "timestamp": "2026-11-22T10:20:00Z", "data": {
+            "endpoint": "oncall", "delivery_id": "msg_1", "status": 410,
+            "summary": "endpoint `oncall` answered 410 and is sent no more messages"}})
+    }
+
     /// A retraining request.
     pub fn request() -> Value {
         json!({"type": "retraining.requested", "timestamp": "2026-11-22T10:20:00Z", "data": {
@@ -299,6 +309,7 @@ mod tests {
             (samples::alert("drift.alarm.firing"), Event::Firing, "al_01JDB3"),
             (samples::alert("drift.alarm.resolved"), Event::Resolved, "al_01JDB3"),
             (samples::gap(), Event::Pipeline, "pipeline.data_gap/predictions/3/100"),
+            (samples::disabled(), Event::Pipeline, "endpoint.disabled/oncall//"),
             (samples::request(), Event::Retraining, "rt_1"),
         ];
         for (value, event, about) in events {

@@ -255,14 +255,22 @@ fn pipeline(message: &Message) -> (String, Vec<(&'static str, String)>) {
     let data = &message.data;
     let title = match message.event.as_str() {
         "pipeline.data_gap" => "Records were lost before they could be read".to_owned(),
+        "endpoint.disabled" => format!("Nobody hears alerts at endpoint `{}` any more", data.endpoint),
         event => format!("driftd: {event}"),
     };
     let mut facts = vec![("What", sentence(&data.summary)), ("When", minute(message.timestamp))];
-    if message.event == "pipeline.data_gap" {
-        let why = "Windows they may belong to are marked incomplete. Give the topic a longer retention, or driftd more \
-                   replicas, if it fell behind.";
-        facts.push(("What to do", why.to_owned()));
-    }
+    let todo = match message.event.as_str() {
+        "pipeline.data_gap" => {
+            "Windows they may belong to are marked incomplete. Give the topic a longer retention, or driftd more \
+             replicas, if it fell behind."
+        }
+        "endpoint.disabled" => {
+            "Take the endpoint out of the configuration, or repair the receiver and restart driftd or send a message \
+             again: either enables it."
+        }
+        _ => return (title, facts),
+    };
+    facts.push(("What to do", todo.to_owned()));
     (title, facts)
 }
 

@@ -97,7 +97,7 @@ impl DeliverStore for SqlStore {
             .await?;
         }
         if settled.settlement == Settlement::Disable {
-            sqlx::query(
+            let newly = sqlx::query(
                 "-- settle (disable)
                 insert into endpoint_disabled (endpoint, at_us, reason) values ($1, $2, $3)
                 on conflict (endpoint) do nothing",
@@ -106,7 +106,11 @@ impl DeliverStore for SqlStore {
             .bind(settled.now.micros())
             .bind(&settled.outcome)
             .execute(&mut *transaction)
-            .await?;
+            .await?
+            .rows_affected();
+            for told in settled.tell.iter().filter(|_| newly == 1) {
+                write_delivery(&mut transaction, told, settled.now).await?;
+            }
             sqlx::query(
                 "-- settle (pending)\nupdate delivery set state = 'disabled' where endpoint = $1 and state = 'pending'",
             )

@@ -455,6 +455,8 @@ pub struct Settled {
     pub covers: Vec<String>,
     /// Wall clock.
     pub now: Timestamp,
+    /// Messages to others, written if this disables the endpoint and nobody had before.
+    pub tell: Vec<NewDelivery>,
 }
 
 /// A delivery among those that tell an alert, and whether the alert is quiet now.

@@ -83,6 +83,7 @@ async fn a_message_is_sent_again() {
         settlement: Settlement::Failed,
         endpoint_failed: true,
         covers: vec![],
+        tell: vec![],
         now: at(2_000),
     };
     world.store.settle(&failed).await.expect("settles");

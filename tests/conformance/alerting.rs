@@ -28,6 +28,7 @@ fn told_by(id: &str, settlement: Settlement, failed: bool, covers: &[&str], now:
         settlement,
         endpoint_failed: failed,
         covers: covers.iter().map(|id| (*id).to_owned()).collect(),
+        tell: vec![],
         now,
     }
 }

@@ -32,7 +32,7 @@ pub fn route(name: &str, target: Target, timeout: Duration) -> (String, Route) {
         true => Together::SeveralAlerts,
         false => Together::OneAlert,
     };
-    (name.to_owned(), Route { receiver, together, timeout, max_age: Span::from_secs(3 * 86_400) })
+    (name.to_owned(), Route { receiver, together, pipeline: false, timeout, max_age: Span::from_secs(3 * 86_400) })
 }
 
 pub fn doors(store: Arc<dyn DeliverStore>, routes: impl IntoIterator<Item = (String, Route)>) -> Arc<Doors> {

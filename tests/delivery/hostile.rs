@@ -125,6 +125,36 @@ async fn every_misbehaviour_ends_in_time_and_touches_no_other_endpoint() {
     assert!(!due.contains(&"throttle") && !due.contains(&"gone") && due.contains(&"hang"), "{due:?}");
 }
 
+/// Whoever relied on a receiver that is gone does not notice silence: somebody else is told, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_hear_that_an_endpoint_is_disabled() {
+    let (_directory, store) = store().await;
+    let (gone, _) = server(Manner::Say("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")).await;
+    let (well, seen) = server(Manner::Say("HTTP/1.1 204 No Content\r\n\r\n")).await;
+    let mut routes =
+        ["gone", "ops", "team"].map(|name| route(name, webhook(if name == "gone" { &gone } else { &well }), TIMEOUT));
+    for (name, route) in &mut routes {
+        route.pipeline = *name != "team";
+    }
+    let doors = doors(Arc::new(store.clone()), routes);
+    let thread = Thread::default;
+    for (alert, number) in [("al_1", 1), ("al_2", 2)] {
+        let now = doors.clock.now();
+        write(&store, Change { alert, event: "firing", number, endpoints: &["gone"], now, thread: thread() }).await;
+    }
+    deliver::step(&doors).await.expect("steps");
+    let waiting = driftd::store::DeliverStore::waiting(&store, "ops", 10).await.expect("reads");
+    assert!(waiting[0].body.contains("endpoint `gone` answered 410"), "{}", waiting[0].body);
+    while deliver::step(&doors).await.expect("steps") > 0 {}
+    let told = store.deliveries_in(None, Some("ops"), 10).await.expect("reads");
+    let [message] = told.as_slice() else { panic!("one message: {told:?}") };
+    assert_eq!((message.event.as_str(), message.state.as_str()), ("endpoint.disabled", "delivered"));
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+    for (endpoint, messages) in [("team", 0), ("gone", 2)] {
+        assert_eq!(store.deliveries_in(None, Some(endpoint), 10).await.expect("reads").len(), messages, "{endpoint}");
+    }
+}
+
 /// One alert of a batch is wrong: Alertmanager took the others and says 400 all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partial_400_is_sent_again_one_by_one() {

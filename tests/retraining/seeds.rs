@@ -180,6 +180,7 @@ async fn deliver(scene: &Scene) -> (Received, JoinHandle<()>, CancellationToken)
     let route = Route {
         receiver,
         together: Together::Never,
+        pipeline: false,
         timeout: Duration::from_secs(5),
         max_age: Span::from_secs(1 << 40),
     };
