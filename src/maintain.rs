@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Retention;
+use crate::config::live::Live;
 use crate::drift::judgement::revise;
 use crate::drift::rollup::{Grain, merge};
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::health::{Health, Part as Troubled};
-use crate::judge::{Judge, rows};
+use crate::judge::{Judge, rewatch, rows};
 use crate::metrics;
 use crate::store::{Cutoffs, MaintainStore, RollupRow};
 
@@ -27,13 +29,18 @@ const FORGOTTEN: Span = Span::from_secs(7 * 86_400);
 /// Runs until `shutdown`.
 pub async fn run(
     store: Arc<dyn MaintainStore>,
-    models: Vec<Judge>,
-    retention: Retention,
+    mut models: Vec<Judge>,
+    live: watch::Receiver<Live>,
     health: Health,
     shutdown: CancellationToken,
 ) {
     let holder = uuid::Uuid::now_v7().to_string();
     while !shutdown.is_cancelled() {
+        let retention = {
+            let live = live.borrow();
+            rewatch(&mut models, &live.watching);
+            live.retention
+        };
         match step(store.as_ref(), &models, &retention, &holder, clock::now()).await {
             Ok(_) => health.well(Troubled::Maintenance),
             Err(error) => {

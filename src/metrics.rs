@@ -45,6 +45,11 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for reason in ["unknown_key", "revoked_key", "expired_key", "token"] {
         counter!("driftd_authentication_failures_total", "reason" => reason).absolute(0);
     }
+    for outcome in ["taken", "unchanged", "refused"] {
+        counter!("driftd_config_reloads_total", "outcome" => outcome).absolute(0);
+    }
+    gauge!("driftd_config_last_reload_successful").set(1.0);
+    waiting_settings(0);
     for role in ["collect", "judge", "deliver", "maintain", "retrain"] {
         counter!("driftd_step_failures_total", "role" => role).absolute(0);
     }
@@ -101,6 +106,9 @@ fn describe() {
     );
     describe_counter!("driftd_step_failures_total", "steps of a loop that failed and are tried again, by role");
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
+    describe_counter!("driftd_config_reloads_total", "times the configuration was read again, by outcome");
+    describe_gauge!("driftd_config_last_reload_successful", "0 while the configuration's file is refused");
+    describe_gauge!("driftd_config_waiting_settings", "changed settings that wait for a restart");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
     describe_gauge!("driftd_event_listeners", "pages and programs that listen for changes");
     describe_gauge!("driftd_ready", "1 while this process is ready");
@@ -268,6 +276,17 @@ pub fn gave_up(endpoint: &str, reason: &'static str) {
 /// A step failed and is tried again.
 pub fn step_failed(role: &'static str) {
     counter!("driftd_step_failures_total", "role" => role).increment(1);
+}
+
+/// The configuration was read again.
+pub fn reloaded(outcome: &'static str) {
+    counter!("driftd_config_reloads_total", "outcome" => outcome).increment(1);
+    gauge!("driftd_config_last_reload_successful").set(if outcome == "refused" { 0.0 } else { 1.0 });
+}
+
+/// Settings that wait for a restart.
+pub fn waiting_settings(count: usize) {
+    gauge!("driftd_config_waiting_settings").set(count as f64);
 }
 
 /// Pages and programs that listen for changes.

@@ -151,6 +151,9 @@ def operations():
             lines("Listeners", "Pages and programs that listen for changes.", promql((f"sum by (instance) (driftd_event_listeners{{{MINE}}})", "{{instance}}")), "short"),
             "Upkeep",
             lines("Roll-ups and expiry", "Hours and days that were merged, and tables and rows that retention removed.", promql((f"sum(rate(driftd_rollups_total{{{MINE}}}[$__rate_interval]))", "roll-ups"), (f"sum(rate(driftd_expired_total{{{MINE}}}[$__rate_interval]))", "removed")), "ops"),
+            lines("Configuration", "Times that the configuration was read again, by outcome.", promql((f"sum by (outcome) (increase(driftd_config_reloads_total{{{MINE}}}[$__rate_interval]))", "{{outcome}}")), "short"),
+            stat("Refused configuration", "Processes whose changed file is not valid: they go on with the settings before it.", promql((f"count(driftd_config_last_reload_successful{{{MINE}}} == 0) or vector(0)", "")), thresholds=OK),
+            stat("Waiting settings", "Changed settings that a process takes up at its next start only.", promql((f"max(driftd_config_waiting_settings{{{MINE}}})", "")), thresholds=[(None, "green"), (1, "yellow")]),
             table(
                 "Versions",
                 "What each process runs.",

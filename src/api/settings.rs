@@ -27,8 +27,20 @@ pub struct InForce {
     pub read_at: Option<Timestamp>,
     /// Sections of the file that differ from it and wait for a restart.
     pub waiting: Vec<String>,
+    /// Why the file as it is now is refused, if it is.
+    pub refused: Option<Refused>,
     /// How late a record of each model may be.
     pub late_limits: BTreeMap<String, Span>,
+}
+
+/// A changed file that is refused: the settings before it stay in force.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Refused {
+    /// When it was read.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// All that is wrong with it, a line each.
+    pub why: String,
 }
 
 impl Settings {
@@ -40,6 +52,11 @@ impl Settings {
     /// Puts others in force.
     pub fn replace(&self, in_force: InForce) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = in_force;
+    }
+
+    /// What is in force stays so: the file as it is now is refused.
+    pub fn refuse(&self, refused: Refused) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).refused = Some(refused);
     }
 
     /// What is in force.
@@ -61,6 +78,8 @@ pub struct SettingsView {
     read_at: Option<Timestamp>,
     /// Sections of the file that were changed since and wait for a restart.
     waiting_for_restart: Vec<String>,
+    /// The file as it is now, if it is refused.
+    refused: Option<Refused>,
     /// The configuration with its defaults. Secrets are only named: the file or environment variable, or
     /// `redacted`.
     settings: Value,
@@ -71,6 +90,6 @@ pub struct SettingsView {
     responses((status = 200, body = SettingsView), (status = 403, body = Problem)))]
 pub async fn show(State(state): State<ApiState>, caller: Caller) -> Result<Json<SettingsView>, Problem> {
     caller.require(Role::Operator)?;
-    let InForce { shown, read_at, waiting, .. } = state.settings.in_force();
-    Ok(Json(SettingsView { read_at, waiting_for_restart: waiting, settings: shown }))
+    let InForce { shown, read_at, waiting, refused, .. } = state.settings.in_force();
+    Ok(Json(SettingsView { read_at, waiting_for_restart: waiting, refused, settings: shown }))
 }

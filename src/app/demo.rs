@@ -49,9 +49,9 @@ const DEADLINE: Duration = Duration::from_secs(110);
 pub fn main(args: &Demo) -> anyhow::Result<()> {
     if std::env::var_os("RUST_LOG").is_none() {
         // The story is told on the terminal; of the log only warnings belong beside it.
-        telemetry::install_at(config::raw::LogFormat::Text, "warn,ort=error,sqlx=error,rdkafka=off");
+        telemetry::install(config::raw::LogFormat::Text, Some("warn,ort=error,sqlx=error,rdkafka=off"));
     } else {
-        telemetry::install(config::raw::LogFormat::Text);
+        telemetry::install(config::raw::LogFormat::Text, None);
     }
     let temporary = std::env::temp_dir().join(format!("driftd-demo-{}", std::process::id()));
     let directory = args.directory.clone().unwrap_or_else(|| temporary.clone());
@@ -87,7 +87,8 @@ async fn show(args: &Demo, directory: &Path) -> anyhow::Result<()> {
     std::fs::write(&config_file, configuration(&broker.brokers(), &manifest, &reference, &receiver, args.port)?)?;
     let config = config::load(&config_file)?;
     let roles = [Role::Collect, Role::Judge, Role::Deliver, Role::Api];
-    let app = App::start(config, &roles, metrics::install()?, shutdown.clone()).await?;
+    // Nobody changes the settings of a demonstration.
+    let (app, _) = App::start(config, &roles, metrics::install()?, shutdown.clone()).await?;
     let address = app.api.context("the API has an address")?;
     say(began, &format!("the dashboard: http://{address}/"));
 

@@ -50,6 +50,8 @@ pub mod labels;
 pub mod progress;
 /// `driftd reference list` and `activate`.
 pub mod references;
+/// The configuration's file while the process runs.
+mod reload;
 /// Records of files in chunks, with inferences.
 pub mod replay;
 /// Records to train on again.

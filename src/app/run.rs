@@ -9,15 +9,13 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoints::{receiver, routes};
 use super::golden::Golden;
-use super::{decode_reference, load_reference, retraining, runtime};
-use crate::access::jwt::KeySource;
-use crate::api::access::tokens::Tokens;
+use super::{decode_reference, load_reference, reload, retraining, runtime};
 use crate::api::access::{Access, Policy};
 use crate::api::settings::{InForce, Settings};
 use crate::api::{self, ApiState, ops};
@@ -25,7 +23,8 @@ use crate::cli::{Role, Run};
 use crate::clock::{self, Clock};
 use crate::collect::observe::Watched;
 use crate::collect::{self, Collector, DRAIN};
-use crate::config::access::{Auth, KeySetAt, Oidc};
+use crate::config::access::Auth;
+use crate::config::live::{Live, Running};
 use crate::config::{self, Config, Infer};
 use crate::deliver;
 use crate::drift::closing::Closing;
@@ -35,7 +34,6 @@ use crate::drift::routing::Rule;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::health::Health;
-use crate::hook::key_set::{KeySetFile, KeySetUrl};
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
@@ -46,6 +44,7 @@ use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
 use crate::store::{ApiStore, ModelRow, ReferenceStore as _, SqlStore};
+use crate::telemetry::Levels;
 use crate::traces::Traces;
 use crate::{metrics, telemetry};
 
@@ -57,15 +56,23 @@ const LAST_CALL: Duration = Duration::from_millis(1_500);
 /// # Errors
 /// Whatever keeps it from starting; once started, only what time cannot heal.
 pub fn main(args: &Run) -> anyhow::Result<()> {
-    let config = config::load(&args.config.config)?;
-    telemetry::install(config.log);
+    let file = &args.config.config;
+    let seen = reload::print(file);
+    let config = config::load(file)?;
+    let levels = telemetry::install(config.log, config.log_levels.as_deref());
     let metrics = metrics::install()?;
     // Dropped last: what is left is sent then.
     let _traces = config.trace_collector.as_deref().map(Traces::install).transpose()?;
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(stop_on_signal(shutdown.clone()));
-        let app = App::start(config, &args.roles, metrics, shutdown).await?;
+        let (told, running) = (reload::hang_up()?, Running::new(file, &config));
+        let (mut app, doors) = App::start(config, &args.roles, metrics, shutdown.clone()).await?;
+        let doors = reload::Doors { levels, ..doors };
+        app.loops.spawn(async move {
+            reload::run(running, seen, doors, told, shutdown).await;
+            Ok("reload")
+        });
         app.join().await
     })
 }
@@ -89,7 +96,7 @@ struct Loaded {
 }
 
 impl App {
-    /// Starts everything that the roles ask for; nothing runs if anything cannot.
+    /// Starts everything that the roles ask for; nothing runs if anything cannot. Gives too where new settings go.
     ///
     /// # Errors
     /// The first thing that cannot be set up, with its reason.
@@ -98,7 +105,7 @@ impl App {
         roles: &[Role],
         metrics: PrometheusHandle,
         shutdown: CancellationToken,
-    ) -> anyhow::Result<App> {
+    ) -> anyhow::Result<(App, reload::Doors)> {
         let has = |role: Role| roles.contains(&role);
         let started = Arc::new(AtomicBool::new(false));
         let store = SqlStore::open(&config.store.0).await?;
@@ -112,7 +119,8 @@ impl App {
         let stop = shutdown.clone();
         loops.spawn(async move { Ok(api::serve(ops_listener, ops::router(state), stop).await.map(|()| "ops")?) });
 
-        let mut in_force = InForce { shown: config.shown.clone(), read_at: Some(clock::now()), ..InForce::default() };
+        let mut in_force = InForce { shown: config.shown(), read_at: Some(clock::now()), ..InForce::default() };
+        let (live, follows) = watch::channel(Live::of(&config));
         let onnxruntime = config.onnxruntime.clone();
         let topics = config.kafka.as_ref().map(|k| k.topics.clone()).unwrap_or_default();
         let idle_after = config.collect.idle_after;
@@ -160,10 +168,17 @@ impl App {
             let (kept, models, stop) = (Arc::new(store.clone()), judges.clone(), shutdown.clone());
             let troubled = health.clone();
             loops.spawn(async move {
-                maintain::run(kept, models, config.retention, troubled, stop).await;
+                maintain::run(kept, models, follows, troubled, stop).await;
                 Ok("maintain")
             });
-            let doors = judge::Doors { store: Arc::new(store.clone()), health, collected, written: written.clone() };
+            let follows = live.subscribe();
+            let doors = judge::Doors {
+                store: Arc::new(store.clone()),
+                health,
+                collected,
+                written: written.clone(),
+                watching: Box::new(move || follows.borrow().watching.clone()),
+            };
             let stop = shutdown.clone();
             loops.spawn(async move {
                 judge::run(doors, judges, stop).await;
@@ -192,6 +207,7 @@ impl App {
             });
         }
         let settings = Settings::new(in_force);
+        let mut door = None;
         if let Some(listener) = api_listener {
             let policy = match &config.api_auth {
                 Auth::Local => Policy::Local,
@@ -201,12 +217,13 @@ impl App {
             let access = Access::new(policy, Arc::new(store.clone()), Clock::wall());
             let (per_second, burst) = config.api_limit;
             let access = match &config.api_auth {
-                Auth::Oidc(oidc) => access.taking(tokens(oidc)?),
+                Auth::Oidc(oidc) => access.taking(reload::tokens(oidc)?),
                 _ => access,
             };
             let access = Arc::new(access.listening(config.api.ip()).limited(per_second, burst));
             let roles = roles.iter().map(Role::to_string).collect();
-            let state = ApiState::new(read.clone(), desk, roles, access, settings, shutdown.clone());
+            door = Some(access.clone());
+            let state = ApiState::new(read.clone(), desk, roles, access, settings.clone(), shutdown.clone());
             let events = state.events.clone();
             loops.spawn(async move {
                 events.watch(read).await;
@@ -218,7 +235,8 @@ impl App {
         started.store(true, Ordering::Release);
         metrics::ready(true);
         tracing::info!(api = ?api, %ops, roles = ?roles, "driftd is running");
-        Ok(App { api, ops, loops, shutdown, store })
+        let doors = reload::Doors { live, access: door, settings, levels: Levels::default() };
+        Ok((App { api, ops, loops, shutdown, store }, doors))
     }
 
     /// Waits until it is told to stop, then for the loops to finish what they hold.
@@ -254,14 +272,6 @@ impl App {
         tracing::info!("stopped");
         failure.flatten().map_or(Ok(()), Err)
     }
-}
-
-fn tokens(oidc: &Oidc) -> anyhow::Result<Tokens> {
-    let source: Arc<dyn KeySource> = match &oidc.key_set {
-        KeySetAt::Url(url) => Arc::new(KeySetUrl::new(url).context("the issuer's keys")?),
-        KeySetAt::File(file) => Arc::new(KeySetFile(file.clone())),
-    };
-    Ok(Tokens::new(oidc.expected.clone(), oidc.grants.clone(), source))
 }
 
 async fn stop_on_signal(shutdown: CancellationToken) {

@@ -20,6 +20,8 @@ use crate::drift::time::Span;
 pub mod access;
 /// Receivers of events.
 pub mod endpoint;
+/// What a running process takes up when its file changes.
+pub mod live;
 /// What the file may say.
 pub mod raw;
 /// Retraining: policies, hooks, call-backs.
@@ -39,6 +41,8 @@ pub use validate::{Budget, watch};
 pub struct Config {
     /// How logs look.
     pub log: raw::LogFormat,
+    /// What is logged, where `RUST_LOG` says nothing.
+    pub log_levels: Option<String>,
     /// The broker and topics; `None` where this process only judges, delivers or serves.
     pub kafka: Option<Kafka>,
     /// Where everything is kept.
@@ -71,8 +75,17 @@ pub struct Config {
     pub ops: SocketAddr,
     /// An OpenTelemetry collector that takes OTLP by HTTP.
     pub trace_collector: Option<String>,
+    /// All of it as it was written, with defaults filled in.
+    pub written: raw::RawConfig,
+    /// SHA-256 of each secret by the JSON pointer of its place: whether one was changed, not what it is.
+    pub secrets: BTreeMap<String, [u8; 32]>,
+}
+
+impl Config {
     /// All of it for people, with defaults filled in and secrets only named.
-    pub shown: serde_json::Value,
+    pub fn shown(&self) -> serde_json::Value {
+        shown::shown(&self.written)
+    }
 }
 
 /// How long things are kept.

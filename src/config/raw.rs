@@ -20,6 +20,9 @@ pub struct RawConfig {
     /// How logs are written.
     #[serde(default)]
     pub log: LogFormat,
+    /// What is logged: `info`, or `info,driftd::judge=debug` and the like. The environment's `RUST_LOG` goes
+    /// first. By default `info`, with warnings only of the libraries for models and databases.
+    pub log_levels: Option<String>,
     /// The broker to read from. May be left out where no process has the role `collect`.
     pub kafka: Option<RawKafka>,
     /// The store.
@@ -101,7 +104,7 @@ pub enum Start {
 }
 
 /// A value, or where to find it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Secret {
     /// The value itself; not for secrets.

@@ -2,6 +2,7 @@
 //! and of addresses only the host, since what follows it may be a secret too.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -22,6 +23,16 @@ impl Serialize for Secret {
         match self {
             Secret::Plain(value) => serializer.serialize_str(&address(value)),
             Secret::Elsewhere(place) => place.serialize(serializer),
+        }
+    }
+}
+
+/// As it is shown, so that no log tells it.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Secret::Plain(value) => f.write_str(&address(value)),
+            Secret::Elsewhere(place) => place.fmt(f),
         }
     }
 }
@@ -70,6 +81,7 @@ endpoints:
         let document = parse::<RawConfig>(Path::new("driftd.yaml"), text).expect("valid");
         let shown = shown(&document.content);
         assert!(!shown.to_string().contains("hunter2"), "{shown}");
+        assert!(!format!("{:?}", document.content.store).contains("hunter2"));
         assert_eq!(shown["store"]["url"], "postgres://db:5432");
         assert_eq!(shown["kafka"]["properties"]["security.protocol"], "SASL_SSL");
         assert_eq!(shown["kafka"]["properties"]["ssl.key.password"]["env"], "hunter3");

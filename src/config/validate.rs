@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
+use tracing_subscriber::EnvFilter;
 
 use super::raw::{RawConfig, RawInfer, RawKafka, RawModel, Secret, SecretRef};
-use super::shown::shown;
 use super::{Batching, Collect, Config, Endpoint, Infer, Kafka, Model, Retention, StoreUrl};
 use crate::document::{Document, Problem, Problems};
 use crate::drift::course::Watch;
@@ -81,7 +82,7 @@ pub(super) fn validate(
     document: &Document<RawConfig>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Problems> {
-    let mut checker = Checker { document, env, problems: Vec::new() };
+    let mut checker = Checker { document, env, problems: Vec::new(), secrets: BTreeMap::new() };
     let raw = &document.content;
     let kafka = raw.kafka.as_ref().and_then(|kafka| checker.kafka(kafka));
     let store = checker.secret("/store/url", &raw.store.url).and_then(|url| checker.store_url(url));
@@ -111,9 +112,13 @@ pub(super) fn validate(
     if raw.api.listen == raw.ops.listen && api.is_some_and(|a| a.port() != 0) {
         checker.fail("/ops/listen", "the same address as api.listen: probes and metrics need their own");
     }
+    if let Some(Err(error)) = raw.log_levels.as_ref().map(EnvFilter::try_new) {
+        checker.fail("/log_levels", format!("{error}: expected levels such as `info,driftd::judge=debug`"));
+    }
     let config = (|| {
         Some(Config {
             log: raw.log,
+            log_levels: raw.log_levels.clone(),
             kafka,
             store: store?,
             retention: retention?,
@@ -130,7 +135,8 @@ pub(super) fn validate(
             api_limit: api_limit?,
             ops: ops?,
             trace_collector: raw.traces.collector.clone(),
-            shown: shown(raw),
+            written: raw.clone(),
+            secrets: std::mem::take(&mut checker.secrets),
         })
     })();
     match config {
@@ -146,6 +152,7 @@ pub(super) struct Checker<'a> {
     pub(super) document: &'a Document<RawConfig>,
     env: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<Problem>,
+    secrets: BTreeMap<String, [u8; 32]>,
 }
 
 impl Checker<'_> {
@@ -275,6 +282,12 @@ impl Checker<'_> {
     }
 
     pub(super) fn secret(&mut self, path: &str, secret: &Secret) -> Option<String> {
+        let value = self.resolve(path, secret)?;
+        self.secrets.insert(path.to_owned(), Sha256::digest(&value).into());
+        Some(value)
+    }
+
+    fn resolve(&mut self, path: &str, secret: &Secret) -> Option<String> {
         match secret {
             Secret::Plain(value) => Some(value.clone()),
             Secret::Elsewhere(SecretRef::Env(name)) => {

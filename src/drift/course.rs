@@ -31,6 +31,15 @@ pub struct Watch {
     pub retraining: Policy,
 }
 
+/// How a model is watched, and the budget that a person wrote for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watching {
+    /// False alarms allowed, such as `1/30d`.
+    pub budget: String,
+    /// What follows from it.
+    pub watch: Watch,
+}
+
 /// Everything that is carried from one window to the next; stored with the report it led to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Course {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::drift::alert::AlertState;
 use crate::drift::closing::Closing;
-use crate::drift::course::{Course, Watch};
+use crate::drift::course::{Course, Watch, Watching};
 use crate::drift::judgement::{ClosedWindow, Verdict, revise};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::plan::Plan;
@@ -72,17 +72,21 @@ pub struct Doors {
     pub collected: Arc<Notify>,
     /// Notified when messages wait.
     pub written: Arc<Notify>,
+    /// How each model is watched now, in the order of the models.
+    pub watching: Box<dyn Fn() -> Vec<Watching> + Send + Sync>,
 }
 
 /// Runs until `shutdown`; woken by new tallies or a timer.
-pub async fn run(doors: Doors, models: Vec<Judge>, shutdown: CancellationToken) {
-    let Doors { store, health, collected, written } = doors;
+pub async fn run(doors: Doors, mut models: Vec<Judge>, shutdown: CancellationToken) {
+    let Doors { store, health, collected, written, watching } = doors;
     let holder = uuid::Uuid::now_v7().to_string();
     let mut registered = vec![false; models.len()];
     for model in models.iter().map(|judge| &judge.model) {
         metrics::window_length(&model.name, model.window_us as f64 / 1e6);
     }
     while !shutdown.is_cancelled() {
+        let changed = rewatch(&mut models, &watching());
+        registered.iter_mut().zip(changed).for_each(|(registered, changed)| *registered &= !changed);
         let mut trouble = None;
         for (judge, registered) in models.iter().zip(&mut registered) {
             let step = judge.step(store.as_ref(), &holder, registered, clock::now());
@@ -110,6 +114,17 @@ pub async fn run(doors: Doors, models: Vec<Judge>, shutdown: CancellationToken) 
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+}
+
+/// Watches models as they are to be watched from their next window on; which of them otherwise than before.
+pub fn rewatch(models: &mut [Judge], watching: &[Watching]) -> Vec<bool> {
+    let rewatch = |(judge, new): (&mut Judge, &Watching)| {
+        let changed = (judge.watch, judge.model.budget.as_str()) != (new.watch, new.budget.as_str());
+        (judge.watch, judge.model.threshold) = (new.watch, new.watch.threshold);
+        judge.model.budget.clone_from(&new.budget);
+        changed
+    };
+    models.iter_mut().zip(watching).map(rewatch).collect()
 }
 
 impl Judge {

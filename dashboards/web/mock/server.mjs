@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { makeAccess } from "./access.mjs";
 import { Refusal } from "./desk.mjs";
+import { makeSettings } from "./settings.mjs";
 import { makeWorld } from "./world.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -30,7 +31,8 @@ export async function startMock({ port = 0, empty = false, auth = false, old = f
   const announce = (event) => listeners.forEach((r) => r.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`));
   const world = makeWorld({ empty, windowSeconds, clock, announce });
   const access = makeAccess(auth);
-  const context = { world, access, listeners, old };
+  const settings = makeSettings(clock);
+  const context = { world, settings, access, listeners, old };
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://mock");
@@ -43,6 +45,7 @@ export async function startMock({ port = 0, empty = false, auth = false, old = f
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     world,
+    settings,
     tick: (seconds) => {
       frozen = clock() + seconds * 1000;
       world.advance();
@@ -56,7 +59,7 @@ export async function startMock({ port = 0, empty = false, auth = false, old = f
   };
 }
 
-async function answerApi({ world, access, listeners, old }, url, request, response) {
+async function answerApi({ world, settings, access, listeners, old }, url, request, response) {
   const parts = url.pathname.replace("/api/v1/", "").split("/").map(decodeURIComponent);
   const query = url.searchParams;
   const writes = request.method !== "GET";
@@ -70,7 +73,7 @@ async function answerApi({ world, access, listeners, old }, url, request, respon
   if (parts[0] === "events" && !old) return listen(listeners, request, response);
   world.advance();
   try {
-    const found = (writes ? write(world.desk, request.method, parts, body, session.name) : read(world, parts, query, old)) ?? null;
+    const found = (writes ? write(world.desk, request.method, parts, body, session.name) : read(world, settings, parts, query, old)) ?? null;
     if (found === null) return problem(response, 404, `nothing at ${url.pathname}`);
     return send(response, 200, "application/json", JSON.stringify(found));
   } catch (error) {
@@ -79,10 +82,11 @@ async function answerApi({ world, access, listeners, old }, url, request, respon
   }
 }
 
-function read(world, [first, name, third, start, fifth], query, old) {
+function read(world, settings, [first, name, third, start, fifth], query, old) {
   const { desk } = world;
   if (first === "status") return world.status();
   if (first === "ledger") return world.ledger();
+  if (first === "settings" && !old) return settings.answer();
   if (first === "alerts" && name === undefined) return paged(desk.alerts(query.get("model")), query);
   if (first === "deliveries" && name === undefined) return paged(desk.deliveries(query.get("model"), query.get("state")), query);
   if (first === "retraining-requests" && name === undefined) return paged(desk.requests(query.get("model")), query);

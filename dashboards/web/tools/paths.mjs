@@ -147,6 +147,36 @@ path("sends a failed message again", async ({ page, visit }) => {
   assert.equal(await page.getByRole("button", { name: /^Send again/ }).count(), 0);
 });
 
+path("tells what of the settings waits for a restart, and what was refused", async ({ page, visit, mock }) => {
+  await visit("pipeline");
+  const settings = page.locator("section, article", { has: page.getByRole("heading", { name: "Settings in force" }) }).last();
+  await settings.getByText("nothing waits for a restart").waitFor();
+  await settings.getByText("All settings").click();
+  const table = settings.getByRole("region", { name: "Settings, table" });
+  assert.equal(await table.getByRole("row", { name: "models[0].budget 1/30d" }).count(), 1);
+  assert.equal(await table.getByRole("row", { name: "store.url postgres://db:5432" }).count(), 1);
+
+  mock.settings.change(["kafka", "models[support.yaml].window.length"]);
+  await visit("pipeline");
+  await settings.getByText("2 changed settings of the file wait for a restart").waitFor();
+  await settings.getByText("models[support.yaml].window.length").waitFor();
+  assert.deepEqual(await violations(page), []);
+
+  mock.settings.change(["kafka"], "1 problem in `driftd.yaml`\n  driftd.yaml:7: models.0.budget: found `often`");
+  await visit("pipeline");
+  await page.getByRole("alert").getByText("is not valid: nothing of it was taken up").waitFor();
+  await page.getByRole("alert").getByText("models.0.budget: found `often`").waitFor();
+  assert.deepEqual(await violations(page), []);
+});
+
+path("tells of numbers that differ while answers stand", async ({ page, visit }) => {
+  await visit("pipeline");
+  const windows = page.getByRole("region", { name: "Windows by model, table" });
+  const row = windows.getByRole("row", { name: /^support / });
+  assert.match(await row.innerText(), /embedding in \d+ windows/);
+  assert.match(await windows.getByRole("row", { name: /^claims-triage / }).innerText(), /none$/);
+});
+
 path("shows what changes while it is looked at, without asking", async ({ page, visit, mock }) => {
   await visit("model");
   await page.getByText("Live: changes appear by themselves.").waitFor();

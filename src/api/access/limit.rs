@@ -1,7 +1,7 @@
 //! How much one caller may ask: a bucket of tokens each, filled at a steady rate.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::drift::time::Timestamp;
 
@@ -10,10 +10,12 @@ use crate::drift::time::Timestamp;
 const MOST_CALLERS: usize = 10_000;
 
 /// Buckets by caller.
-pub(super) struct Limits {
+pub(super) struct Limits(Mutex<Buckets>);
+
+struct Buckets {
     per_second: f64,
     burst: f64,
-    buckets: Mutex<HashMap<String, Bucket>>,
+    held: HashMap<String, Bucket>,
 }
 
 struct Bucket {
@@ -24,7 +26,17 @@ struct Bucket {
 impl Limits {
     /// So many requests a second over a while, and so many at once.
     pub(super) fn new(per_second: f64, burst: f64) -> Limits {
-        Limits { per_second, burst, buckets: Mutex::default() }
+        Limits(Mutex::new(Buckets { per_second, burst, held: HashMap::new() }))
+    }
+
+    /// Another rate from now on; what callers have left stays, up to the new burst.
+    pub(super) fn set(&self, (per_second, burst): (f64, f64)) {
+        let mut buckets = self.lock();
+        (buckets.per_second, buckets.burst) = (per_second, burst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a token.
@@ -32,28 +44,31 @@ impl Limits {
     /// # Errors
     /// Seconds until there is one.
     pub(super) fn take(&self, caller: &str, now: Timestamp) -> Result<(), u64> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.lock();
+        let Buckets { per_second, burst, held } = &mut *buckets;
         let mut name = caller;
-        if !buckets.contains_key(name) && buckets.len() >= MOST_CALLERS {
-            buckets.retain(|_, bucket| self.filled(bucket, now) < self.burst);
-            if buckets.len() >= MOST_CALLERS {
+        if !held.contains_key(name) && held.len() >= MOST_CALLERS {
+            held.retain(|_, bucket| bucket.filled(*per_second, *burst, now) < *burst);
+            if held.len() >= MOST_CALLERS {
                 name = "";
             }
         }
-        let bucket = buckets.entry(name.to_owned()).or_insert(Bucket { tokens: self.burst, at: now });
-        bucket.tokens = self.filled(bucket, now);
+        let bucket = held.entry(name.to_owned()).or_insert(Bucket { tokens: *burst, at: now });
+        bucket.tokens = bucket.filled(*per_second, *burst, now);
         bucket.at = now;
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
         }
-        Err(((1.0 - bucket.tokens) / self.per_second).ceil().max(1.0) as u64)
+        Err(((1.0 - bucket.tokens) / *per_second).ceil().max(1.0) as u64)
     }
+}
 
+impl Bucket {
     /// A clock that was set back fills nothing and takes nothing away.
-    fn filled(&self, bucket: &Bucket, now: Timestamp) -> f64 {
-        let secs = now.since(bucket.at).micros().max(0) as f64 / 1e6;
-        self.burst.min(bucket.tokens + secs * self.per_second)
+    fn filled(&self, per_second: f64, burst: f64, now: Timestamp) -> f64 {
+        let secs = now.since(self.at).micros().max(0) as f64 / 1e6;
+        burst.min(self.tokens + secs * per_second)
     }
 }
 
@@ -80,14 +95,24 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_counts_at_once() {
+        let limits = Limits::new(1.0, 5.0);
+        assert_eq!(limits.take("a", at(0)), Ok(()));
+        limits.set((0.5, 2.0));
+        assert_eq!([(); 3].map(|()| limits.take("a", at(0))), [Ok(()), Ok(()), Err(2)], "no more than the new burst");
+        limits.set((1.0, 5.0));
+        assert_eq!(limits.take("a", at(0)), Err(1), "what was used is not given back");
+    }
+
+    #[test]
     fn many_callers_take_a_bounded_place() {
         let limits = Limits::new(1.0, 2.0);
         for i in 0..MOST_CALLERS {
             assert_eq!(limits.take(&i.to_string(), at(0)), Ok(()));
         }
         assert_eq!([0, 1, 2].map(|i| limits.take(&format!("new{i}"), at(0))), [Ok(()), Ok(()), Err(1)], "shared");
-        assert_eq!(limits.buckets.lock().expect("not poisoned").len(), MOST_CALLERS + 1);
+        assert_eq!(limits.lock().held.len(), MOST_CALLERS + 1);
         assert_eq!(limits.take("later", at(60_000)), Ok(()));
-        assert_eq!(limits.buckets.lock().expect("not poisoned").len(), 1, "the rested are forgotten");
+        assert_eq!(limits.lock().held.len(), 1, "the rested are forgotten");
     }
 }

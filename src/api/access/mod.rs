@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
@@ -87,7 +87,7 @@ pub struct Access {
     pub(super) store: Arc<dyn AccessStore>,
     clock: Clock,
     loopback: bool,
-    tokens: Option<Tokens>,
+    tokens: RwLock<Option<Arc<Tokens>>>,
     limits: Limits,
     failures: Limits,
     failures_kept: Limits,
@@ -98,7 +98,16 @@ impl Access {
     pub fn new(policy: Policy, store: Arc<dyn AccessStore>, clock: Clock) -> Access {
         let limits = |(per_second, burst)| Limits::new(per_second, burst);
         let (failures, failures_kept) = (limits(FAILURES), limits(FAILURES_KEPT));
-        Access { policy, store, clock, loopback: true, tokens: None, limits: limits(RATE), failures, failures_kept }
+        Access {
+            policy,
+            store,
+            clock,
+            loopback: true,
+            tokens: RwLock::default(),
+            limits: limits(RATE),
+            failures,
+            failures_kept,
+        }
     }
 
     /// Listening on this address: cookies may travel without TLS only on this machine.
@@ -110,7 +119,18 @@ impl Access {
     /// Taking bearer tokens of an issuer too, beside API keys.
     #[must_use]
     pub fn taking(self, tokens: Tokens) -> Access {
-        Access { tokens: Some(tokens), ..self }
+        self.take_tokens(tokens);
+        self
+    }
+
+    /// As [`Access::taking`], from now on: callers who are known already must show a token that counts.
+    pub fn take_tokens(&self, tokens: Tokens) {
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tokens));
+    }
+
+    /// Other limits of one caller from now on.
+    pub fn limit_to(&self, limit: (f64, f64)) {
+        self.limits.set(limit);
     }
 
     /// With other limits of one caller: requests a second, and so many at once.
@@ -145,7 +165,8 @@ impl Access {
 
     /// An API key says by its first letters that it is one.
     async fn by_bearer(&self, token: &str) -> Result<Caller, Problem> {
-        match &self.tokens {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match tokens {
             Some(tokens) if !token.starts_with(key::PREFIX) => tokens.caller(token, self.clock.now()).await,
             _ => self.by_key(token).await,
         }

@@ -18,6 +18,7 @@ import type {
   RequestDetail,
   RetrainingRequest,
   Session,
+  Settings,
   Silence,
   Statistic,
   Status,
@@ -118,6 +119,9 @@ export const retrainingRequest = async (id: string, signal: AbortSignal): Promis
 export const silences = (signal: AbortSignal): Promise<Silence[] | null> => unlessMissing(list("/silences", {}, signal));
 
 export const status = (signal: AbortSignal): Promise<Status> => read("/status", {}, signal);
+
+/** Null where the server knows none. */
+export const settings = (signal: AbortSignal): Promise<Settings | null> => unlessMissing(read("/settings", {}, signal));
 
 export const ledger = (signal: AbortSignal): Promise<Ledger> => read("/ledger", {}, signal);
 

@@ -333,6 +333,16 @@ export interface Status {
   partitions: Partition[];
 }
 
+/** What the answering process runs with. */
+export interface Settings {
+  read_at: string | null;
+  /** Settings of the file that differ and wait for a restart. */
+  waiting_for_restart: string[];
+  /** Why the file as it is now is refused; servers before 0.2 do not say it. */
+  refused?: { at: string; why: string } | null;
+  settings: unknown;
+}
+
 export interface Page<T> {
   data: T[];
   next_cursor: string | null;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Ledger, Partition } from "../api/types";
-import { behind, byTopic, isSlow, ledgerVerdict } from "./ledger";
+import { behind, byTopic, isSlow, ledgerVerdict, noticesOf } from "./ledger";
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const partition = (topic: string, number: number, changes: Partial<Partition> = {}): Required<Partition> => ({
@@ -34,5 +34,12 @@ describe("ledger", () => {
     expect(says(ledger([partition("a", 0)], { adds_up: false }))).toContain("not all in windows");
     const loss = { topic: "a", partition: 0, from_offset: 1, to_offset: 2, reason: "retention", found_at: "" };
     expect(says(ledger([partition("a", 0, { watermark: "2026-11-23T10:00:00Z" })], { losses: [loss] }))).toBe("All 60 offsets are accounted for. a is behind. 1 gap was found.");
+  });
+
+  it("counts the windows of each notice, and servers that know none have none", () => {
+    expect(noticesOf([{ harmless_skew: ["embedding"] }, { harmless_skew: ["intent", "embedding"] }, { harmless_skew: [] }, {}])).toEqual([
+      { part: "embedding", count: 2 },
+      { part: "intent", count: 1 },
+    ]);
   });
 });

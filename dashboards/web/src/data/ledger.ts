@@ -1,6 +1,6 @@
 /** What became of every record, by topic and in words. */
 
-import type { Ledger, Partition } from "../api/types";
+import type { Ledger, Partition, Window } from "../api/types";
 import { count, enumerate, plural } from "./format";
 
 export interface TopicRow {
@@ -58,4 +58,11 @@ export function ledgerVerdict(ledger: Ledger, topics: TopicRow[]): string {
   const slow = topics.filter((t) => isSlow(t.behind)).map((t) => t.topic);
   const lost = ledger.losses.length === 0 ? "" : ` ${plural(ledger.losses.length, "gap")} ${ledger.losses.length === 1 ? "was" : "were"} found.`;
   return `All ${count(passed)} offsets are accounted for.${slow.length === 0 ? "" : ` ${enumerate(slow)} ${slow.length === 1 ? "is" : "are"} behind.`}${lost}`;
+}
+
+/** Parts whose numbers differ from the exported model's while its answers are the same, in how many windows; most first. */
+export function noticesOf(windows: Pick<Window, "harmless_skew">[]): { part: string; count: number }[] {
+  const counts = new Map<string, number>();
+  for (const part of windows.flatMap((w) => w.harmless_skew ?? [])) counts.set(part, (counts.get(part) ?? 0) + 1);
+  return [...counts].map(([part, count]) => ({ part, count })).sort((a, b) => b.count - a.count || a.part.localeCompare(b.part));
 }

@@ -3,13 +3,15 @@
 import { useEffect } from "preact/hooks";
 import * as api from "../api/client";
 import { usePoll } from "../api/poll";
+import { useMay } from "../api/session";
 import type { Delivery, Ledger, ModelRow, Status, Window } from "../api/types";
 import { count, duration, plural } from "../data/format";
-import { behind, byTopic, isSlow, ledgerVerdict, type TopicRow } from "../data/ledger";
+import { behind, byTopic, isSlow, ledgerVerdict, noticesOf, type TopicRow } from "../data/ledger";
 import { ConnectionNote } from "../parts/connection";
 import { Empty, Panel } from "../parts/panel";
 import { Time } from "../parts/time";
 import { modelHref } from "../router";
+import { SettingsPanel } from "./settings";
 
 /** Windows of so many models are looked at: one question each. */
 const MOST_MODELS = 20;
@@ -57,6 +59,7 @@ export function Pipeline() {
 function Content({ ledger, status, stuck, models, more }: Loaded) {
   const now = Date.now();
   const topics = byTopic(ledger.partitions, now);
+  const maySeeSettings = useMay("operator");
   return (
     <>
       <div class="headline">
@@ -72,6 +75,7 @@ function Content({ ledger, status, stuck, models, more }: Loaded) {
         </div>
       </div>
       <Late models={models} more={more} now={now} />
+      {maySeeSettings && <SettingsPanel />}
     </>
   );
 }
@@ -283,6 +287,22 @@ function Stuck({ deliveries }: { deliveries: Delivery[] }) {
   );
 }
 
+/** What reports say of a part without alarming: its numbers are not the exported model's, its answers are. */
+function Notices({ windows }: { windows: Window[] }) {
+  const notices = noticesOf(windows);
+  if (notices.length === 0) return <span class="muted">none</span>;
+  return (
+    <>
+      {notices.map(({ part, count: n }, i) => (
+        <span key={part}>
+          {i > 0 && ", "}
+          {part} <span class="muted">in {plural(n, "window")}</span>
+        </span>
+      ))}
+    </>
+  );
+}
+
 /** Windows by model: how old the newest is, and what came late. */
 function Late({ models, more, now }: { models: Loaded["models"]; more: number; now: number }) {
   return (
@@ -304,6 +324,9 @@ function Late({ models, more, now }: { models: Loaded["models"]; more: number; n
               <th scope="col" class="number">
                 Incomplete
               </th>
+              <th scope="col" title="Windows in which production's numbers differ from the exported model's while its answers are the same">
+                Numbers differ
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -318,6 +341,9 @@ function Late({ models, more, now }: { models: Loaded["models"]; more: number; n
                 <td class="number">{count(windows.reduce((sum, w) => sum + (w.late_records ?? 0), 0))}</td>
                 <td class="number">{count(windows.filter((w) => w.revision > 0).length)}</td>
                 <td class={`number ${windows.some((w) => w.incomplete) ? "warn" : ""}`}>{count(windows.filter((w) => w.incomplete).length)}</td>
+                <td>
+                  <Notices windows={windows} />
+                </td>
               </tr>
             ))}
           </tbody>
