@@ -1,6 +1,10 @@
 //! Laws of the domain, by property tests: any split, order or replay of the records gives the same
 //! bits, and a course that is stored and taken up again goes on as if it had never stopped.
 
+/// Upgrades.
+#[path = "laws/upgrade.rs"]
+mod upgrade;
+
 use std::sync::OnceLock;
 
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
