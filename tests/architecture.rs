@@ -58,7 +58,7 @@ const MAY_IMPORT: [(&str, &[&str]); 26] = [
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
     ("api", &["access", "clock", "desk", "drift", "health", "metrics", "retrain", "store", "telemetry"]),
-    ("retrain", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
+    ("retrain", &["clock", "drift", "fault", "hook", "metrics", "retry", "source", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),
 ];

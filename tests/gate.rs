@@ -160,3 +160,38 @@ fn labels_may_come_apart_and_mistakes_are_told() {
     let said = fail_with(command.arg("--data").arg(&data), 3);
     assert!(said.contains("it has no task `mood`"), "{said}");
 }
+
+#[test]
+fn pairs_are_judged_as_on_call_back() {
+    let rows = Rows::new(1_200);
+    let worse = rows.answers("worse.jsonl", 12);
+    let worse: Vec<Value> =
+        std::fs::read_to_string(worse).expect("read").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    let labelled = rows.labelled("labelled.jsonl", 1_200);
+    let labelled: Vec<Value> = std::fs::read_to_string(labelled)
+        .expect("read")
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("JSON"))
+        .collect();
+    let pair = |candidate: &Value, i: usize| {
+        json!({"prediction_id": labelled[i]["prediction_id"], "labels": labelled[i]["labels"],
+            "baseline": rows.records[i]["outputs"], "candidate": candidate["outputs"]})
+    };
+    let same = rows.write("same.jsonl", (0..1_200).map(|i| pair(&rows.records[i], i)));
+    let other = rows.write("other.jsonl", (0..1_200).map(|i| pair(&worse[i], i)));
+    let judge = |file: &Path| {
+        let mut command = driftd();
+        command.args(["gate", "--format", "json", "--manifest"]).arg(example_manifest()).arg("--pairs").arg(file);
+        command
+    };
+    let Output { status, stdout, stderr } = judge(&same).output().expect("starts");
+    let report: Value = serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{stderr:?}"));
+    assert_eq!((status.code(), &report["verdict"], &report["rows"]), (Some(0), &json!("pass"), &json!(1_200)));
+    let Output { status, stdout, .. } = judge(&other).output().expect("starts");
+    let report: Value = serde_json::from_slice(&stdout).expect("JSON");
+    assert_eq!((status.code(), &task(&report, "mood")["verdict"]), (Some(6), &json!("fail")), "{report:#}");
+    // One line that is no pair refuses them all, as it does on call-back.
+    let twice = rows.write("twice.jsonl", [pair(&worse[0], 0), pair(&worse[0], 0)].into_iter());
+    assert!(fail_with(&mut judge(&twice), 1).contains("line 2"));
+    fail_with(judge(&same).arg("--baseline").arg(&same), 2);
+}

@@ -192,6 +192,7 @@ fn change(id: &str, from: State, to: State, secs: i64) -> Change {
         new_model_version: None,
         result: None,
         callback: None,
+        gates: None,
         audit: None,
         deliveries: vec![NewDelivery {
             delivery_id: format!("msg_{id}_{}", to.name()),
@@ -240,6 +241,33 @@ async fn a_request_moves_only_from_where_it_is(store: &SqlStore) {
     assert!(store.move_request(&ours).await.expect("moves"));
     assert_eq!(store.approvals(at(1_300)).await.expect("counts"), 1, "by driftd itself");
     assert_eq!(store.approvals(at(1_301)).await.expect("counts"), 0);
+}
+
+async fn what_the_gate_said_is_kept_and_holds_a_move(store: &SqlStore) {
+    let gate = |verdict: &str, secs: i64| GateRow {
+        request_id: "rt_1".into(),
+        at: at(secs),
+        verdict: verdict.into(),
+        labels_needed: (verdict == "undecided").then_some(812),
+        pairs: 4_000,
+        pairs_sha256: "ab".into(),
+        report: r#"{"verdict":"x"}"#.into(),
+    };
+    assert!(!store.add_gate(&gate("pass", 1_000), 2).await.expect("answers"), "no such request");
+    store.add_request(&new_request("rt_1", "m")).await.expect("made");
+    assert!(!store.add_gate(&gate("pass", 1_000), 2).await.expect("answers"), "nothing runs yet");
+    assert!(store.move_request(&change("rt_1", State::Proposed, State::Requested, 1_100)).await.expect("moves"));
+    let (a, b) = (gate("undecided", 1_200), gate("pass", 1_300));
+    assert!(store.add_gate(&a, 2).await.expect("answers"));
+    // A success that rests on fewer verdicts than there are does not come about.
+    let success = |gates| Change { gates: Some(gates), ..change("rt_1", State::Requested, State::Succeeded, 1_400) };
+    assert!(store.add_gate(&b, 2).await.expect("answers"));
+    assert!(!store.add_gate(&b, 2).await.expect("answers"), "there are as many as may be");
+    assert!(!store.move_request(&success(1)).await.expect("answers"));
+    assert!(store.move_request(&success(2)).await.expect("moves"));
+    let history = store.request("rt_1").await.expect("read").expect("is there");
+    assert_eq!((history.row.state, history.gates), (State::Succeeded, vec![a, b.clone()]));
+    assert!(!store.add_gate(&b, 9).await.expect("answers"), "it has ended");
 }
 
 async fn a_start_is_claimed_by_one_and_kept(store: &SqlStore) {
@@ -475,6 +503,42 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     assert_eq!(store.requests(None, PAGE).await.expect("read"), [expected.request.expect("has one").row]);
     assert!(store.standings(None).await.expect("read").is_empty(), "nobody registered the model");
     assert!(store.alerts(Some("other"), PAGE).await.expect("read").is_empty());
+}
+
+/// The request's message would come first by its id.
+async fn an_alert_leaves_before_the_request_it_led_to(store: &SqlStore) {
+    let alert = |delivery_id: &str| NewDelivery {
+        delivery_id: delivery_id.into(),
+        endpoint: "c".into(),
+        event: "drift.alarm.firing".into(),
+        model: "m".into(),
+        body: "{}".into(),
+        thread: Thread { alert_id: Some("al_1".into()), ..Thread::default() },
+    };
+    let deliveries = vec![alert("msg_z_1"), alert("msg_z_2")];
+    store.commit_judged(&Judged { deliveries, ..judged(0, vec![]) }).await.expect("applied");
+    let mut left = Vec::new();
+    for secs in [2_000, 2_100, 2_200] {
+        for delivery in store.claim(at(secs), at(secs + 10)).await.expect("claims") {
+            store
+                .settle(&Settled {
+                    delivery_id: delivery.delivery_id.clone(),
+                    endpoint: "c".into(),
+                    settlement: Settlement::Delivered,
+                    status: Some(200),
+                    took: Duration::from_millis(1),
+                    outcome: "delivered".into(),
+                    endpoint_failed: false,
+                    covers: Vec::new(),
+                    tell: Vec::new(),
+                    now: at(secs),
+                })
+                .await
+                .expect("settles");
+            left.push(delivery.delivery_id);
+        }
+    }
+    assert_eq!(left, ["msg_z_1", "msg_z_2", "msg_rt_1_1"]);
 }
 
 async fn deliveries_keep_their_order_and_their_lease(store: &SqlStore) {
@@ -791,6 +855,7 @@ conformance!(
     a_judgement_applies_once,
     deliveries_keep_their_order_and_their_lease,
     one_delivery_may_tell_others_and_any_can_be_sent_again,
+    an_alert_leaves_before_the_request_it_led_to,
     a_failing_endpoint_is_left_alone_and_probed,
     messages_wait_for_their_group_and_follow_what_was_told,
     standing_alerts_are_known_by_endpoint,
@@ -807,6 +872,7 @@ conformance!(
     the_audit_is_read_page_by_page,
     a_write_with_a_key_happens_once,
     a_request_moves_only_from_where_it_is,
+    what_the_gate_said_is_kept_and_holds_a_move,
     a_start_is_claimed_by_one_and_kept,
     the_kill_switch_keeps_its_newest_word,
 );

@@ -56,6 +56,9 @@ pub mod ops;
 /// Largest body that is read: a manifest and metrics of a hundred tasks fit in.
 const MOST_BODY: usize = 64 << 10;
 
+/// Largest file of pairs that is read: twenty thousand rows of five tasks at a kilobyte and a half for each model.
+const MOST_PAIRS: usize = 64 << 20;
+
 /// What handlers share.
 #[derive(Clone)]
 pub struct ApiState {
@@ -160,11 +163,17 @@ fn called_back() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::new().routes(routes!(retraining::callback)).split_for_parts()
 }
 
+/// Where runs show their candidates: as above, with larger bodies.
+fn judged() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::new().routes(routes!(retraining::gate)).split_for_parts()
+}
+
 /// The OpenAPI document as it is served.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = routed().1;
     document.merge(log_in().1);
     document.merge(called_back().1);
+    document.merge(judged().1);
     problem::document(&mut document);
     document
 }
@@ -173,6 +182,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(state: ApiState) -> Router {
     let document = axum::Json(openapi());
     let callbacks = called_back().0.layer(DefaultBodyLimit::max(MOST_BODY));
+    let callbacks = callbacks.merge(judged().0.layer(DefaultBodyLimit::max(MOST_PAIRS)));
     let api = guarded(routed().0, &state.access).merge(log_in().0).merge(callbacks);
     api.route("/api/v1/openapi.json", axum::routing::get(move || async move { document }))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))

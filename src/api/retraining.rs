@@ -1,6 +1,8 @@
 //! Retraining requests: what became of them, and the word of people and runs.
 
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use super::pages::{List, Paging, list as paged};
 use super::problem::Problem;
 use super::retraining_views::{PauseView, RequestDetail, RequestView};
 use crate::access::{Role, Scope};
+use crate::drift::gate_report::GateReport;
 use crate::drift::retraining::life::{Report, State as Stands};
 use crate::retrain::desk::ALL_MODELS;
 use crate::retrain::word::{By, Refusal, Reported};
@@ -201,14 +204,37 @@ pub async fn callback(
     headers: HeaderMap,
     Body(reported): Body<Reported>,
 ) -> Result<Json<Taken>, Problem> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let token = given.and_then(|v| v.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-    let token = token.map_or("", |(_, token)| token.trim());
-    match state.desk.call_back(&id, token, &reported).await {
+    match state.desk.call_back(&id, bearer(&headers), &reported).await {
         Ok(state) => Ok(Json(Taken { state })),
         Err(Refusal::Unknown(detail)) => Err(Problem::new(StatusCode::CONFLICT, detail)),
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// The token that a run shows; empty for none.
+fn bearer(headers: &HeaderMap) -> &str {
+    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let token = given.and_then(|v| v.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+    token.map_or("", |(_, token)| token.trim())
+}
+
+/// A run shows its candidate to the gate: one JSON object a line, `{"prediction_id", "baseline": {task: output},
+/// "candidate": {task: output}, "labels": {task: label}}`, at most 64 MiB. The verdict is kept with the request;
+/// only `pass` lets the run succeed. Five candidates are judged for a request at most.
+#[utoipa::path(post, path = "/api/v1/retraining-requests/{id}/gate", tag = "retraining",
+    params(("id" = String, Path, description = "Id of the request")),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = 200, body = GateReport), (status = 401, body = Problem), (status = 409, body = Problem),
+        (status = 410, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem)))]
+pub async fn gate(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    pairs: Result<Bytes, BytesRejection>,
+) -> Result<Json<GateReport>, Problem> {
+    let pairs = pairs.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    Ok(Json(state.desk.gate(&id, bearer(&headers), pairs.into()).await?))
 }
 
 /// A caller with the act that the audit tells.
@@ -228,7 +254,7 @@ impl From<Refusal> for Problem {
         let status = match refusal {
             Refusal::Store(error) => return error.into(),
             Refusal::Missing(_) | Refusal::NoModel(_) => StatusCode::NOT_FOUND,
-            Refusal::Illegal(_) | Refusal::Overtaken | Refusal::Paused { .. } | Refusal::Busy(_) => {
+            Refusal::Illegal(_) | Refusal::Overtaken | Refusal::Paused { .. } | Refusal::Busy(_) | Refusal::Gate(_) => {
                 StatusCode::CONFLICT
             }
             Refusal::Unknown(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::views::stored;
+use crate::drift::gate_report::GateReport;
 use crate::drift::retraining::life::State as Stands;
 use crate::drift::time::Timestamp;
 use crate::retrain::messages;
-use crate::store::{Callback, MoveRow, Pause, RequestHistory, RequestRow, TriedRow};
+use crate::store::{Callback, GateRow, MoveRow, Pause, RequestHistory, RequestRow, TriedRow};
 
 /// A retraining request.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -65,6 +66,27 @@ pub struct RequestDetail {
     pub attempts: Vec<StartView>,
     /// What its run said, refused call-backs included.
     pub callbacks: Vec<CallbackView>,
+    /// What the gate said of its candidates, oldest first; the last counts.
+    pub gates: Vec<GateView>,
+}
+
+/// What the gate said of a candidate.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct GateView {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// `pass`, `undecided` or `fail`.
+    pub verdict: String,
+    /// Labels that it takes to decide, about.
+    pub labels_needed: Option<i64>,
+    /// Rows that both models answered.
+    pub pairs: i64,
+    /// SHA-256 of the pairs as they were sent.
+    pub pairs_sha256: String,
+    /// The report, task by task.
+    #[schema(value_type = GateReport)]
+    pub report: Value,
 }
 
 /// A move of a retraining request.
@@ -166,6 +188,7 @@ impl From<RequestHistory> for RequestDetail {
             moves: history.moves.into_iter().map(MoveView::from).collect(),
             attempts: history.attempts.into_iter().map(StartView::from).collect(),
             callbacks: history.callbacks.into_iter().map(CallbackView::from).collect(),
+            gates: history.gates.into_iter().map(GateView::from).collect(),
         }
     }
 }
@@ -193,6 +216,19 @@ impl From<TriedRow> for StartView {
 impl From<Callback> for CallbackView {
     fn from(row: Callback) -> CallbackView {
         CallbackView { at: row.at, state: row.report, outcome: row.outcome }
+    }
+}
+
+impl From<GateRow> for GateView {
+    fn from(row: GateRow) -> GateView {
+        GateView {
+            at: row.at,
+            verdict: row.verdict,
+            labels_needed: row.labels_needed,
+            pairs: row.pairs,
+            pairs_sha256: row.pairs_sha256,
+            report: stored(&row.report),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ pub fn subject(model: &Model, manifest: &Manifest, reference_id: &str) -> Subjec
     Subject {
         version: manifest.spec.version.clone(),
         reference_id: reference_id.to_owned(),
+        spec: Arc::new(manifest.spec.clone()),
         tasks: manifest.spec.tasks.iter().map(|t| t.name.clone()).collect(),
         policy: model.watch.retraining,
         plan: model.plan.clone(),

@@ -11,14 +11,18 @@ use crate::config::raw::Device;
 #[derive(Clone, Debug, Args)]
 pub struct GateArgs {
     /// The current model: its manifest (.yaml), or JSONL with the answers that it logged
-    #[arg(long)]
-    pub baseline: PathBuf,
+    #[arg(long, required_unless_present = "pairs")]
+    pub baseline: Option<PathBuf>,
     /// The model that is to take over: its manifest (.yaml), or JSONL with its answers
-    #[arg(long)]
-    pub candidate: PathBuf,
+    #[arg(long, required_unless_present = "pairs")]
+    pub candidate: Option<PathBuf>,
     /// Rows to compare them on, with labels where there are any: JSONL, plain, .gz or .zst; may be repeated
-    #[arg(long, short, required = true)]
+    #[arg(long, short, required_unless_present = "pairs")]
     pub data: Vec<PathBuf>,
+    /// Both models' answers to the same rows, as the API takes them on call-back, instead of all three: JSONL,
+    /// plain, .gz or .zst; needs `--manifest`
+    #[arg(long, requires = "manifest", conflicts_with_all = ["baseline", "candidate", "data", "labels"])]
+    pub pairs: Option<PathBuf>,
     /// Label records that belong to the rows by their id; may be repeated
     #[arg(long)]
     pub labels: Vec<PathBuf>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::raw::{Secret, SecretRef};
 use crate::drift::replay::Rule;
-use crate::drift::retraining::plan::{EncoderPolicy, Plan};
+use crate::drift::retraining::plan::{EncoderPolicy, GatePolicy, Plan};
 use crate::drift::retraining::{Mode, Trigger};
 
 /// When to ask for retraining of a model, and how it goes.
@@ -51,6 +51,9 @@ pub struct RawRetraining {
     pub margins: BTreeMap<String, f64>,
     /// Which records `driftd replay-set` draws for a request, to be trained on again.
     pub replay: Rule,
+    /// Whether a run must show its candidate to the gate before it succeeds. What the gate does not let through
+    /// never does.
+    pub gate: GatePolicy,
 }
 
 impl Default for RawRetraining {
@@ -72,6 +75,7 @@ impl Default for RawRetraining {
             margin: plan.margin,
             margins: BTreeMap::new(),
             replay: plan.replay,
+            gate: plan.gate,
         }
     }
 }

@@ -66,6 +66,7 @@ impl Checker<'_> {
             margin: raw.margin,
             margins: raw.margins.clone(),
             replay: raw.replay,
+            gate: raw.gate,
         };
         Some((Policy { mode: raw.mode, on: raw.on, cooldown: cooldown? }, plan))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::gate::{Says, let_through};
 use super::messages::{Told, messages};
 use super::token::{Callbacks, is_same};
 use super::word::{By, Refusal, Reported};
@@ -13,6 +14,7 @@ use crate::clock::Clock;
 use crate::drift::retraining::life::{self, Event, Illegal, Report, State};
 use crate::drift::retraining::plan::Plan;
 use crate::drift::retraining::{Kind, Mode, Policy};
+use crate::drift::task::ModelSpec;
 use crate::drift::time::Timestamp;
 use crate::metrics;
 use crate::store::{
@@ -35,8 +37,10 @@ pub struct Subject {
     pub version: String,
     /// What it is compared with.
     pub reference_id: String,
-    /// Its tasks.
+    /// Its tasks by name.
     pub tasks: Vec<String>,
+    /// Its tasks with their classes, for the gate.
+    pub spec: Arc<ModelSpec>,
     /// Who decides.
     pub policy: Policy,
     /// How its retraining goes.
@@ -97,8 +101,14 @@ impl Desk {
         by: impl Into<By>,
         comment: &str,
     ) -> Result<RequestHistory, Refusal> {
-        let row = self.find(id).await?.row;
-        self.decide(&row, Event::Reported(report), by.into(), comment).await?;
+        let history = self.find(id).await?;
+        let by = by.into();
+        let gates = self.through(&history, report, Says::Person)?;
+        self.happen(&history.row, Event::Reported(report), &by.name, comment, |change| {
+            change.audit = by.audit;
+            change.gates = gates;
+        })
+        .await?;
         self.find(id).await
     }
 
@@ -190,14 +200,14 @@ impl Desk {
     pub async fn call_back(&self, id: &str, token: &str, reported: &Reported) -> Result<State, Refusal> {
         // Whoever has no token learns nothing of which requests there are.
         let Some(history) = self.store.request(id).await? else { return Err(Refusal::Forged) };
-        let row = history.row;
-        let taken = self.take(&row, token, reported).await;
+        let taken = self.take(&history, token, reported).await;
         let outcome = match &taken {
             Ok(state) => return Ok(*state),
             Err(Refusal::Forged) => "forged",
             Err(Refusal::Expired) => "expired",
             Err(Refusal::Unknown(_)) => "unknown_state",
             Err(Refusal::Illegal(Illegal::Repeated(_))) => "repeated",
+            Err(Refusal::Gate(_)) => "gate",
             Err(Refusal::Illegal(_) | Refusal::Overtaken) => "out_of_turn",
             Err(_) => return taken,
         };
@@ -213,7 +223,8 @@ impl Desk {
         taken
     }
 
-    async fn take(&self, row: &RequestRow, token: &str, reported: &Reported) -> Result<State, Refusal> {
+    async fn take(&self, history: &RequestHistory, token: &str, reported: &Reported) -> Result<State, Refusal> {
+        let row = &history.row;
         let kept = row.token.as_ref().filter(|kept| is_same(token, kept)).ok_or(Refusal::Forged)?;
         if self.clock.now() >= kept.expires {
             return Err(Refusal::Expired);
@@ -223,6 +234,7 @@ impl Desk {
             let names = Report::ALL.map(Report::name).join(", ");
             Refusal::Unknown(format!("`{}` is none of {names}", shortened(&reported.state)))
         })?;
+        let gates = self.through(history, report, Says::Run)?;
         let why = reported.message.as_deref().unwrap_or("the run says so");
         let result = json!({"candidate": reported.candidate, "metrics": reported.metrics}).to_string();
         self.happen(row, Event::Reported(report), THE_RUN, why, |change| {
@@ -230,8 +242,23 @@ impl Desk {
             change.new_model_version = reported.new_model_version.as_deref().map(shortened);
             change.result = (reported.candidate.is_some() || reported.metrics.is_some()).then_some(result);
             change.callback = Some(report.name().to_owned());
+            change.gates = gates;
         })
         .await
+    }
+
+    /// How many verdicts of the gate a success rests on; `None` for what is no success.
+    ///
+    /// # Errors
+    /// [`Refusal::Gate`] if they do not let it through, where the request may succeed at all.
+    fn through(&self, history: &RequestHistory, report: Report, says: Says) -> Result<Option<i64>, Refusal> {
+        let row = &history.row;
+        if report != Report::Succeeded || life::next(row.state, Event::Reported(report)).is_err() {
+            return Ok(None);
+        }
+        let policy = self.subjects.get(&row.model).map(|s| s.plan.gate).unwrap_or_default();
+        let_through(&history.gates, policy, says)?;
+        Ok(Some(i64::try_from(history.gates.len()).unwrap_or(i64::MAX)))
     }
 
     /// Turns the kill switch of a model, or of all.
@@ -282,6 +309,7 @@ impl Desk {
             new_model_version: None,
             result: None,
             callback: None,
+            gates: None,
             audit: None,
             deliveries: messages(&self.endpoints, row, Told { to, at, who, why: &why, sequence: row.moves + 1 }),
             why,

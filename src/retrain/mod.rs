@@ -22,6 +22,8 @@ use crate::store::{self, RequestRow, Tried, stable_id};
 
 /// Where requests are decided.
 pub mod desk;
+/// Whether a run's candidate may take over.
+pub mod gate;
 /// What is told of a request.
 pub mod messages;
 /// What a run calls back with.

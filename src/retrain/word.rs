@@ -79,6 +79,9 @@ pub enum Refusal {
     /// The token's time is over.
     #[error("the token has expired")]
     Expired,
+    /// The gate does not let it through.
+    #[error("{0}")]
+    Gate(String),
     /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),

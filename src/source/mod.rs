@@ -31,6 +31,8 @@ pub mod native;
 mod native_answer;
 mod native_json;
 mod native_label;
+/// Answers of two models to the same rows.
+pub mod paired;
 /// Records to Kafka, and a broker inside the process.
 pub mod producer;
 mod rebalance;

@@ -158,12 +158,15 @@ impl JudgeStore for SqlStore {
             write_alert(&mut transaction, alert, judged.now).await?;
             write_transition(&mut transaction, transition).await?;
         }
-        if let Some(request) = &judged.request {
-            super::retraining::add(&mut transaction, request).await?;
+        // A microsecond apart, so that an endpoint gets them in the order they were written: whoever hears of an
+        // alert and of the request that it led to hears of the alert first.
+        let mut at = judged.now;
+        for delivery in &judged.deliveries {
+            write_delivery(&mut transaction, delivery, at).await?;
+            at = at.plus(Span::from_micros(1));
         }
-        // A microsecond apart, so that an endpoint gets them in the order they were written.
-        for (i, delivery) in (0..).zip(&judged.deliveries) {
-            write_delivery(&mut transaction, delivery, judged.now.plus(Span::from_micros(i))).await?;
+        if let Some(request) = &judged.request {
+            super::retraining::add(&mut transaction, request, at).await?;
         }
         fault::point("in_judgement");
         transaction.commit().await?;

@@ -28,6 +28,7 @@ mod changes;
 mod collecting;
 mod delivering;
 mod fleet;
+mod gates;
 mod ids;
 mod judging;
 mod maintaining;
@@ -306,6 +307,9 @@ pub trait RetrainingStore: Send + Sync {
     /// Records a try to start a run, and the change that follows from it, in one transaction. A
     /// request that has moved on meanwhile keeps its state; the try is recorded all the same.
     async fn settle_start(&self, tried: &Tried) -> Result<(), StoreError>;
+    /// Records what the gate said of a candidate, up to `most` for each request; false, and nothing is written, if
+    /// there are as many, or the request has ended.
+    async fn add_gate(&self, gate: &GateRow, most: i64) -> Result<bool, StoreError>;
     /// Records a call-back that was refused, up to a limit for each request.
     async fn refuse_callback(&self, refused: &Callback) -> Result<(), StoreError>;
     /// The kill switch's newest row of each model, and of all.

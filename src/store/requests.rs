@@ -115,6 +115,8 @@ pub struct Change {
     pub result: Option<String>,
     /// The call-back that led to it, recorded with it.
     pub callback: Option<String>,
+    /// Verdicts of the gate that it rests on: one that came since stops it. `None` for any number.
+    pub gates: Option<i64>,
     /// Messages that tell of it.
     pub deliveries: Vec<NewDelivery>,
     /// The act of whoever moved it by the API or the command line.
@@ -187,7 +189,7 @@ pub struct Callback {
     pub at: Timestamp,
     /// What it said.
     pub report: String,
-    /// `taken`, `forged`, `expired`, `repeated` or `out_of_turn`.
+    /// `taken`, `forged`, `expired`, `repeated`, `unknown_state`, `gate` or `out_of_turn`.
     pub outcome: String,
 }
 
@@ -202,6 +204,27 @@ pub struct RequestHistory {
     pub attempts: Vec<TriedRow>,
     /// What its run said.
     pub callbacks: Vec<Callback>,
+    /// What the gate said of its candidates.
+    pub gates: Vec<GateRow>,
+}
+
+/// What the gate said of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateRow {
+    /// Which request.
+    pub request_id: String,
+    /// When.
+    pub at: Timestamp,
+    /// `pass`, `undecided` or `fail`.
+    pub verdict: String,
+    /// Labels that it takes to decide, about.
+    pub labels_needed: Option<i64>,
+    /// Rows that both models answered.
+    pub pairs: i64,
+    /// SHA-256 of the pairs as they were sent.
+    pub pairs_sha256: String,
+    /// The report as JSON.
+    pub report: String,
 }
 
 /// One position of the kill switch.

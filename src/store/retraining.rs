@@ -9,8 +9,8 @@ use super::judging::write_delivery;
 use super::request_columns::{callback_row, move_row, request_row, tried_row};
 use super::sql::{Columns, SqlStore};
 use super::{
-    Added, AuditRow, Callback, Change, NewDelivery, NewRequest, Pause, RequestHistory, RequestRow, RetrainingStore,
-    StoreError, Token, Tried,
+    Added, AuditRow, Callback, Change, GateRow, NewDelivery, NewRequest, Pause, RequestHistory, RequestRow,
+    RetrainingStore, StoreError, Token, Tried,
 };
 use crate::drift::retraining::Kind;
 use crate::drift::retraining::life::State;
@@ -26,7 +26,7 @@ const MOST_REFUSED: i64 = 100;
 impl RetrainingStore for SqlStore {
     async fn add_request(&self, request: &NewRequest) -> Result<Added, StoreError> {
         let mut transaction = self.begin().await?;
-        let added = add(&mut transaction, request).await?;
+        let added = add(&mut transaction, request, request.now).await?;
         transaction.commit().await?;
         Ok(added)
     }
@@ -49,6 +49,7 @@ impl RetrainingStore for SqlStore {
             moves: moves.iter().map(move_row).collect::<Result<_, _>>()?,
             attempts: attempts.await?.iter().map(tried_row).collect::<Result<_, _>>()?,
             callbacks: callbacks.await?.iter().map(callback_row).collect::<Result<_, _>>()?,
+            gates: self.gates(request_id).await?,
         }))
     }
 
@@ -159,6 +160,10 @@ impl RetrainingStore for SqlStore {
         Ok(transaction.commit().await?)
     }
 
+    async fn add_gate(&self, gate: &GateRow, most: i64) -> Result<bool, StoreError> {
+        self.write_gate(gate, most).await
+    }
+
     async fn refuse_callback(&self, refused: &Callback) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         write_callback(&mut transaction, refused, MOST_REFUSED).await?;
@@ -210,8 +215,9 @@ impl RetrainingStore for SqlStore {
     }
 }
 
-/// Makes a request with its first move and messages, unless it exists or its model has an open one.
-pub(super) async fn add(transaction: &mut Tx, request: &NewRequest) -> Result<Added, StoreError> {
+/// Makes a request with its first move and messages, unless it exists or its model has an open one. The messages
+/// stand in the outbox from `told` on.
+pub(super) async fn add(transaction: &mut Tx, request: &NewRequest, told: Timestamp) -> Result<Added, StoreError> {
     let row = &request.row;
     let made = sqlx::query(
         "-- add_request
@@ -245,7 +251,7 @@ pub(super) async fn add(transaction: &mut Tx, request: &NewRequest) -> Result<Ad
         return Ok(if same.is_some() { Added::Exists } else { Added::Busy });
     }
     write_move(transaction, &row.request_id, 1, request.now, None, row.state, &request.who, &row.reason).await?;
-    write_deliveries(transaction, &request.deliveries, request.now).await?;
+    write_deliveries(transaction, &request.deliveries, told).await?;
     if let Some(audit) = &request.audit {
         write_audit(transaction, audit).await?;
     }
@@ -260,6 +266,8 @@ async fn apply(transaction: &mut Tx, change: &Change) -> Result<bool, StoreError
             run_url = coalesce($5, run_url), new_model_version = coalesce($6, new_model_version),
             result = coalesce($7, result)
         where request_id = $1 and state = $2
+            and (select count(*) from retraining_gate where request_id = $1) = coalesce(cast($8 as bigint),
+                (select count(*) from retraining_gate where request_id = $1))
         returning moves",
     )
     .bind(&change.request_id)
@@ -269,6 +277,7 @@ async fn apply(transaction: &mut Tx, change: &Change) -> Result<bool, StoreError
     .bind(&change.run_url)
     .bind(&change.new_model_version)
     .bind(&change.result)
+    .bind(change.gates)
     .fetch_optional(&mut **transaction)
     .await?;
     let Some(row) = moved else { return Ok(false) };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-async fn serve(scene: &Scene, policy: Policy) -> String {
+pub async fn serve(scene: &Scene, policy: Policy) -> String {
     let access = Arc::new(Access::new(policy, Arc::new(scene.store.clone()), scene.desk().clock.clone()));
     let shutdown = tokio_util::sync::CancellationToken::new();
     let store = Arc::new(scene.store.clone());
@@ -20,7 +20,7 @@ async fn serve(scene: &Scene, policy: Policy) -> String {
     url
 }
 
-async fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+pub async fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
     let mut request = reqwest::Client::new().post(url).json(body);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -30,7 +30,7 @@ async fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
     (status, response.json().await.unwrap_or(Value::Null))
 }
 
-async fn get(url: &str) -> (u16, Value) {
+pub async fn get(url: &str) -> (u16, Value) {
     let response = reqwest::get(url).await.expect("an answer");
     (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
 }

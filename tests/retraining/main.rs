@@ -5,6 +5,7 @@ mod support;
 
 mod airflow;
 mod api;
+mod gate;
 mod guards;
 mod scene;
 mod seeds;

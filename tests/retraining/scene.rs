@@ -8,6 +8,7 @@ use std::time::Duration;
 use driftd::clock::Clock;
 use driftd::drift::retraining::plan::Plan;
 use driftd::drift::retraining::{Mode, Policy, Trigger};
+use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::hook::airflow::{Airflow, Version};
 use driftd::hook::argo::Argo;
@@ -62,6 +63,7 @@ impl Scene {
             version: "12".into(),
             reference_id: "ref_12a".into(),
             tasks: vec!["intent".into(), "ner".into()],
+            spec: Arc::new(spec()),
             policy: policy(),
             plan,
         };
@@ -174,6 +176,24 @@ impl Scene {
     /// The token that the run was told.
     pub fn token(&self, id: &str) -> String {
         self.order(id)["callback"]["token"].as_str().expect("a token").to_owned()
+    }
+}
+
+fn spec() -> ModelSpec {
+    let task = |name: &str| TaskSpec {
+        name: name.into(),
+        kind: TaskKind::Multiclass,
+        classes: vec!["a".into(), "b".into()],
+        threshold: 0.5,
+        temperature: 1.0,
+    };
+    ModelSpec {
+        name: "m".into(),
+        version: "12".into(),
+        tasks: vec![task("intent"), task("ner")],
+        embedding_dimension: None,
+        attributes: Vec::new(),
+        segments: None,
     }
 }
 

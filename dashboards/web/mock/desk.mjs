@@ -53,7 +53,7 @@ export function makeDesk(models, clock, announce) {
     const id = `${a.id}-q`;
     const decided = decisions.get(id);
     const moves = [{ at: firedAt(a), from: null, to: "proposed", who: "driftd", why: "the alert fired and its cause is known" }, ...(decided ? [decided] : [])];
-    return { id, model: m.name, state: decided?.to ?? "proposed", alert: a.id, tasks: a.cause.tasks_affected, protected_tasks: m.tasks.filter((t) => !a.cause.tasks_affected.includes(t)), reason: a.cause.summary, created_at: firedAt(a), expires_at: time(clock() / 1000 + 3 * 86_400), version: m.version, kind: "drift", mode: "manual", hook: null, run_url: null, new_model_version: null, body: {}, metrics: {}, moves, attempts: [], callbacks: [] };
+    return { id, model: m.name, state: decided?.to ?? "proposed", alert: a.id, tasks: a.cause.tasks_affected, protected_tasks: m.tasks.filter((t) => !a.cause.tasks_affected.includes(t)), reason: a.cause.summary, created_at: firedAt(a), expires_at: time(clock() / 1000 + 3 * 86_400), version: m.version, kind: "drift", mode: "manual", hook: null, run_url: null, new_model_version: null, body: {}, metrics: {}, moves, attempts: [], callbacks: [], gates: [] };
   };
   const requests = (name) => newest(of(name, (m) => fired(m).map((a) => request(m, a))), "created_at");
 
@@ -62,7 +62,7 @@ export function makeDesk(models, clock, announce) {
     if (row === undefined) throw new Refusal(404, `no ${what} ${id}`);
     return row;
   };
-  const brief = ({ history, moves, body, metrics, callbacks, ...row }) => row;
+  const brief = ({ history, moves, body, metrics, callbacks, gates, ...row }) => row;
 
   return {
     alerts,

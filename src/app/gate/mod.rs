@@ -10,13 +10,14 @@ use super::replay::MOST_LINE_BYTES;
 use super::{progress, write_output};
 use crate::cli::gate::{GateArgs, GateFormat, Named};
 use crate::drift::gate::{Demands, Gate};
-use crate::drift::gate_report::{GateReport, Role, Verdict};
+use crate::drift::gate_report::{GateReport, Role, Side, Verdict};
 use crate::drift::record::InputText;
 use crate::drift::task::{ModelSpec, TaskKind};
 use crate::model::Manifest;
 use crate::source::files::{FAR_FUTURE, Lines};
 use crate::source::labelled::{Golds, by_prediction, golds};
 use crate::source::native::NativeDecoder;
+use crate::source::paired::PairDecoder;
 
 /// Where a model's answers come from.
 mod answers;
@@ -73,10 +74,16 @@ pub fn main(args: &GateArgs) -> anyhow::Result<()> {
 /// As [`main`], but for the verdict.
 pub fn run(args: &GateArgs) -> anyhow::Result<GateReport> {
     let spec = measuring(args)?;
+    if let Some(file) = &args.pairs {
+        return paired(args, &spec, file);
+    }
+    let (Some(baseline), Some(candidate)) = (&args.baseline, &args.candidate) else {
+        bail!("name both models as `--baseline` and `--candidate`, or their answers as `--pairs`")
+    };
     let decoder = NativeDecoder::new(vec![Arc::new(spec.clone())], MOST_LINE_BYTES);
     let mut gate = Gate::new(&spec, demands(args, &spec)?).context("`--error` lies between 0 and 0.5")?;
     let mut models =
-        [Answers::open(&args.baseline, args, &spec, &decoder)?, Answers::open(&args.candidate, args, &spec, &decoder)?];
+        [Answers::open(baseline, args, &spec, &decoder)?, Answers::open(candidate, args, &spec, &decoder)?];
     let later = by_prediction(&spec, &args.labels, MOST_LINE_BYTES)?;
     let bar = progress::records("comparing");
     let mut left_out = LeftOut::default();
@@ -100,6 +107,21 @@ pub fn run(args: &GateArgs) -> anyhow::Result<GateReport> {
     left_out.tell();
     let [baseline, candidate] = models.map(Answers::side);
     Ok(gate.report(baseline, candidate))
+}
+
+/// As the API judges a run's candidate: one line that is no pair refuses them all.
+fn paired(args: &GateArgs, spec: &ModelSpec, file: &Path) -> anyhow::Result<GateReport> {
+    let mut gate = Gate::new(spec, demands(args, spec)?).context("`--error` lies between 0 and 0.5")?;
+    let mut decoder = PairDecoder::new(spec, MOST_LINE_BYTES);
+    for line in Lines::open(file, MOST_LINE_BYTES)? {
+        let (number, line) = line?;
+        let pair = line.and_then(|line| decoder.decode(&line));
+        let pair = pair.map_err(|why| anyhow::anyhow!("`{}`, line {number}: {why}", file.display()))?;
+        gate.take(&pair.baseline, &pair.candidate, &pair.gold);
+    }
+    anyhow::ensure!(gate.rows() > 0, "`{}` holds no pairs", file.display());
+    let side = || Side { name: spec.name.clone(), source: "pairs".to_owned(), ..Side::default() };
+    Ok(gate.report(side(), side()))
 }
 
 /// Lines that are not compared.
@@ -126,7 +148,7 @@ impl LeftOut {
 
 /// The tasks that both are measured by: the baseline's, or those of whatever manifest there is.
 fn measuring(args: &GateArgs) -> anyhow::Result<ModelSpec> {
-    let manifests = [args.manifest.as_deref(), Some(&args.baseline), Some(&args.candidate)];
+    let manifests = [args.manifest.as_deref(), args.baseline.as_deref(), args.candidate.as_deref()];
     let first = manifests.into_iter().flatten().find(|path| is_manifest(path));
     let path = first.context("both models are given by their answers: name the tasks' manifest as `--manifest`")?;
     Ok(Manifest::load(path)?.spec)

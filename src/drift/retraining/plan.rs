@@ -25,6 +25,17 @@ pub enum EncoderPolicy {
     Full,
 }
 
+/// Whether a run must show its candidate to the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GatePolicy {
+    /// It may.
+    #[default]
+    Optional,
+    /// It cannot succeed without.
+    Required,
+}
+
 /// Layers that an encoder's cause opens where the operator says nothing: the last two, since the
 /// lower ones serve all tasks.
 const TOP: u32 = 2;
@@ -56,6 +67,8 @@ pub struct Plan {
     pub margins: BTreeMap<String, f64>,
     /// Which records are trained on again.
     pub replay: Rule,
+    /// Whether a run must show its candidate to the gate.
+    pub gate: GatePolicy,
 }
 
 impl Default for Plan {
@@ -73,6 +86,7 @@ impl Default for Plan {
             margin: 0.01,
             margins: BTreeMap::new(),
             replay: Rule::default(),
+            gate: GatePolicy::default(),
         }
     }
 }

@@ -250,8 +250,18 @@ export interface RequestChange {
   comment: string | null;
 }
 
+/** What the gate said of a candidate. */
+export interface GateVerdict {
+  at: string;
+  verdict: "pass" | "undecided" | "fail";
+  labels_needed: number | null;
+  pairs: number;
+}
+
 export interface RequestDetail extends RetrainingRequest {
   history: RequestChange[];
+  /** Oldest first; the last counts. */
+  gates?: GateVerdict[];
 }
 
 /** How well one task does, as estimated without labels and as labels show. */

@@ -2,8 +2,8 @@
 
 import * as api from "../../api/client";
 import { useMay } from "../../api/session";
-import type { RequestDetail, RequestState } from "../../api/types";
-import { enumerate } from "../../data/format";
+import type { GateVerdict, RequestDetail, RequestState } from "../../api/types";
+import { count, enumerate } from "../../data/format";
 import { CommentForm, useAction } from "../../parts/action";
 import { Empty, Marked, Panel } from "../../parts/panel";
 import { Time } from "../../parts/time";
@@ -66,8 +66,20 @@ function Request({ request, onChange }: { request: RequestDetail; onChange: () =
           </a>
         )}
       </p>
+      <Gate gate={request.gates?.at(-1)} />
       {request.state === "proposed" && (may ? <Decide request={request} onChange={onChange} /> : <p class="muted small-text">Deciding needs the scope retraining:approve.</p>)}
     </li>
+  );
+}
+
+/** What the gate said last of the run's candidates. */
+function Gate({ gate }: { gate: GateVerdict | undefined }) {
+  if (gate === undefined) return null;
+  return (
+    <p class="small-text">
+      The gate says <b>{gate.verdict}</b> of its candidate on {count(gate.pairs)} rows, <Time at={gate.at} />
+      {gate.verdict === "undecided" && gate.labels_needed !== null && <>: about {count(gate.labels_needed)} more labels are needed</>}.
+    </p>
   );
 }
 
