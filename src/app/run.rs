@@ -164,7 +164,8 @@ impl App {
         }
         if has(Role::Judge) {
             let receivers: Vec<Receiver> = config.endpoints.iter().map(receiver).collect();
-            let judges: Vec<Judge> = loaded.iter().map(|l| judge(l, &topics, &receivers, &config.routes)).collect();
+            let judges: Vec<Judge> =
+                loaded.iter().map(|l| judge(l, &topics, &receivers, &config.routes, config.backfill_after)).collect();
             let (kept, models, stop) = (Arc::new(store.clone()), judges.clone(), shutdown.clone());
             let troubled = health.clone();
             loops.spawn(async move {
@@ -200,6 +201,7 @@ impl App {
             });
             let routes = routes(&config.endpoints, config.public_url.as_deref())?;
             let doors = deliver::Doors::new(Arc::new(store.clone()), routes, config.maintenance.clone());
+            let doors = deliver::Doors { backfill_after: config.backfill_after, ..doors };
             let stop = shutdown.clone();
             loops.spawn(async move {
                 deliver::run(doors, written, stop).await;
@@ -359,7 +361,13 @@ fn load(
     Ok(Loaded { config, manifest, watched })
 }
 
-fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver], rules: &[Rule]) -> Judge {
+fn judge(
+    loaded: &Loaded,
+    topics: &[String],
+    receivers: &[Receiver],
+    rules: &[Rule],
+    backfill_after: Option<Span>,
+) -> Judge {
     let spec = &loaded.manifest.spec;
     let tasks: Vec<_> =
         spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
@@ -372,6 +380,7 @@ fn judge(loaded: &Loaded, topics: &[String], receivers: &[Receiver], rules: &[Ru
         receivers: receivers.to_vec(),
         plan: loaded.config.plan.clone(),
         rules: rules.to_vec(),
+        backfill_after,
         model: ModelRow {
             name: spec.name.clone(),
             version: spec.version.clone(),

@@ -63,6 +63,8 @@ pub struct Config {
     pub routes: Vec<Rule>,
     /// When nobody is.
     pub maintenance: Vec<Maintenance>,
+    /// Alerts about windows that ended longer ago are of a backlog.
+    pub backfill_after: Option<Span>,
     /// Where people find the dashboard.
     pub public_url: Option<String>,
     /// Where the API and the dashboard are served.

@@ -46,6 +46,10 @@ pub struct RawConfig {
     /// Times in every week in which alerts are not told.
     #[serde(default)]
     pub maintenance: Vec<RawMaintenance>,
+    /// An alert about a window that ended longer ago than this when it was judged is of a backlog: it is marked
+    /// `backfill` and told only if it still fires when driftd has caught up. Without it, alerts of the past are told
+    /// like others.
+    pub backfill_after: Option<String>,
     /// Where people find the dashboard, such as `https://driftd.example`: messages link to it.
     pub public_url: Option<String>,
     /// The API and dashboard.

@@ -97,6 +97,10 @@ pub(super) fn validate(
     let desk = checker.desk();
     let routes: Vec<_> = raw.routes.iter().enumerate().map(|(i, r)| checker.route(i, r)).collect();
     let maintenance: Vec<_> = raw.maintenance.iter().enumerate().map(|(i, m)| checker.maintenance(i, m)).collect();
+    let backfill_after = match &raw.backfill_after {
+        Some(text) => checker.positive("/backfill_after", text).map(Some),
+        None => Some(None),
+    };
     let api = checker.listen("/api/listen", &raw.api.listen);
     let ops = checker.listen("/ops/listen", &raw.ops.listen);
     let api_auth = api.and_then(|listen| {
@@ -129,6 +133,7 @@ pub(super) fn validate(
             retraining: desk?,
             routes: routes.into_iter().collect::<Option<_>>()?,
             maintenance: maintenance.into_iter().collect::<Option<_>>()?,
+            backfill_after: backfill_after?,
             public_url: raw.public_url.clone(),
             api: api?,
             api_auth: api_auth?,

@@ -1,5 +1,5 @@
 //! What is told again: alerts that stand, to receivers that forget; alerts that a silence held back, once it
-//! is over; alerts that nobody has taken on, after the time a route says.
+//! is over; alerts of a backlog that still fire after it; alerts that nobody has taken on, after the time a route says.
 
 use std::time::Duration;
 
@@ -79,6 +79,9 @@ pub(super) async fn tell_again(doors: &Doors, now: Timestamp) -> Result<(), Stor
     for Told { delivery, .. } in untold.iter().filter(|t| doors.routes.contains_key(&t.delivery.endpoint)) {
         let Ok(message) = Message::read(&delivery.body) else { continue };
         let (Some(alert), None) = (&delivery.alert_id, mute.why(&message.facts())) else { continue };
+        if message.data.backfill && !caught_up(doors, &delivery.model, now).await? {
+            continue;
+        }
         let known = within(doors.store.was_told(alert, &delivery.endpoint)).await?;
         let event = if known { "drift.alarm.updated" } else { "drift.alarm.firing" };
         let Some(body) = again(&delivery.body, event) else { continue };
@@ -99,10 +102,18 @@ pub(super) async fn tell_again(doors: &Doors, now: Timestamp) -> Result<(), Stor
     if fresh.is_empty() { Ok(()) } else { within(doors.store.write(&fresh, now)).await }
 }
 
+/// Whether a model's latest window is of the present.
+async fn caught_up(doors: &Doors, model: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(after) = doors.backfill_after else { return Ok(true) };
+    let until = within(doors.store.judged_until(model)).await?;
+    Ok(until.is_some_and(|until| now.since(until) <= after))
+}
+
 fn again(body: &str, event: &str) -> Option<String> {
     let mut value: serde_json::Value = serde_json::from_str(body).ok()?;
     value["type"] = event.into();
     value["data"]["reason"] = "it still fires".into();
+    value["data"]["backfill"] = false.into();
     Some(value.to_string())
 }
 

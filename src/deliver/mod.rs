@@ -46,6 +46,9 @@ const MOST_REFUSALS: i64 = 8;
 /// So much of an endpoint's queue is looked at for what belongs together: the bound on memory.
 const MOST_WAITING: i64 = 500;
 
+/// Why an alert about the past is not told.
+const BACKFILL: &str = "backfill: told if it still fires when its model has caught up";
+
 /// An endpoint with its limits.
 pub struct Route {
     /// How messages are sent.
@@ -70,6 +73,8 @@ pub struct Doors {
     pub maintenance: Vec<Maintenance>,
     /// How often standing alerts are sent again to receivers that forget.
     pub resend_every: Duration,
+    /// A model whose latest window ended longer ago has not caught up.
+    pub backfill_after: Option<Span>,
     /// The time.
     pub clock: Clock,
 }
@@ -77,7 +82,14 @@ pub struct Doors {
 impl Doors {
     /// With the interval that Prometheus uses.
     pub fn new(store: Arc<dyn DeliverStore>, routes: HashMap<String, Route>, maintenance: Vec<Maintenance>) -> Doors {
-        Doors { store, routes, maintenance, resend_every: again::interval(), clock: Clock::wall() }
+        Doors {
+            store,
+            routes,
+            maintenance,
+            resend_every: again::interval(),
+            backfill_after: None,
+            clock: Clock::wall(),
+        }
     }
 }
 
@@ -189,6 +201,9 @@ fn is_last_word(delivery: &Delivery) -> bool {
 fn quiet(mute: &Mute, delivery: &Delivery) -> Option<String> {
     delivery.alert_id.as_ref()?;
     let message = Message::read(&delivery.body).ok()?;
+    if message.data.backfill {
+        return Some(BACKFILL.to_owned());
+    }
     mute.why(&message.facts()).map(str::to_owned)
 }
 

@@ -52,6 +52,8 @@ pub struct Data {
     pub evidence: Vec<Evidence>,
     /// Why it changed; an object in a retraining request.
     pub reason: Value,
+    /// Whether it is about a window of a backlog.
+    pub backfill: bool,
     /// Who has taken it on.
     pub acknowledgement: Option<Acknowledgement>,
     /// Tasks of a retraining request.

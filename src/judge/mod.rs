@@ -17,7 +17,7 @@ use crate::drift::reference::Reference;
 use crate::drift::retraining::plan::Plan;
 use crate::drift::routing::Rule;
 use crate::drift::summary::Summary;
-use crate::drift::time::Timestamp;
+use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::Slot;
 use crate::fault;
 use crate::health::{Health, Part};
@@ -58,6 +58,8 @@ pub struct Judge {
     pub plan: Plan,
     /// Who of them is told of which alert.
     pub rules: Vec<Rule>,
+    /// Windows that ended longer ago are of a backlog.
+    pub backfill_after: Option<Span>,
     /// What readers should know of the model.
     pub model: ModelRow,
 }

@@ -50,7 +50,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
     let alerts: Vec<(AlertRow, TransitionRow)> = outcome.transitions.iter().map(alert).collect();
     let mut deliveries: Vec<NewDelivery> = Vec::new();
     for ((row, change), transition) in alerts.iter().zip(&outcome.transitions) {
-        deliveries.extend(alert_messages(judge, row, change, &transition.alert, report));
+        deliveries.extend(alert_messages(judge, row, change, &transition.alert, report, now));
     }
     let asked = outcome.request.as_ref().map(|(at, r)| (&alerts[*at].0, &outcome.transitions[*at].alert, r));
     let request = asked.map(|(row, alert, r)| new_request(judge, r, row, alert, report, now));
@@ -330,6 +330,7 @@ fn alert_messages(
     transition: &TransitionRow,
     of: &Alert,
     report: &Report,
+    now: Timestamp,
 ) -> Vec<NewDelivery> {
     let firing = AlertState::Firing.name();
     let event = match (transition.from.as_str(), transition.to.as_str()) {
@@ -357,6 +358,7 @@ fn alert_messages(
         "evidence": evidence(&judge.reference, of, report),
         "explained": of.witnesses.iter().filter(|w| w.explained).count(),
         "reason": transition.reason,
+        "backfill": judge.backfill_after.is_some_and(|after| now.since(report.end) > after),
     });
     let body = json!({"type": event, "timestamp": transition.at, "data": data}).to_string();
     let message = |listener: Listener| NewDelivery {

@@ -183,6 +183,14 @@ impl DeliverStore for SqlStore {
         Ok(told.into_iter().filter(due).collect())
     }
 
+    async fn judged_until(&self, model: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query("-- judged_until\nselect latest_end_us from standing where model = $1")
+            .bind(model)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.time("latest_end_us")).transpose()?)
+    }
+
     async fn write(&self, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         for delivery in deliveries {

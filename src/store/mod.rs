@@ -215,6 +215,9 @@ pub trait DeliverStore: Send + Sync {
     /// Alerts that fire and of which an endpoint must hear again: it was silenced, or its time has come.
     async fn untold(&self, now: Timestamp) -> Result<Vec<Told>, StoreError>;
 
+    /// The end of a model's latest judged window.
+    async fn judged_until(&self, model: &str) -> Result<Option<Timestamp>, StoreError>;
+
     /// Writes messages.
     async fn write(&self, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError>;
 

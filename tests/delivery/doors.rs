@@ -7,7 +7,9 @@ use std::time::Duration;
 use driftd::deliver::{Doors, Route, Together};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::hook::receiver::{Receiver, Style, Target};
-use driftd::store::{AlertRow, DeliverStore, JudgeStore, Judged, NewDelivery, SqlStore, Thread, TransitionRow};
+use driftd::store::{
+    AlertRow, DeliverStore, JudgeStore, Judged, NewDelivery, ReportRow, SqlStore, Thread, TransitionRow,
+};
 use serde_json::{Value, json};
 
 use super::support::{secret, sqlite_url};
@@ -114,6 +116,44 @@ pub async fn write(store: &SqlStore, change: Change<'_>) {
         request: None,
         deliveries: change.endpoints.iter().map(delivery).collect(),
         now: change.now,
+    };
+    assert!(store.commit_judged(&judged).await.expect("applies"));
+}
+
+/// A quiet window of the model `m` that ends then.
+pub async fn judged_until(store: &SqlStore, end: Timestamp, now: Timestamp) {
+    let start = end.minus(Span::from_secs(60));
+    let report = ReportRow {
+        model: "m".into(),
+        reference_id: "r".into(),
+        slot: start.micros() / 60_000_000,
+        start,
+        end,
+        records: 100,
+        revision: 0,
+        late_records: 0,
+        incomplete: false,
+        verdict: "ok".into(),
+        ln_evidence: Some(0.5),
+        ln_threshold: 9.0,
+        guarantee: "{}".into(),
+        parts: "[]".into(),
+        summary: vec![],
+    };
+    let version = store.course("m").await.expect("reads").map_or(0, |c| c.version);
+    let judged = Judged {
+        model: "m".into(),
+        expected_version: version,
+        reference_id: "r".into(),
+        next_slot: None,
+        course: vec![],
+        consumed: vec![],
+        report: Some(report),
+        statistics: vec![],
+        alerts: vec![],
+        request: None,
+        deliveries: vec![],
+        now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));
 }

@@ -9,10 +9,10 @@ use driftd::deliver::{self, Doors};
 use driftd::desk::{self, By, NewSilence};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::store::access::Actor;
-use driftd::store::{AuditRow, DeskStore, SqlStore, Thread};
+use driftd::store::{AuditRow, DeliverStore as _, DeskStore, NewDelivery, SqlStore, Thread};
 use serde_json::Value;
 
-use super::doors::{Change, doors, message_id, route, store, webhook, write};
+use super::doors::{Change, body, doors, judged_until, message_id, route, store, webhook, write};
 
 /// A receiver that remembers event types.
 async fn receiver() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -73,6 +73,30 @@ impl House {
         write(&self.store, change).await;
     }
 
+    /// An alert fires about a window of a backlog.
+    async fn happens_in_the_past(&self) {
+        let (alert, event, number, now) = ("al_1", "firing", 1, self.now());
+        let change = Change { alert, event, number, endpoints: &[], now, thread: Thread::default() };
+        let delivery_id = message_id(&change, "e");
+        write(&self.store, change).await;
+        let mut body = body(alert, event);
+        body["data"]["backfill"] = true.into();
+        let message = NewDelivery {
+            delivery_id,
+            endpoint: "e".into(),
+            event: "drift.alarm.firing".into(),
+            model: "m".into(),
+            body: body.to_string(),
+            thread: Thread { alert_id: Some(alert.into()), ..Thread::default() },
+        };
+        self.store.write(&[message], now).await.expect("writes");
+    }
+
+    /// The model's latest window ends then.
+    async fn judged_until(&self, end: Timestamp) {
+        judged_until(&self.store, end, self.now()).await;
+    }
+
     /// Lets the loop do everything that is due, and takes what arrived.
     async fn arrives(&self) -> Vec<String> {
         deliver::tell_again(&self.doors).await.expect("tells again");
@@ -99,6 +123,36 @@ async fn what_fires_in_a_silence_is_told_when_it_ends() {
     house.later(1);
     assert_eq!(house.arrives().await, ["firing"]);
     assert!(house.arrives().await.is_empty(), "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fires_in_a_backlog_is_told_if_it_still_fires_after_it() {
+    let mut house = House::new().await;
+    let doors = Arc::get_mut(&mut house.doors).expect("nobody else has it");
+    doors.backfill_after = Some(Span::from_secs(6 * 3_600));
+    house.happens_in_the_past().await;
+    let now = house.now();
+    house.judged_until(now.minus(Span::from_secs(20 * 3_600))).await;
+    assert!(house.arrives().await.is_empty(), "of a backlog");
+    let told = house.store.deliveries_in(Some("silenced"), Some("e"), 9).await.expect("reads");
+    assert_eq!(told.len(), 1);
+    house.judged_until(now.minus(Span::from_secs(6 * 3_600 + 1))).await;
+    assert!(house.arrives().await.is_empty(), "still behind");
+    house.judged_until(now.minus(Span::from_secs(6 * 3_600))).await;
+    assert_eq!(house.arrives().await, ["firing"]);
+    assert!(house.arrives().await.is_empty(), "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_and_ends_in_a_backlog_is_never_told() {
+    let mut house = House::new().await;
+    let doors = Arc::get_mut(&mut house.doors).expect("nobody else has it");
+    doors.backfill_after = Some(Span::from_secs(6 * 3_600));
+    house.happens_in_the_past().await;
+    assert!(house.arrives().await.is_empty());
+    house.happens("resolved", 2).await;
+    house.judged_until(house.now()).await;
+    assert!(house.arrives().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

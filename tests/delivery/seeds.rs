@@ -119,6 +119,10 @@ impl DeliverStore for Forgetful {
         self.store.untold(now).await
     }
 
+    async fn judged_until(&self, model: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.store.judged_until(model).await
+    }
+
     async fn write(&self, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError> {
         self.store.write(deliveries, now).await
     }

@@ -153,6 +153,7 @@ fn judge() -> Judge {
         plan: driftd::drift::retraining::plan::Plan::default(),
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],
         rules: vec![],
+        backfill_after: None,
         model: ModelRow {
             name: "m".into(),
             version: "1".into(),
@@ -190,8 +191,8 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, shutdow
     let _ = Collector::new(doors, vec![watched], limits).run(first, reopen, shutdown).await;
 }
 
-async fn judging(store: MemoryStore, holder: String) {
-    let (judge, clock, mut registered) = (judge(), clock(), false);
+async fn judging(store: MemoryStore, holder: String, judge: Judge) {
+    let (clock, mut registered) = (clock(), false);
     loop {
         // A step that fails is done again; what it says is tested elsewhere.
         let _ = judge.step(&store, &holder, &mut registered, clock.now()).await;
@@ -210,7 +211,7 @@ struct End {
 }
 
 /// One life: replicas and judges come and go while records are read.
-async fn life(seed: u64, trouble: f64) -> End {
+async fn life(seed: u64, trouble: f64, judge: Judge) -> End {
     driftd::retry::seed(seed);
     let mut rng = StdRng::seed_from_u64(seed);
     let store = MemoryStore::new(seed ^ 1, trouble);
@@ -231,7 +232,7 @@ async fn life(seed: u64, trouble: f64) -> End {
         (tokio::spawn(collecting(store.clone(), broker.clone(), limits, shutdown.clone())), shutdown)
     };
     replicas.push(start(&mut rng));
-    judges.spawn(judging(store.clone(), "j0".to_owned()));
+    judges.spawn(judging(store.clone(), "j0".to_owned(), judge.clone()));
     let changes = if trouble > 0.0 { rng.random_range(0..12) } else { 0 };
     for change in 0..changes {
         tokio::time::sleep(Duration::from_millis(rng.random_range(20..1_500))).await;
@@ -248,8 +249,8 @@ async fn life(seed: u64, trouble: f64) -> End {
             }
             _ => {
                 judges.abort_all();
-                judges.spawn(judging(store.clone(), format!("j{change}")));
-                judges.spawn(judging(store.clone(), format!("k{change}")));
+                judges.spawn(judging(store.clone(), format!("j{change}"), judge.clone()));
+                judges.spawn(judging(store.clone(), format!("k{change}"), judge.clone()));
             }
         }
     }
@@ -289,8 +290,12 @@ async fn life(seed: u64, trouble: f64) -> End {
 }
 
 fn run(seed: u64, trouble: f64) -> End {
+    run_with(seed, trouble, judge())
+}
+
+fn run_with(seed: u64, trouble: f64, judge: Judge) -> End {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(life(seed, trouble))
+    runtime.expect("a runtime").block_on(life(seed, trouble, judge))
 }
 
 #[test]
@@ -317,6 +322,20 @@ fn every_life_ends_the_same() {
     });
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     eprintln!("{lives} lives, {:.0} a minute", lives as f64 / minutes);
+}
+
+/// The stream is of long ago: with a limit its alerts are of a backlog, and only the messages say so.
+#[test]
+fn alerts_of_a_backlog_are_marked() {
+    let told = run(0, 0.0);
+    let marked = run_with(0, 0.0, Judge { backfill_after: Some(Span::from_secs(3_600)), ..judge() });
+    assert_eq!((&marked.alerts, &marked.reports), (&told.alerts, &told.reports));
+    let firing = |end: &End| -> Vec<bool> {
+        let alerts = end.messages.iter().filter(|m| m.contains("drift.alarm."));
+        alerts.map(|m| m.contains(r#"\"backfill\":true"#)).collect()
+    };
+    assert!(!firing(&told).is_empty() && !firing(&told).contains(&true));
+    assert_eq!(firing(&marked), vec![true; firing(&told).len()]);
 }
 
 fn difference(a: &End, b: &End) -> String {
