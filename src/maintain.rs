@@ -121,5 +121,6 @@ fn cutoffs(retention: &Retention, now: Timestamp) -> Cutoffs {
         rollups: now.minus(retention.rollups),
         deliveries: now.minus(retention.deliveries),
         partials: now.minus(FORGOTTEN),
+        audit: now.minus(retention.audit),
     }
 }

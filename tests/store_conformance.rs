@@ -776,6 +776,7 @@ async fn what_is_old_goes_and_stays_in_the_ledger(store: &SqlStore) {
         rollups: at(day * DAY),
         deliveries: at(day * DAY),
         partials: at(day * DAY),
+        audit: at(day * DAY),
     };
     let left = async || store.windows("m", PAGE).await.expect("read").len();
     store.expire(&old(3)).await.expect("nothing is old yet");

@@ -8,7 +8,7 @@ use super::ApiState;
 use super::problem::Problem;
 use crate::drift::checkpoint::Ledger;
 use crate::drift::time::Timestamp;
-use crate::store::{ClosedPartition, GapRow, Progress, ReadStore, StoreError};
+use crate::store::{Accounts, ClosedPartition, GapRow, Progress, ReadStore, StoreError};
 
 /// The whole ledger.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -118,23 +118,10 @@ pub async fn show(State(state): State<ApiState>) -> Result<Json<LedgerView>, Pro
 /// # Errors
 /// [`StoreError`] if the store does not answer.
 pub async fn read(store: &dyn ReadStore) -> Result<LedgerView, StoreError> {
-    // Between two statements a flush may add records to both sides; asking again tells it apart
-    // from a real difference.
-    let mut view = read_once(store).await?;
-    for _ in 0..3 {
-        if view.adds_up {
-            break;
-        }
-        view = read_once(store).await?;
-    }
-    Ok(view)
-}
-
-async fn read_once(store: &dyn ReadStore) -> Result<LedgerView, StoreError> {
-    let partitions: Vec<PartitionView> = store.partitions().await?.into_iter().map(Into::into).collect();
-    let closed: Vec<ClosedView> = store.closed_partitions().await?.into_iter().map(Into::into).collect();
-    let losses = store.losses().await?.into_iter().map(Into::into).collect();
-    let held = store.held().await?;
+    let Accounts { partitions, closed, losses, held } = store.accounts().await?;
+    let partitions: Vec<PartitionView> = partitions.into_iter().map(Into::into).collect();
+    let closed: Vec<ClosedView> = closed.into_iter().map(Into::into).collect();
+    let losses = losses.into_iter().map(Into::into).collect();
     let folded = partitions.iter().map(|p| p.folded).chain(closed.iter().map(|c| c.folded)).sum();
     let windows = HeldView { folded, judged: held.judged, open: held.open, expired: held.expired };
     let adds_up = partitions.iter().all(|p| p.adds_up)

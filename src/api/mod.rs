@@ -114,6 +114,10 @@ impl Modify for Security {
         let cookie = ApiKey::Cookie(ApiKeyValue::with_description("driftd_session", text));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let run = Http::builder().scheme(HttpAuthScheme::Bearer);
+        let run =
+            run.description(Some("the token that a run was started with: for its own request, until it has ended"));
+        components.add_security_scheme("run", SecurityScheme::Http(run.build()));
         components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }

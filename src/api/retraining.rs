@@ -99,14 +99,7 @@ pub async fn approve(
     Path(id): Path<String>,
     Body(decision): Body<Decision>,
 ) -> Result<Json<RequestDetail>, Problem> {
-    caller.require(Scope::RetrainingApprove)?;
-    Ok(Json(
-        state
-            .desk
-            .approve(&id, by(&caller, "retraining.approve", &id, &decision.comment), &decision.comment)
-            .await?
-            .into(),
-    ))
+    decide(&state, &caller, &id, Word::Approve, &decision.comment).await
 }
 
 /// Rejects a proposed request.
@@ -120,14 +113,7 @@ pub async fn reject(
     Path(id): Path<String>,
     Body(decision): Body<Decision>,
 ) -> Result<Json<RequestDetail>, Problem> {
-    caller.require(Scope::RetrainingApprove)?;
-    Ok(Json(
-        state
-            .desk
-            .reject(&id, by(&caller, "retraining.reject", &id, &decision.comment), &decision.comment)
-            .await?
-            .into(),
-    ))
+    decide(&state, &caller, &id, Word::Reject, &decision.comment).await
 }
 
 /// Says how a run has ended that cannot say so itself.
@@ -141,14 +127,7 @@ pub async fn close(
     Path(id): Path<String>,
     Body(closing): Body<Closing>,
 ) -> Result<Json<RequestDetail>, Problem> {
-    caller.require(Scope::RetrainingApprove)?;
-    Ok(Json(
-        state
-            .desk
-            .close(&id, closing.state, by(&caller, "retraining.close", &id, &closing.comment), &closing.comment)
-            .await?
-            .into(),
-    ))
+    decide(&state, &caller, &id, Word::Close(closing.state), &closing.comment).await
 }
 
 /// Asks for retraining: a proposal that somebody has still to approve.
@@ -196,6 +175,7 @@ pub async fn pause(
 /// taken once; after the last one the token is worth nothing.
 #[utoipa::path(post, path = "/api/v1/retraining-requests/{id}/callback", tag = "retraining",
     params(("id" = String, Path, description = "Id of the request")), request_body = Reported,
+    security(("run" = [])),
     responses((status = 200, body = Taken), (status = 401, body = Problem), (status = 409, body = Problem),
         (status = 410, body = Problem), (status = 503, body = Problem)))]
 pub async fn callback(
@@ -223,7 +203,7 @@ fn bearer(headers: &HeaderMap) -> &str {
 /// only `pass` lets the run succeed. Five candidates are judged for a request at most.
 #[utoipa::path(post, path = "/api/v1/retraining-requests/{id}/gate", tag = "retraining",
     params(("id" = String, Path, description = "Id of the request")),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(content = String, content_type = "application/x-ndjson"), security(("run" = [])),
     responses((status = 200, body = GateReport), (status = 401, body = Problem), (status = 409, body = Problem),
         (status = 410, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem),
         (status = 503, body = Problem)))]
@@ -235,6 +215,33 @@ pub async fn gate(
 ) -> Result<Json<GateReport>, Problem> {
     let pairs = pairs.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     Ok(Json(state.desk.gate(&id, bearer(&headers), pairs.into()).await?))
+}
+
+/// What a person decides about a request.
+#[derive(Clone, Copy)]
+enum Word {
+    Approve,
+    Reject,
+    Close(Report),
+}
+
+/// A person's word on a request, which needs the scope for it.
+async fn decide(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    word: Word,
+    comment: &str,
+) -> Result<Json<RequestDetail>, Problem> {
+    caller.require(Scope::RetrainingApprove)?;
+    let by = |action| by(caller, action, id, comment);
+    let desk = &state.desk;
+    let history = match word {
+        Word::Approve => desk.approve(id, by("retraining.approve"), comment).await?,
+        Word::Reject => desk.reject(id, by("retraining.reject"), comment).await?,
+        Word::Close(how) => desk.close(id, how, by("retraining.close"), comment).await?,
+    };
+    Ok(Json(history.into()))
 }
 
 /// A caller with the act that the audit tells.

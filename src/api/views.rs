@@ -1,7 +1,7 @@
 //! What the API says: rows of the store in the shape that callers read. Evidence is given as it is
 //! compared with the threshold, capped where it would overflow a double.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::people_views::AcknowledgementView;
@@ -323,19 +323,34 @@ fn evidence(ln: Option<f64>) -> Option<f64> {
 
 /// Evidence by part from a report's JSON.
 pub fn parts(json: &str) -> Vec<PartView> {
-    let part = |value: &Value| PartView {
-        scope: value["scope"].as_str().unwrap_or_default().to_owned(),
-        task: value["task"].as_str().map(str::to_owned),
-        segment: value["segment"].as_str().map(str::to_owned),
-        evidence: evidence(value["ln_evidence"].as_f64()),
-    };
-    stored(json).as_array().into_iter().flatten().filter(|v| v["notice"] != true).map(part).collect()
+    with_notices(json).0
 }
 
-/// What production's numbers differ in while its answers are the exported model's: `embedding`, or tasks.
-fn harmless_skew(report: &ReportRow) -> Vec<String> {
-    let name = |value: &Value| value["task"].as_str().unwrap_or("embedding").to_owned();
-    stored(&report.parts).as_array().into_iter().flatten().filter(|v| v["notice"] == true).map(name).collect()
+/// A part as a report keeps it.
+#[derive(Deserialize)]
+struct StoredPart {
+    #[serde(default)]
+    scope: String,
+    task: Option<String>,
+    segment: Option<String>,
+    ln_evidence: Option<f64>,
+    #[serde(default)]
+    notice: bool,
+}
+
+/// Evidence by part, and what production's numbers differ in while its answers are the exported model's:
+/// `embedding`, or tasks. A page of windows holds thousands of parts, so they are read once and into place.
+fn with_notices(json: &str) -> (Vec<PartView>, Vec<String>) {
+    let stored: Vec<StoredPart> = serde_json::from_str(json).unwrap_or_default();
+    let (notices, parts): (Vec<_>, Vec<_>) = stored.into_iter().partition(|part| part.notice);
+    let part = |StoredPart { scope, task, segment, ln_evidence, .. }| PartView {
+        scope,
+        task,
+        segment,
+        evidence: evidence(ln_evidence),
+    };
+    let name = |notice: StoredPart| notice.task.unwrap_or_else(|| "embedding".to_owned());
+    (parts.into_iter().map(part).collect(), notices.into_iter().map(name).collect())
 }
 
 impl ModelView {
@@ -395,6 +410,7 @@ impl From<KeptFacts> for KeptView {
 
 impl From<ReportRow> for WindowView {
     fn from(row: ReportRow) -> WindowView {
+        let (scopes, harmless_skew) = with_notices(&row.parts);
         WindowView {
             index: row.slot,
             start: row.start,
@@ -406,8 +422,8 @@ impl From<ReportRow> for WindowView {
             late_records: row.late_records,
             incomplete: row.incomplete,
             guarantee: stored(&row.guarantee),
-            scopes: parts(&row.parts),
-            harmless_skew: harmless_skew(&row),
+            scopes,
+            harmless_skew,
             verdict: row.verdict,
         }
     }

@@ -101,6 +101,8 @@ pub struct Retention {
     pub rollups: Span,
     /// Messages that were delivered or given up.
     pub deliveries: Span,
+    /// Who did what.
+    pub audit: Span,
 }
 
 /// The input broker.

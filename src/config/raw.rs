@@ -160,6 +160,8 @@ pub struct RawRetention {
     pub rollups: String,
     /// Messages that were delivered or given up.
     pub deliveries: String,
+    /// Who did what.
+    pub audit: String,
 }
 
 impl Default for RawRetention {
@@ -169,6 +171,7 @@ impl Default for RawRetention {
             windows: "90d".into(),
             rollups: "730d".into(),
             deliveries: "90d".into(),
+            audit: "400d".into(),
         }
     }
 }

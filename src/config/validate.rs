@@ -260,7 +260,14 @@ impl Checker<'_> {
         let windows = self.positive("/store/retention/windows", &raw.windows);
         let rollups = self.positive("/store/retention/rollups", &raw.rollups);
         let deliveries = self.positive("/store/retention/deliveries", &raw.deliveries);
-        let kept = Retention { statistics: statistics?, windows: windows?, rollups: rollups?, deliveries: deliveries? };
+        let audit = self.positive("/store/retention/audit", &raw.audit);
+        let kept = Retention {
+            statistics: statistics?,
+            windows: windows?,
+            rollups: rollups?,
+            deliveries: deliveries?,
+            audit: audit?,
+        };
         if kept.windows < kept.statistics {
             self.fail("/store/retention/windows", "must be at least as long as store.retention.statistics");
         }

@@ -12,6 +12,9 @@ use crate::fault;
 
 type Tx = Transaction<'static, Any>;
 
+/// Rows of the audit that a round removes: a shorter retention must not hold others up, and rounds come every
+/// minute.
+const MOST_AUDIT: i64 = 10_000;
 /// Microseconds in a day.
 const DAY: i64 = 86_400_000_000;
 
@@ -168,6 +171,15 @@ impl MaintainStore for SqlStore {
         ] {
             removed += sqlx::query(statement).bind(before.micros()).execute(&self.pool).await?.rows_affected();
         }
+        removed += sqlx::query(
+            "-- expire (audit)
+            delete from audit where audit_id in (select audit_id from audit where at_us < $1 order by at_us limit $2)",
+        )
+        .bind(cutoffs.audit.micros())
+        .bind(MOST_AUDIT)
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
         Ok(removed + self.expire_partials(cutoffs).await?)
     }
 }

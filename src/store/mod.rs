@@ -357,6 +357,8 @@ pub trait ReadStore: FleetStore + TallyStore + ChangeStore {
     async fn closed_partitions(&self) -> Result<Vec<ClosedPartition>, StoreError>;
     /// All losses, the oldest first.
     async fn losses(&self) -> Result<Vec<GapRow>, StoreError>;
+    /// What became of every record: these and where the folded ones are, as they are at one time.
+    async fn accounts(&self) -> Result<Accounts, StoreError>;
     /// Where the folded records are.
     async fn held(&self) -> Result<Held, StoreError>;
 }

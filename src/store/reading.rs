@@ -6,8 +6,8 @@ use sqlx::any::AnyRow;
 use super::judging::report_head;
 use super::sql::{Columns, Dialect, SqlStore};
 use super::{
-    AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReportRow, RequestRow,
-    RollupRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
+    Accounts, AlertRow, ClosedPartition, DeliveryRow, GapRow, Held, ModelRow, Page, Progress, ReadStore, ReportRow,
+    RequestRow, RollupRow, StatisticFilter, StatisticRow, StoreError, TimedStatistic, TransitionRow,
 };
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
@@ -184,6 +184,10 @@ impl ReadStore for SqlStore {
 
     async fn held(&self) -> Result<Held, StoreError> {
         self.all_held().await
+    }
+
+    async fn accounts(&self) -> Result<Accounts, StoreError> {
+        self.whole_ledger().await
     }
 }
 

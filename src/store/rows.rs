@@ -394,6 +394,8 @@ pub struct Cutoffs {
     pub deliveries: Timestamp,
     /// Tallies for references that are not in use.
     pub partials: Timestamp,
+    /// Rows of the audit.
+    pub audit: Timestamp,
 }
 
 /// A claimed delivery.
@@ -665,6 +667,19 @@ pub struct Happened {
     pub model: String,
     /// What tells it apart from earlier changes of the kind.
     pub mark: String,
+}
+
+/// What became of every record, as it is at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accounts {
+    /// How far all partitions are that were ever read.
+    pub partitions: Vec<Progress>,
+    /// Ledgers of partitions whose topics were created anew since.
+    pub closed: Vec<ClosedPartition>,
+    /// All losses, the oldest first.
+    pub losses: Vec<GapRow>,
+    /// Where the folded records are.
+    pub held: Held,
 }
 
 /// The ledger of a partition whose topic was created anew since.

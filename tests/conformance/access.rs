@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use driftd::access::{Role, Scope};
 use driftd::store::access::{Actor, Answer, AuditFilter, KeyRow, Once, OnceKey, SessionRow};
-use driftd::store::{AccessStore as _, AuditRow, SqlStore};
+use driftd::store::{AccessStore as _, AuditRow, Cutoffs, MaintainStore as _, SqlStore};
 use serde_json::json;
 
 use super::at;
@@ -102,6 +102,13 @@ pub async fn the_audit_is_read_page_by_page(store: &SqlStore) {
     assert_eq!(count(AuditFilter { object: some("al_1"), ..AuditFilter::default() }).await, 4);
     assert_eq!(count(AuditFilter { actor: some("ada's \"key\"; --"), ..AuditFilter::default() }).await, 5);
     assert_eq!(count(AuditFilter { actor: some("' or 1=1 --"), ..AuditFilter::default() }).await, 0);
+    // Retention takes the rows before its time and no others.
+    let (never, audit) = (at(0), at(20));
+    let old = Cutoffs { statistics: never, windows: never, rollups: never, deliveries: never, partials: never, audit };
+    assert_eq!(store.expire(&old).await.expect("expires"), 1);
+    let left = store.audits(&AuditFilter::default(), 100).await.expect("read");
+    assert_eq!(left, rows[..4], "the oldest is gone");
+    assert_eq!(store.expire(&old).await.expect("expires"), 0);
 }
 
 pub async fn a_write_with_a_key_happens_once(store: &SqlStore) {
