@@ -388,6 +388,7 @@ fn midnight(day: i64, version: i64, summary: &[u8]) -> Judged {
         statistics: of_heads.chain(of_all).collect(),
         alerts: vec![],
         request: None,
+        labels: LabelChanges::default(),
         deliveries: vec![],
         now: start,
     }

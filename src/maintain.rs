@@ -122,5 +122,6 @@ fn cutoffs(retention: &Retention, now: Timestamp) -> Cutoffs {
         deliveries: now.minus(retention.deliveries),
         partials: now.minus(FORGOTTEN),
         audit: now.minus(retention.audit),
+        predictions: now.minus(retention.predictions),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use crate::drift::matured::Outcome;
 use crate::drift::record::RejectReason;
 use crate::health::Part;
 
@@ -38,6 +39,11 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     }
     for reason in ["retention", "topic_recreated"] {
         counter!("driftd_losses_total", "reason" => reason).absolute(0);
+    }
+    for outcome in
+        Outcome::ALL.map(Outcome::name).into_iter().chain(["unmatched", "without_id", "not_sampled", "not_watched"])
+    {
+        counter!("driftd_labels_total", "outcome" => outcome).absolute(0);
     }
     for part in Part::ALL {
         trouble(part.name(), false);
@@ -94,6 +100,23 @@ fn describe() {
     describe_gauge!("driftd_window_last_judged_timestamp_seconds", Unit::Seconds, "end of the latest judged window");
     describe_gauge!("driftd_window_length_seconds", Unit::Seconds, "length of a model's windows");
     describe_gauge!("driftd_model_evidence_ratio", "evidence divided by its threshold; 1 is an alarm");
+    describe_counter!("driftd_labels_total", "labels, by what became of them");
+    describe_gauge!(
+        "driftd_label_delay_seconds",
+        Unit::Seconds,
+        "mean time from prediction to label, of the latest window told of"
+    );
+    describe_gauge!("driftd_task_accuracy_ratio", "accuracy of a task's latest window, estimated and by labels");
+    describe_gauge!(
+        "driftd_task_estimate_muted",
+        "1 if labels contradict a task's estimate, so that it does not count"
+    );
+    describe_counter!("driftd_predictions_kept_total", "predictions of the sample that wait for labels, by model");
+    describe_counter!(
+        "driftd_labels_joined_total",
+        "predictions of the sample that got their first label, by model and task; divided by those kept, the coverage"
+    );
+    describe_gauge!("driftd_task_harm_ratio", "evidence that a task has become worse, divided by its threshold");
     describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
     describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
     describe_counter!("driftd_retraining_moves_total", "moves of retraining requests, by model and new state");
@@ -122,6 +145,45 @@ pub fn authentication_failed(reason: &'static str) {
 /// A caller asked more than they may.
 pub fn limited() {
     counter!("driftd_requests_limited_total").increment(1);
+}
+
+/// Evidence that a task has become worse, divided by its threshold.
+pub fn task_harm(model: &str, task: &str, ratio: f64) {
+    gauge!("driftd_task_harm_ratio", "model" => model.to_owned(), "task" => task.to_owned()).set(ratio);
+}
+
+/// What a window of a task is estimated to be.
+pub fn estimated(model: &str, task: &str, accuracy: f64) {
+    let labels = [("model", model.to_owned()), ("task", task.to_owned()), ("source", "estimate".to_owned())];
+    gauge!("driftd_task_accuracy_ratio", &labels).set(accuracy);
+}
+
+/// What labels say of a window of a task, and how long they took.
+pub fn realised(model: &str, task: &str, accuracy: f64, delay_secs: f64) {
+    let labels = [("model", model.to_owned()), ("task", task.to_owned()), ("source", "labels".to_owned())];
+    gauge!("driftd_task_accuracy_ratio", &labels).set(accuracy);
+    gauge!("driftd_label_delay_seconds", "model" => model.to_owned(), "task" => task.to_owned()).set(delay_secs);
+}
+
+/// Whether labels contradict what a task is estimated to be.
+pub fn estimate_muted(model: &str, task: &str, muted: bool) {
+    let gauge = gauge!("driftd_task_estimate_muted", "model" => model.to_owned(), "task" => task.to_owned());
+    gauge.set(if muted { 1.0 } else { 0.0 });
+}
+
+/// Predictions that wait for labels from now on.
+pub fn kept(model: &str, count: u64) {
+    counter!("driftd_predictions_kept_total", "model" => model.to_owned()).increment(count);
+}
+
+/// Predictions of a task that got their first label.
+pub fn joined(model: &str, task: &str, count: u64) {
+    counter!("driftd_labels_joined_total", "model" => model.to_owned(), "task" => task.to_owned()).increment(count);
+}
+
+/// Labels, by what became of them.
+pub fn labels(outcome: &'static str, count: u64) {
+    counter!("driftd_labels_total", "outcome" => outcome).increment(count);
 }
 
 /// One record's outcome.

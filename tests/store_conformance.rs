@@ -53,6 +53,7 @@ fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
             trace: Some(id.to_owned()),
             body,
         }],
+        labelled: Labelled::default(),
         delta: BTreeMap::from([(partition(0), delta)]),
         now: at(1_000),
     }
@@ -139,6 +140,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         )],
         request: Some(new_request("rt_1", "m")),
         deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
+        labels: LabelChanges::default(),
         now: at(1_000),
     }
 }
@@ -398,7 +400,8 @@ fn moved(number: i32, from: Option<i64>, to: i64, change: impl FnOnce(&mut Delta
         delta.ledger.set_aside += 1;
     }
     let delta = BTreeMap::from([(partition(number), delta)]);
-    Collected { flush_id: format!("m{number}-{from:?}-{to}"), partials: vec![], delta, now: at(1_000) }
+    let flush_id = format!("m{number}-{from:?}-{to}");
+    Collected { flush_id, partials: vec![], labelled: Labelled::default(), delta, now: at(1_000) }
 }
 
 async fn losses_are_kept_and_told_once(store: &SqlStore) {
@@ -777,6 +780,7 @@ async fn what_is_old_goes_and_stays_in_the_ledger(store: &SqlStore) {
         deliveries: at(day * DAY),
         partials: at(day * DAY),
         audit: at(day * DAY),
+        predictions: at(day * DAY),
     };
     let left = async || store.windows("m", PAGE).await.expect("read").len();
     store.expire(&old(3)).await.expect("nothing is old yet");
@@ -802,6 +806,185 @@ async fn what_is_old_goes_and_stays_in_the_ledger(store: &SqlStore) {
     assert_eq!(store.held().await.expect("read"), Held { judged: 7, open: 0, expired: 31 });
     // Deliveries that still wait are never removed.
     assert_eq!(store.deliveries(None, PAGE).await.expect("read").len(), 4);
+}
+
+fn kept(key: i64, predicted: i64, heard: i64) -> KeptRow {
+    KeptRow { key, predicted: at(predicted), heard, answers: vec![1, u8::try_from(key % 200).expect("small")] }
+}
+
+fn label(key: i64, revision: i64, heard: i64) -> LabelRow {
+    LabelRow {
+        model: "m".into(),
+        reference_id: "r".into(),
+        key,
+        task: 2,
+        revision,
+        at: at(heard * 10),
+        retracted: revision == 3,
+        heard,
+        value: vec![9, u8::try_from(revision).expect("small")],
+    }
+}
+
+/// A flush that brings predictions and labels.
+fn labelled(from: Option<i64>, to: i64, predictions: Vec<KeptRow>, labels: Vec<LabelRow>) -> Collected {
+    Collected { labelled: Labelled { predictions, labels }, partials: vec![], ..flush(&format!("l{to}"), from, to, 5) }
+}
+
+async fn labels_and_predictions_come_with_positions(store: &SqlStore) {
+    assert_eq!(store.first_due("m", "r").await.expect("read"), None);
+    let many: Vec<KeptRow> = (0..1_500).map(|key| kept(key, 100 + key, 10)).collect();
+    let labels = vec![label(3, 2, 12), label(3, 0, 11), label(1, 3, 12), label(7, 0, 40)];
+    store.commit_collected(&labelled(None, 10, many, labels.clone())).await.expect("applied");
+    // A flush that is fenced brings nothing.
+    let fenced = labelled(Some(9), 20, vec![kept(9_999, 100, 1)], vec![label(9_999, 0, 1)]);
+    assert_eq!(store.commit_collected(&fenced).await.expect("answers"), Commit::Fenced(partition(0)));
+
+    assert_eq!(store.first_due("m", "r").await.expect("read"), Some(11));
+    assert_eq!(store.first_due("m", "other").await.expect("read"), None);
+    let due = store.due_labels("m", "r", 12, 10).await.expect("read");
+    let told: Vec<LabelRow> = due.iter().map(|p| p.label.clone()).collect();
+    assert_eq!(
+        told,
+        [labels[2].clone(), labels[1].clone(), labels[0].clone()],
+        "by prediction, then as they supersede"
+    );
+    assert_eq!(store.due_labels("m", "r", 40, 2).await.expect("read").len(), 2);
+
+    // The same predictions once more, heard earlier and later, and one that nobody may know of yet.
+    let again = vec![kept(1, 101, 8), kept(2, 102, 15), kept(5, 90, 20)];
+    store.commit_collected(&labelled(Some(10), 20, again, vec![])).await.expect("applied");
+    let found = store.kept(&[1, 2, 5, 77_777], 12).await.expect("read");
+    assert_eq!(found, [kept(1, 101, 8), kept(2, 102, 10), kept(5, 105, 10)]);
+    let found = store.kept(&[5], 20).await.expect("read");
+    assert_eq!(found, [kept(5, 90, 20), kept(5, 105, 10)], "all of one id, the earliest first");
+    let keys: Vec<i64> = (0..1_500).collect();
+    assert_eq!(store.kept(&keys, 10).await.expect("read").len(), 1_500);
+}
+
+async fn what_labels_change_is_written_once(store: &SqlStore) {
+    let labels = vec![label(1, 0, 11), label(2, 0, 11)];
+    store.commit_collected(&labelled(None, 10, vec![kept(1, 100, 10)], labels)).await.expect("applied");
+    let ids: Vec<String> =
+        store.due_labels("m", "r", 11, 10).await.expect("read").into_iter().map(|p| p.label_id).collect();
+    let of = TaskWindow { task: "intent".into(), start: at(100), end: at(110) };
+    let joined = JoinRow { key: 1, task: 2, predicted: at(100), body: vec![4, 5] };
+    let realised = RealisedRow {
+        of: of.clone(),
+        labelled: 1,
+        realised: Some(1.0),
+        interval: Some((0.2, 1.0)),
+        macro_f1: None,
+        expected: Some(0.1 + 0.2),
+        delay_us: Some(77),
+        tally: vec![8, 8],
+    };
+    let estimate = EstimateRow {
+        of: of.clone(),
+        answered: 30,
+        estimate: Some(0.9),
+        interval: Some((0.8, 0.95)),
+        macro_f1: Some(0.7),
+    };
+    let task = TaskRow {
+        task: "intent".into(),
+        kind: "multiclass".into(),
+        reference_labelled: 400,
+        reference_loss: 0.1,
+        tolerated_loss: 0.14,
+        sample: 0.5,
+        labels: 3,
+        ln_evidence: Some(2.5),
+        ln_threshold: 9.0,
+        muted: true,
+    };
+    let changes = LabelChanges {
+        settled: vec![ids[0].clone()],
+        postponed: vec![(ids[1].clone(), 17)],
+        joined: vec![joined.clone()],
+        realised: vec![realised.clone()],
+        estimates: vec![],
+        tasks: vec![task.clone()],
+    };
+    let with = |version, labels: &LabelChanges| Judged {
+        labels: labels.clone(),
+        report: None,
+        statistics: vec![],
+        ..judged(version, vec![])
+    };
+    assert!(store.commit_judged(&with(0, &changes)).await.expect("applied"));
+    assert!(!store.commit_judged(&with(1, &changes)).await.expect("answers"), "a label is settled once");
+    assert_eq!(store.course("m").await.expect("read").expect("has one").version, 1, "nothing of it was applied");
+
+    assert_eq!(store.first_due("m", "r").await.expect("read"), Some(17));
+    assert!(store.due_labels("m", "r", 16, 10).await.expect("read").is_empty());
+    assert_eq!(store.joined(&[1, 2]).await.expect("read"), std::slice::from_ref(&joined));
+    assert_eq!(store.tallies("m", "r", &[at(100), at(110)]).await.expect("read"), [(of.clone(), vec![8, 8])]);
+    let recent = async |until| store.recent_tallies("m", "r", "intent", at(until), 20).await.expect("read");
+    assert_eq!((recent(100).await, recent(99).await), (vec![vec![8, 8]], vec![]));
+
+    // The window is judged, and its label corrected: each writes its own half.
+    let later = LabelChanges {
+        joined: vec![JoinRow { body: vec![6], ..joined.clone() }],
+        realised: vec![RealisedRow {
+            labelled: 0,
+            realised: None,
+            interval: None,
+            delay_us: None,
+            expected: None,
+            tally: vec![3],
+            ..realised.clone()
+        }],
+        estimates: vec![estimate.clone()],
+        tasks: vec![TaskRow { labels: 2, ln_evidence: None, ..task.clone() }],
+        ..LabelChanges::default()
+    };
+    assert!(store.commit_judged(&with(1, &later)).await.expect("applied"));
+    assert_eq!(store.joined(&[1]).await.expect("read")[0].body, [6]);
+    assert_eq!(store.tallies("m", "r", &[at(100)]).await.expect("read"), [(of, vec![3])]);
+    assert!(recent(200).await.is_empty(), "its label was taken back");
+}
+
+async fn predictions_go_by_the_day_they_were_made(store: &SqlStore) {
+    const DAY: i64 = 86_400;
+    let days = vec![kept(1, 3 * DAY, 1), kept(2, 4 * DAY - 1, 1), kept(3, 20 * DAY, 1)];
+    let at_day = |day: i64, collected: Collected| Collected { now: at(day * DAY), ..collected };
+    store.commit_collected(&at_day(5, labelled(None, 10, days, vec![]))).await.expect("applied");
+    // A replay of long ago: its day is old, but in use.
+    let replayed = vec![kept(4, 8 * DAY, 1)];
+    store.commit_collected(&at_day(19, labelled(Some(10), 20, replayed, vec![]))).await.expect("applied");
+    let join = JoinRow { key: 1, task: 0, predicted: at(3 * DAY), body: vec![1] };
+    let changes = LabelChanges { joined: vec![join], ..LabelChanges::default() };
+    let judged = Judged { labels: changes, report: None, statistics: vec![], now: at(5 * DAY), ..judged(0, vec![]) };
+    assert!(store.commit_judged(&judged).await.expect("applied"));
+    let expire = async |day: i64| {
+        let before = at(day * DAY);
+        let long_ago = at(0);
+        let cutoffs = Cutoffs {
+            statistics: long_ago,
+            windows: long_ago,
+            rollups: long_ago,
+            deliveries: long_ago,
+            partials: long_ago,
+            audit: long_ago,
+            predictions: before,
+        };
+        store.expire(&cutoffs).await.expect("expires")
+    };
+    let left = async || {
+        let found = store.kept(&[1, 2, 3, 4], 99).await.expect("read");
+        found.iter().map(|row| row.key).collect::<Vec<i64>>()
+    };
+    assert_eq!((expire(3).await, left().await), (0, vec![1, 2, 3, 4]));
+    assert_eq!((expire(10).await, left().await), (1, vec![3, 4]), "the day of the replay was touched lately");
+    assert!(store.joined(&[1]).await.expect("read").is_empty());
+    assert_eq!((expire(20).await, left().await), (1, vec![3]), "and now it was not");
+    // A day that was dropped may come back.
+    store
+        .commit_collected(&at_day(21, labelled(Some(20), 30, vec![kept(5, 3 * DAY, 1)], vec![])))
+        .await
+        .expect("applied");
+    assert_eq!(store.kept(&[5], 99).await.expect("read").len(), 1);
 }
 
 /// Two committers race for the same partition again and again: exactly one wins each round.
@@ -876,6 +1059,9 @@ conformance!(
     what_the_gate_said_is_kept_and_holds_a_move,
     a_start_is_claimed_by_one_and_kept,
     the_kill_switch_keeps_its_newest_word,
+    labels_and_predictions_come_with_positions,
+    what_labels_change_is_written_once,
+    predictions_go_by_the_day_they_were_made,
 );
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,24 @@ def operations():
             lines("Windows", "Windows judged, by verdict.", promql((f"sum by (verdict) (increase(driftd_windows_judged_total{{{MINE}}}[$__rate_interval]))", "{{verdict}}")), "short", stacked=True),
             lines("Since the last window", "Now less the end of the latest judged window.", promql((f"time() - max by (model) (driftd_window_last_judged_timestamp_seconds{{{MINE}}})", "{{model}}")), "s"),
             lines("Open windows", "Windows in the collectors' memory that wait for the next flush.", promql((f"sum by (instance) (driftd_open_windows{{{MINE}}})", "{{instance}}")), "short"),
+            "Labels",
+            lines("Labels", "Labels read, by what became of them.", promql((rate("driftd_labels_total", "outcome"), "{{outcome}}")), "ops", stacked=True),
+            lines(
+                "Label coverage",
+                "Predictions that got their first label in a day, divided by those of the sample that were kept in that day.",
+                promql(
+                    (
+                        f"sum by (model, task) (increase(driftd_labels_joined_total{{{MINE}}}[1d])) / on (model) group_left sum by (model) (increase(driftd_predictions_kept_total{{{MINE}}}[1d]))",
+                        "{{model}} {{task}}",
+                    )
+                ),
+                "percentunit",
+                min=0,
+            ),
+            lines("Delay of labels", "Mean time from prediction to label, of the latest window told of.", promql((f"max by (model, task) (driftd_label_delay_seconds{{{MINE}}})", "{{model}} {{task}}")), "s"),
+            lines("Accuracy", "The latest window of each task: estimated, and by labels.", promql((f"max by (model, task, source) (driftd_task_accuracy_ratio{{{MINE}}})", "{{model}} {{task}} {{source}}")), "percentunit", max=1),
+            lines("Harm", "Evidence that a task has become worse, divided by its threshold.", promql((f"max by (model, task) (driftd_task_harm_ratio{{{MINE}}})", "{{model}} {{task}}")), "short", limit=1, logarithmic=True),
+            lines("Muted estimates", "1 where labels contradict the estimate of a task, so that it does not count.", promql((f"max by (model, task) (driftd_task_estimate_muted{{{MINE}}})", "{{model}} {{task}}")), "short", max=1, min=0),
             "Store",
             lines("Transactions", "What 95 in 100 transactions stay below, by name.", promql((quantile("driftd_transaction_duration_seconds", 0.95, "name"), "{{name}}")), "s", limit=3),
             lines("Flushes", "One flush, dead letters and commit included.", promql((quantile("driftd_flush_duration_seconds", 0.5), "half"), (quantile("driftd_flush_duration_seconds", 0.95), "95 %")), "s"),

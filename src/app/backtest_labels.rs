@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::drift::course::Judged;
 use crate::drift::label::Label;
-use crate::drift::matured::{Change, Joined, Kept, Losses, MUTING_WINDOWS, Outcome, Tally, join, points_apart};
+use crate::drift::matured::{Change, Joined, Kept, Losses, Outcome, Tally, is_muted, join, points_apart};
 use crate::drift::observation::Observation;
 use crate::drift::performance::Estimate;
 use crate::drift::reference::Reference;
@@ -150,8 +150,6 @@ impl Labels {
             }
             answered += estimate.n;
             apart.extend(realised.as_ref().map(|r| points_apart(estimate, r)));
-            let mut pooled = Tally::default();
-            recent.iter().rev().take(MUTING_WINDOWS).for_each(|t| pooled.merge(t));
             points.push(json!({
                 "window": index, "n": estimate.n, "estimate": estimate.accuracy, "estimate_low": estimate.interval.0,
                 "estimate_high": estimate.interval.1, "estimate_macro_f1": estimate.macro_f1,
@@ -160,7 +158,7 @@ impl Labels {
                 "realised_high": realised.as_ref().map(|r| r.interval.1),
                 "realised_macro_f1": realised.as_ref().and_then(|r| r.macro_f1),
                 "estimate_of_labelled": realised.as_ref().and_then(|r| r.expected),
-                "muted": pooled.contradicts(performance),
+                "muted": is_muted(recent.iter().rev().copied(), performance.into()),
             }));
         }
         let highest = ln_highest(judged, task);

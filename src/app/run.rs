@@ -22,7 +22,7 @@ use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::{self, Clock};
 use crate::collect::observe::Watched;
-use crate::collect::{self, Collector, DRAIN};
+use crate::collect::{self, Collector};
 use crate::config::access::Auth;
 use crate::config::live::{Live, Running};
 use crate::config::{self, Config, Infer};
@@ -48,6 +48,8 @@ use crate::telemetry::Levels;
 use crate::traces::Traces;
 use crate::{metrics, telemetry};
 
+/// How long a flush at shutdown may take before the process gives up; the records are read again.
+const DRAIN: Duration = Duration::from_secs(8);
 /// After the drain, the other loops have this long.
 const LAST_CALL: Duration = Duration::from_millis(1_500);
 
@@ -357,6 +359,7 @@ fn load(
         skew_sample: config.skew_sample,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
+        label_sample: config.label_sample,
     };
     Ok(Loaded { config, manifest, watched })
 }
@@ -376,6 +379,7 @@ fn judge(
         reference: loaded.watched.reference.clone(),
         watch: loaded.config.watch,
         closing: loaded.watched.closing,
+        labelling: judge::labels::Labelling { sample: loaded.config.label_sample, wait: loaded.config.label_wait },
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         plan: loaded.config.plan.clone(),

@@ -25,18 +25,19 @@ use crate::store::{self, CollectStore, Collected, Commit, StoreError};
 use crate::telemetry::chain;
 use crate::traces;
 
+mod labels;
 /// Which records are run, and how they become observations.
 pub mod observe;
 mod partition;
 mod windows;
 
 use observe::Watched;
-use partition::{Outcome, Reading};
+use partition::{Heard, Outcome, Reading};
 use windows::Windows;
 
 /// Texts that go to the model in one call: enough to fill its batches.
 const TEXTS: usize = 256;
-/// How many times idle partitions are confirmed while a confirmation lasts.
+/// Confirmations of idle partitions while one lasts.
 const CONFIRMATIONS: u32 = 4;
 
 /// The collect loop's state.
@@ -266,7 +267,7 @@ impl Collector {
     }
 
     async fn fold(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
-        let mut waiting: Vec<(Record, bool)> = Vec::new();
+        let mut waiting: Vec<(Record, Heard)> = Vec::new();
         for mut message in messages {
             if let Some(trace) = message.trace.take() {
                 traces::keep(&mut self.traces, trace);
@@ -277,7 +278,8 @@ impl Collector {
                 Outcome::Ignore => continue,
                 Outcome::Done => {}
                 Outcome::Refuse(offset, refused) => self.refused.push((partition.as_ref().clone(), offset, refused)),
-                Outcome::Fold(record, late) => waiting.push((record, late)),
+                Outcome::Fold(record, heard) => waiting.push((record, heard)),
+                Outcome::Label(record, at) => self.windows.take_labels(&self.models, record, at),
             }
             self.unflushed += 1;
             if waiting.len() >= TEXTS {
@@ -287,7 +289,7 @@ impl Collector {
         self.fold_all(waiting).await
     }
 
-    async fn fold_all(&mut self, records: Vec<(Record, bool)>) -> anyhow::Result<()> {
+    async fn fold_all(&mut self, records: Vec<(Record, Heard)>) -> anyhow::Result<()> {
         fault::point("in_inference");
         let folded = self.windows.fold(&self.models, records).await;
         match &folded {
@@ -363,6 +365,7 @@ impl Collector {
         Collected {
             flush_id: uuid::Uuid::now_v7().simple().to_string(),
             partials: self.windows.partials(&self.models, trace),
+            labelled: self.windows.labelled(),
             delta,
             now: self.clock.now(),
         }
@@ -395,6 +398,3 @@ impl Collector {
         self.unflushed = 0;
     }
 }
-
-/// How long a flush at shutdown may take before the process gives up; the records are read again.
-pub const DRAIN: Duration = Duration::from_secs(8);

@@ -29,6 +29,8 @@ pub struct Watched {
     pub closing: Closing,
     /// Later records are set aside.
     pub late_limit: Span,
+    /// Share of predictions that are kept for their labels.
+    pub label_sample: f64,
 }
 
 /// What is asked of the model.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::drift::checkpoint::Delta;
+use crate::drift::joining::heard;
 use crate::drift::record::{Record, VersionMatch};
+use crate::drift::time::Timestamp;
 use crate::metrics;
 use crate::source::{Begin, Message, Refused};
 
@@ -26,14 +28,25 @@ const GOOD_FOR: Duration = Duration::from_secs(3);
 
 /// What becomes of one message.
 pub(super) enum Outcome {
-    /// It is to be folded; true if it came after its window had closed.
-    Fold(Record, bool),
+    /// It is to be folded.
+    Fold(Record, Heard),
+    /// It brings labels and nothing to fold.
+    Label(Record, Timestamp),
     /// It goes to the dead-letter topic.
     Refuse(i64, Refused),
     /// It is accounted, and that is all.
     Done,
     /// It is not this assignment's, or was taken in before.
     Ignore,
+}
+
+/// When a record came, by its own partition.
+#[derive(Clone, Copy)]
+pub(super) struct Heard {
+    /// Whether that was after its window had closed.
+    pub late: bool,
+    /// The later of its own time and its partition's watermark.
+    pub at: Timestamp,
 }
 
 impl Reading {
@@ -96,19 +109,22 @@ impl Reading {
         let watermark = self.delta.observe(record.time);
         metrics::unknown_tasks(u64::from(record.unknown_tasks));
         let watched = &models[record.model];
+        // Labels may be as late as they like: they are joined when they are heard.
+        let only_label = observe::is_only_label(&record);
         let aside = match () {
             () if record.version == VersionMatch::Other => Some("other_version"),
+            () if only_label => Some("label"),
             () if watermark.is_some_and(|w| record.time < w.minus(watched.late_limit)) => Some("late"),
-            () if observe::is_only_label(&record) => Some("label"),
             () => None,
         };
+        let at = heard(record.time, watermark);
         if let Some(outcome) = aside {
             self.delta.ledger.set_aside += 1;
             metrics::record(outcome, 1);
-            return Outcome::Done;
+            return if outcome == "label" { Outcome::Label(record, at) } else { Outcome::Done };
         }
         self.delta.ledger.folded += 1;
         let late = watched.closing.is_late(record.time, watermark);
-        Outcome::Fold(record, late)
+        Outcome::Fold(record, Heard { late, at })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::labels::Labels;
 use super::observe::{self, Watched};
+use super::partition::Heard;
 use crate::drift::observation::Observation;
 use crate::drift::record::Record;
 use crate::drift::summary::Summary;
@@ -10,12 +12,14 @@ use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 use crate::metrics;
 use crate::model::ModelError;
-use crate::store::Partial;
+use crate::store::{Labelled, Partial};
 
 /// Open windows by model, slot, and whether their records came late.
 #[derive(Default)]
 pub(super) struct Windows {
     open: BTreeMap<(usize, Slot, bool), Summary>,
+    /// Predictions and labels to be joined.
+    labels: Labels,
 }
 
 impl Windows {
@@ -27,27 +31,31 @@ impl Windows {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.open.clear();
+        self.labels.clear();
     }
 
     /// Runs records through their models where they ask for it, and folds them in: all of them or,
     /// if a model fails, perhaps some, after which everything must be forgotten.
-    pub async fn fold(&mut self, models: &[Watched], records: Vec<(Record, bool)>) -> Result<(), ModelError> {
-        let mut by_model: BTreeMap<usize, (Vec<Record>, Vec<bool>)> = BTreeMap::new();
-        for (record, late) in records {
-            let (records, lates) = by_model.entry(record.model).or_default();
+    pub async fn fold(&mut self, models: &[Watched], records: Vec<(Record, Heard)>) -> Result<(), ModelError> {
+        let mut by_model: BTreeMap<usize, (Vec<Record>, Vec<Heard>)> = BTreeMap::new();
+        for (record, heard) in records {
+            let (records, heards) = by_model.entry(record.model).or_default();
             records.push(record);
-            lates.push(late);
+            heards.push(heard);
         }
-        for (index, (records, lates)) in by_model {
+        for (index, (records, heards)) in by_model {
             let watched = &models[index];
             let inferences = observe::infer(watched, &records).await?;
-            let late = lates.iter().filter(|late| **late).count() as u64;
-            let in_time = lates.len() as u64 - late;
+            let late = heards.iter().filter(|heard| heard.late).count() as u64;
+            let in_time = heards.len() as u64 - late;
             let mut by_slot: BTreeMap<(Slot, bool), Vec<(Timestamp, Observation)>> = BTreeMap::new();
-            for ((record, inference), late) in records.into_iter().zip(inferences).zip(lates) {
+            for ((mut record, inference), heard) in records.into_iter().zip(inferences).zip(heards) {
                 let (time, slot) = (record.time, watched.closing.window.slot(record.time, 0));
+                let (id, labels) = (record.id.take(), std::mem::take(&mut record.labels));
                 let observation = Observation::new(record, inference, &watched.reference);
-                by_slot.entry((slot, late)).or_default().push((time, observation));
+                self.labels.keep(watched, id.as_deref(), time, heard.at, &observation.answers);
+                self.labels.take(watched, id.as_deref(), heard.at, labels);
+                by_slot.entry((slot, heard.late)).or_default().push((time, observation));
             }
             for ((slot, late), observations) in by_slot {
                 let window = self.open.entry((index, slot, late)).or_insert_with(|| Summary::empty(&watched.reference));
@@ -58,6 +66,16 @@ impl Windows {
             metrics::record("folded_late", late);
         }
         Ok(())
+    }
+
+    /// Takes a record's labels, heard at this moment.
+    pub fn take_labels(&mut self, models: &[Watched], record: Record, heard: Timestamp) {
+        self.labels.take(&models[record.model], record.id.as_deref(), heard, record.labels);
+    }
+
+    /// Predictions and labels to be joined.
+    pub fn labelled(&self) -> Labelled {
+        self.labels.rows()
     }
 
     /// What the store is to be given.

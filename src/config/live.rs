@@ -219,6 +219,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             resolve_after: _,
             retraining,
             batching,
+            labels,
             margin: _,
         } = model;
         let values = [
@@ -232,6 +233,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             ("window.late_limit", json(late_limit)),
             ("retraining", json(retraining)),
             ("batching", json(batching)),
+            ("labels", json(labels)),
         ];
         let name = format!("models[{}]", manifest.display());
         all.extend(values.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));

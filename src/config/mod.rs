@@ -20,6 +20,8 @@ use crate::drift::time::Span;
 pub mod access;
 /// Receivers of events.
 pub mod endpoint;
+/// How labels are joined with predictions.
+pub mod labels;
 /// What a running process takes up when its file changes.
 pub mod live;
 /// What the file may say.
@@ -103,6 +105,8 @@ pub struct Retention {
     pub deliveries: Span,
     /// Who did what.
     pub audit: Span,
+    /// Predictions that wait for labels.
+    pub predictions: Span,
 }
 
 /// The input broker.
@@ -155,6 +159,10 @@ pub struct Model {
     pub budget: String,
     /// How texts are gathered into batches.
     pub batching: Batching,
+    /// Share of predictions that are kept for their labels.
+    pub label_sample: f64,
+    /// How long a label waits for its prediction.
+    pub label_wait: Span,
 }
 
 /// Which records are run through the model.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::RawApi;
 use super::endpoint::RawEndpoint;
+use super::labels::RawLabelling;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use super::routes::{RawMaintenance, RawRoute};
 use crate::drift::observation::HeadSource;
@@ -162,6 +163,8 @@ pub struct RawRetention {
     pub deliveries: String,
     /// Who did what.
     pub audit: String,
+    /// Predictions that wait for labels: later labels are not used.
+    pub predictions: String,
 }
 
 impl Default for RawRetention {
@@ -172,6 +175,7 @@ impl Default for RawRetention {
             rollups: "730d".into(),
             deliveries: "90d".into(),
             audit: "400d".into(),
+            predictions: "14d".into(),
         }
     }
 }
@@ -214,6 +218,9 @@ pub struct RawModel {
     /// How texts are gathered into batches.
     #[serde(default)]
     pub batching: RawBatching,
+    /// Labels that come after their predictions.
+    #[serde(default)]
+    pub labels: RawLabelling,
     /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
     #[serde(default = "default_margin")]
     #[schemars(range(min = 0.0, max = 1.0))]

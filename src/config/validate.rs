@@ -31,6 +31,9 @@ const OWNED_PROPERTIES: [&str; 8] = [
 /// Fewer than a hundred windows to one false alarm is not a budget but noise.
 const LEAST_THRESHOLD: f64 = 10.0;
 
+/// Tables of predictions have one a day.
+const LEAST_KEPT: Span = Span::from_secs(86_400);
+
 /// False alarms allowed: so many in so long, or one in so many windows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
@@ -209,6 +212,7 @@ impl Checker<'_> {
         let late_limit = self.span(&at("window/late_limit"), &raw.window.late_limit);
         let retraining = self.retraining(i, &raw.retraining);
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
+        let label_wait = self.span(&at("labels/wait"), &raw.labels.wait);
         let budget = Budget::parse(&raw.budget);
         if budget.is_none() {
             self.fail(&at("budget"), format!("found `{}`, expected alarms per time, such as `1/30d`", raw.budget));
@@ -224,8 +228,10 @@ impl Checker<'_> {
                 Infer::Sample(rate)
             }
         };
-        if !(0.0..=1.0).contains(&raw.skew_sample) {
-            self.fail(&at("skew_sample"), format!("found `{}`, expected a share between 0 and 1", raw.skew_sample));
+        for (key, share) in [("skew_sample", raw.skew_sample), ("labels/sample", raw.labels.sample)] {
+            if !(0.0..=1.0).contains(&share) {
+                self.fail(&at(key), format!("found `{share}`, expected a share between 0 and 1"));
+            }
         }
         let (window, (policy, plan)) = (window?, retraining?);
         let sensitivity = Sensitivity { min_records: raw.window.min_records, margin: raw.margin };
@@ -251,6 +257,8 @@ impl Checker<'_> {
                 max_wait: max_wait?.to_std(),
                 threads: raw.batching.threads,
             },
+            label_sample: raw.labels.sample,
+            label_wait: label_wait?,
         })
     }
 
@@ -261,13 +269,21 @@ impl Checker<'_> {
         let rollups = self.positive("/store/retention/rollups", &raw.rollups);
         let deliveries = self.positive("/store/retention/deliveries", &raw.deliveries);
         let audit = self.positive("/store/retention/audit", &raw.audit);
+        let predictions = self.positive("/store/retention/predictions", &raw.predictions);
         let kept = Retention {
             statistics: statistics?,
             windows: windows?,
             rollups: rollups?,
             deliveries: deliveries?,
             audit: audit?,
+            predictions: predictions?,
         };
+        if kept.predictions < LEAST_KEPT {
+            self.fail(
+                "/store/retention/predictions",
+                "must be at least `1d`: predictions are kept and dropped by the day",
+            );
+        }
         if kept.windows < kept.statistics {
             self.fail("/store/retention/windows", "must be at least as long as store.retention.statistics");
         }

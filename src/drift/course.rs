@@ -16,7 +16,9 @@ use super::tree::harm_weight;
 use super::window::Slot;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
+/// It had not yet what labels said, which stands last.
+const WITHOUT_LABELS: u16 = 5;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +54,8 @@ pub struct Course {
     harm: Harm,
     alerts: Alerts,
     last_request: Option<Timestamp>,
+    /// What labels said since the last window, and in which they said it.
+    matured: Option<(Slot, Losses)>,
 }
 
 /// What one window led to.
@@ -87,6 +91,7 @@ impl Course {
             next_slot: None,
             detectors: Detectors::new(reference),
             harm: Harm::new(reference),
+            matured: None,
             alerts: Alerts::default(),
             last_request: None,
         }
@@ -97,12 +102,32 @@ impl Course {
         self.reference_id == reference.id && self.detectors.fits(reference) && self.harm.fits(reference)
     }
 
-    /// Takes one closed window, the next in order, in which no label was given.
+    /// Takes what labels say in a window: it is judged with that window, or with the next that is.
+    pub fn mature(&mut self, slot: Slot, losses: &Losses) {
+        if !losses.is_empty() {
+            self.matured.get_or_insert_with(|| (slot, Losses::default())).1.merge(losses);
+        }
+    }
+
+    /// The window that is to be judged with what labels said, be it one without records.
+    pub fn matured_at(&self) -> Option<Slot> {
+        let (slot, _) = self.matured.as_ref()?;
+        Some(self.next_slot.map_or(*slot, |next| next.max(*slot)))
+    }
+
+    /// Leaves what labels said to a later window.
+    pub fn carry(&mut self, to: Slot) {
+        if let Some((slot, _)) = &mut self.matured {
+            *slot = to;
+        }
+    }
+
+    /// Takes one closed window, the next in order, with what labels said since the one before.
     pub fn advance(&mut self, reference: &Reference, watch: &Watch, window: &ClosedWindow) -> Judged {
         self.advance_with(reference, watch, window, &Losses::default())
     }
 
-    /// Takes one closed window, the next in order, with what the labels given in it say.
+    /// The same with what further labels say.
     pub fn advance_with(
         &mut self,
         reference: &Reference,
@@ -110,6 +135,9 @@ impl Course {
         window: &ClosedWindow,
         matured: &Losses,
     ) -> Judged {
+        let mut all = self.matured.take().map(|(_, losses)| losses).unwrap_or_default();
+        all.merge(matured);
+        let matured = &all;
         let ln_threshold = watch.threshold.ln();
         let (mut report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
         let harm = self.harm.step(matured, harm_weight(reference));
@@ -156,9 +184,14 @@ impl Course {
     /// [`CourseError`] if they come from another version or are damaged.
     pub fn decode(bytes: &[u8]) -> Result<Course, CourseError> {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
-        if format != FORMAT {
-            return Err(CourseError::Format(format));
+        match format {
+            FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_LABELS => {
+                // `None` is one byte.
+                let course: Course = postcard::from_bytes(&[bytes, &[0]].concat())?;
+                Ok(Course { format: FORMAT, ..course })
+            }
+            other => Err(CourseError::Format(other)),
         }
-        Ok(postcard::from_bytes(bytes)?)
     }
 }

@@ -207,6 +207,11 @@ impl Joined {
         Change { joined, window: self.window, minus: self.counted.clone(), plus: counted, loss, outcome }
     }
 
+    /// When the prediction was made.
+    pub fn predicted(&self) -> Timestamp {
+        self.predicted
+    }
+
     /// Bytes for the store.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("plain data always encodes")
@@ -289,14 +294,14 @@ impl Tally {
     /// Whether the labels contradict the estimate: on the very predictions that they are of, the realised
     /// accuracy's interval at four standard errors, widened by what the reference does not know, leaves the
     /// estimate out. So far out that asking at every window finds no contradiction by chance.
-    pub fn contradicts(&self, performance: &Performance) -> bool {
+    pub fn contradicts(&self, known: Known) -> bool {
         /// Closer than this nobody is misled.
         const LEAST: f64 = 0.01;
         let Some(expected) = self.expected_accuracy() else { return false };
         let n = self.labelled as f64;
         let right = n - self.losses as f64 / f64::from(PARTS);
         let Some((low, high)) = wilson(right, n, 4.0) else { return false };
-        let learned = 4.0 * (performance.loss * (1.0 - performance.loss) / performance.labelled as f64).sqrt();
+        let learned = 4.0 * (known.loss * (1.0 - known.loss) / known.labelled as f64).sqrt();
         let reach = |half: f64| (half * half + learned * learned).sqrt().max(LEAST);
         let accuracy = right / n;
         expected < accuracy - reach(accuracy - low) || expected > accuracy + reach(high - accuracy)
@@ -338,6 +343,29 @@ impl Losses {
 
 /// How many windows with labels, up to the one in question, decide together whether an estimate is muted.
 pub const MUTING_WINDOWS: usize = 20;
+
+/// What the reference knows of a head's error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Known {
+    /// Labelled records.
+    pub labelled: u64,
+    /// Mean loss on them.
+    pub loss: f64,
+}
+
+impl From<&Performance> for Known {
+    fn from(performance: &Performance) -> Known {
+        Known { labelled: performance.labelled, loss: performance.loss }
+    }
+}
+
+/// Whether the estimate of a window is muted, from the tallies of the windows with labels until it, the latest
+/// first.
+pub fn is_muted<'a>(latest_first: impl Iterator<Item = &'a Tally>, known: Known) -> bool {
+    let mut pooled = Tally::default();
+    latest_first.take(MUTING_WINDOWS).for_each(|tally| pooled.merge(tally));
+    pooled.contradicts(known)
+}
 
 /// How far an estimate and what labels say of the same window lie apart, in points; for measuring.
 pub fn points_apart(estimate: &Estimate, realised: &Realised) -> f64 {

@@ -98,7 +98,11 @@ fn labels_that_contradict_an_estimate_mute_it() {
         (100_000, 5_000, 0.945, false),
         (0, 0, 0.9, false),
     ] {
-        assert_eq!(tally(labelled, wrong, expected).contradicts(&performance), contradicts, "{labelled} {wrong}");
+        assert_eq!(
+            tally(labelled, wrong, expected).contradicts((&performance).into()),
+            contradicts,
+            "{labelled} {wrong}"
+        );
     }
 }
 

@@ -41,6 +41,8 @@ pub mod golden;
 pub mod harm;
 /// What our own run of the model gave for one text.
 pub mod inference;
+/// Labels meet their predictions.
+pub mod joining;
 /// One closed window judged.
 pub mod judgement;
 /// Ground truth, and what waits for it.

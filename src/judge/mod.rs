@@ -22,14 +22,17 @@ use crate::drift::window::Slot;
 use crate::fault;
 use crate::health::{Health, Part};
 use crate::metrics;
-use crate::store::{GapRow, JudgeStore, Judged, ModelRow, ReferenceRow, StoreError, StoredPartial};
+use crate::store::{GapRow, JudgeStore, Judged, LabelChanges, ModelRow, ReferenceRow, StoreError, StoredPartial};
 use crate::traces;
 
 /// Who is told of an alert.
 mod dispatch;
+/// Labels on their way into judgement.
+pub mod labels;
 /// Judgements to rows and messages.
 pub mod rows;
 
+use labels::Labelling;
 use rows::Receiver;
 
 /// How often windows are looked for without being told.
@@ -50,6 +53,8 @@ pub struct Judge {
     pub watch: Watch,
     /// How its stream is cut, and when windows close.
     pub closing: Closing,
+    /// How its labels are joined.
+    pub labelling: Labelling,
     /// Topics that bring its records; empty for all that were ever read.
     pub topics: Vec<String>,
     /// Who is told.
@@ -86,6 +91,7 @@ pub async fn run(doors: Doors, mut models: Vec<Judge>, shutdown: CancellationTok
     for model in models.iter().map(|judge| &judge.model) {
         metrics::window_length(&model.name, model.window_us as f64 / 1e6);
     }
+    models.iter().for_each(Judge::start_counting);
     while !shutdown.is_cancelled() {
         let changed = rewatch(&mut models, &watching());
         registered.iter_mut().zip(changed).for_each(|(registered, changed)| *registered &= !changed);
@@ -153,37 +159,79 @@ impl Judge {
         reached.retain(|r| self.topics.is_empty() || self.topics.contains(&r.partition.topic));
         let Some(below) = self.closing.first_open(&reached, now) else { return Ok(messages) };
         let partials = store.partials(&self.model.name, &self.reference.id, below, WINDOWS_PER_STEP).await?;
-        if partials.is_empty() {
-            return Ok(messages);
-        }
-        let gaps = store.gaps().await?;
         let (mut version, mut course) = self.course(store).await?;
-        for (slot, partials) in by_slot(partials) {
+        let mut slots = by_slot(partials);
+        // Labels of windows beyond those partials that were read wait for the next step.
+        let horizon = match slots.keys().next_back() {
+            Some(last) if slots.len() as i64 >= WINDOWS_PER_STEP => last + 1,
+            _ => below,
+        };
+        let mut gaps = None;
+        loop {
+            let with_records = slots.keys().next().copied();
+            let with_labels = self.label_slot(store, &course, horizon).await?;
+            let Some(slot) = with_records.into_iter().chain(with_labels).min() else { break };
+            if with_labels.is_some_and(|with_labels| with_labels <= slot) {
+                while let Some((mut joined, ends)) = self.join(store, &mut course, slot, now).await? {
+                    joined.course = course.encode();
+                    self.commit(store, joined, &mut version, &[]).await?;
+                    self.count(ends);
+                }
+            }
+            let gaps = match &mut gaps {
+                Some(gaps) => gaps,
+                None => gaps.insert(store.gaps().await?),
+            };
             // Late records never take part in the judgement of their window, however early it is
             // judged: so it is the same however late.
-            let (late, in_time): (Vec<_>, Vec<_>) = partials.into_iter().partition(|p| p.late);
+            let (late, in_time): (Vec<_>, Vec<_>) =
+                slots.remove(&slot).unwrap_or_default().into_iter().partition(|p| p.late);
+            // What labels said is judged with the next window, be it one without records.
+            let mut alone = in_time.is_empty() && course.matured_at() == Some(slot);
+            if alone && self.is_told_of(store, slot).await? {
+                // Late records have made its report already, and evidence is never part of a revision.
+                course.carry(slot + 1);
+                alone = false;
+            }
             for (partials, late) in [(in_time, false), (late, true)] {
-                if partials.is_empty() {
+                if partials.is_empty() && (late || !alone) {
                     continue;
                 }
-                let Some(mut judged) = self.judge(store, &mut course, slot, &partials, late, &gaps, now).await? else {
-                    continue;
-                };
-                judged.expected_version = version;
-                messages |= !judged.deliveries.is_empty() || judged.request.is_some();
-                fault::point("before_judgement");
-                let started = Instant::now();
-                if !store.commit_judged(&judged).await? {
-                    anyhow::bail!("another judge has moved the course of `{}`", self.model.name);
+                let judged = self.judge(store, &mut course, slot, &partials, late, gaps, now).await?;
+                if let Some(judged) = judged {
+                    messages |= self.commit(store, judged, &mut version, &partials).await?;
                 }
-                metrics::transaction("judge", started.elapsed());
-                fault::point("after_judgement");
-                version += 1;
-                trace(&judged, &partials, started);
-                observe(&judged);
             }
         }
         Ok(messages)
+    }
+
+    async fn is_told_of(&self, store: &dyn JudgeStore, slot: Slot) -> anyhow::Result<bool> {
+        let Some((start, _)) = self.closing.window.bounds(slot) else { return Ok(true) };
+        Ok(store.report(&self.model.name, &self.reference.id, start).await?.is_some())
+    }
+
+    /// Commits what follows from a version of the course, and moves on to the next one. True if messages
+    /// were written.
+    async fn commit(
+        &self,
+        store: &dyn JudgeStore,
+        mut judged: Judged,
+        version: &mut i64,
+        partials: &[StoredPartial],
+    ) -> anyhow::Result<bool> {
+        judged.expected_version = *version;
+        fault::point("before_judgement");
+        let started = Instant::now();
+        if !store.commit_judged(&judged).await? {
+            anyhow::bail!("another judge has moved the course of `{}`", self.model.name);
+        }
+        metrics::transaction("judge", started.elapsed());
+        fault::point("after_judgement");
+        *version += 1;
+        trace(&judged, partials, started);
+        observe(&judged);
+        Ok(!judged.deliveries.is_empty() || judged.request.is_some())
     }
 
     /// Tells of losses, each once.
@@ -243,11 +291,16 @@ impl Judge {
                 summary.merge(&Summary::decode(&earlier.summary)?)?;
             }
             let statistics = revise(&self.reference, &summary, self.watch.sensitivity);
-            rows::revised(self, slot, (start, end), earlier, &summary, came_late, &statistics, now)
+            let estimates = self.estimates(&summary, start);
+            let revised = rows::revised(self, slot, (start, end), earlier, &summary, came_late, &statistics, now);
+            Judged { labels: LabelChanges { estimates, ..LabelChanges::default() }, ..revised }
         } else {
             let window = ClosedWindow { slot, start, end, summary };
             let outcome = course.advance(&self.reference, &self.watch, &window);
-            rows::judged(self, &window, &outcome, now)
+            let tasks = self.tasks(store, &outcome, start).await?;
+            let estimates = self.estimates(&window.summary, start);
+            let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
+            Judged { labels, ..rows::judged(self, &window, &outcome, now) }
         };
         if let Some(report) = &mut judged.report {
             report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));
@@ -275,6 +328,7 @@ fn trace(judged: &Judged, partials: &[StoredPartial], started: Instant) {
 
 /// Metrics of a committed judgement.
 fn observe(judged: &Judged) {
+    labels::observe(judged);
     if let Some(report) = &judged.report
         && report.revision == 0
     {

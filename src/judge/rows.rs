@@ -21,8 +21,8 @@ use crate::drift::tree::Part;
 use crate::drift::window::Slot;
 use crate::retrain::messages::{Told, messages as tell};
 use crate::store::{
-    AlertRow, GapRow, Judged, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, Thread, TransitionRow,
-    stable_id,
+    AlertRow, GapRow, Judged, LabelChanges, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, Thread,
+    TransitionRow, stable_id,
 };
 
 /// An endpoint as the judge sees it: who gets which events.
@@ -130,7 +130,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain data with text for keys always serializes")
 }
 
-fn nothing(judge: &Judge, now: Timestamp) -> Judged {
+pub(super) fn nothing(judge: &Judge, now: Timestamp) -> Judged {
     Judged {
         model: judge.model.name.clone(),
         expected_version: 0,
@@ -143,6 +143,7 @@ fn nothing(judge: &Judge, now: Timestamp) -> Judged {
         alerts: Vec::new(),
         request: None,
         deliveries: Vec::new(),
+        labels: LabelChanges::default(),
         now,
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{Any, Transaction};
 
+use super::labels::write_labelled;
 use super::sql::{Columns, SqlStore};
 use super::{CollectStore, Collected, Commit, StoreError};
 use crate::drift::checkpoint::{Delta, Gap, Partition, Position};
@@ -32,6 +33,7 @@ impl CollectStore for SqlStore {
     }
 
     async fn commit_collected(&self, collected: &Collected) -> Result<Commit, StoreError> {
+        self.make_days_of(&collected.labelled, collected.now).await?;
         let mut transaction = self.begin().await?;
         for (partition, delta) in &collected.delta {
             let moved = match delta.restart {
@@ -65,6 +67,7 @@ impl CollectStore for SqlStore {
             .execute(&mut *transaction)
             .await?;
         }
+        write_labelled(&mut transaction, &collected.flush_id, &collected.labelled, collected.now).await?;
         transaction.commit().await?;
         Ok(Commit::Applied)
     }

@@ -7,6 +7,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
 use super::fleet::count;
+use super::label_days::days_of;
+use super::labels::write_changes;
 use super::references::keep;
 use super::sql::{Columns, SqlStore};
 use super::{
@@ -142,8 +144,12 @@ impl JudgeStore for SqlStore {
         if let Some(report) = &judged.report {
             self.make_day(report.start).await?;
         }
+        self.make_label_days(days_of(judged.labels.joined.iter().map(|j| j.predicted)), judged.now).await?;
         let mut transaction = self.begin().await?;
-        if !move_course(&mut transaction, judged).await? || !consume(&mut transaction, judged).await? {
+        if !move_course(&mut transaction, judged).await?
+            || !consume(&mut transaction, judged).await?
+            || !write_changes(&mut transaction, judged).await?
+        {
             transaction.rollback().await?;
             return Ok(false);
         }

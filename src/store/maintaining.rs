@@ -16,7 +16,7 @@ type Tx = Transaction<'static, Any>;
 /// minute.
 const MOST_AUDIT: i64 = 10_000;
 /// Microseconds in a day.
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 #[async_trait]
 impl MaintainStore for SqlStore {
@@ -168,6 +168,10 @@ impl MaintainStore for SqlStore {
                     and coalesce(alert_id, '') not in (select alert_id from alert where state = 'firing')",
                 cutoffs.deliveries,
             ),
+            (
+                "-- expire (performance)\ndelete from window_performance where start_us < $1 and updated_us < $1",
+                cutoffs.windows,
+            ),
         ] {
             removed += sqlx::query(statement).bind(before.micros()).execute(&self.pool).await?.rows_affected();
         }
@@ -180,6 +184,8 @@ impl MaintainStore for SqlStore {
         .execute(&self.pool)
         .await?
         .rows_affected();
+        removed += self.drop_label_days(cutoffs.predictions).await?;
+        removed += self.expire_labels(cutoffs).await?;
         Ok(removed + self.expire_partials(cutoffs).await?)
     }
 }
@@ -292,6 +298,19 @@ impl SqlStore {
         Ok(statistics.rows_affected() + windows.rows_affected())
     }
 
+    /// Labels for references that no model is compared with any more are never joined.
+    async fn expire_labels(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "-- expire_labels
+            delete from label_pending
+            where received_us < $1 and reference_id not in (select reference_id from model)",
+        )
+        .bind(cutoffs.partials.micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Tallies for references that no model is compared with any more are never judged.
     async fn expire_partials(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
@@ -319,13 +338,13 @@ impl SqlStore {
 }
 
 /// Days are made and dropped by one at a time.
-async fn lock(transaction: &mut Tx) -> Result<(), StoreError> {
+pub(super) async fn lock(transaction: &mut Tx) -> Result<(), StoreError> {
     transaction.execute("-- lock (days)\nselect pg_advisory_xact_lock(7236501)::text").await?;
     Ok(())
 }
 
 /// A day's number in a table's name; days before 1970 have an `m`.
-fn named(day: i64) -> String {
+pub(super) fn named(day: i64) -> String {
     if day < 0 { format!("m{}", day.unsigned_abs()) } else { day.to_string() }
 }
 

@@ -31,6 +31,9 @@ mod fleet;
 mod gates;
 mod ids;
 mod judging;
+mod label_days;
+mod label_rows;
+mod labels;
 mod maintaining;
 mod postgres;
 mod reading;
@@ -42,11 +45,14 @@ mod rows;
 mod sql;
 mod sqlite;
 mod tallies;
+mod values;
 
 pub use access::{AccessStore, AuditRow};
 pub use changes::ChangeStore;
 pub use fleet::FleetStore;
 pub use ids::stable_id;
+pub use label_rows::*;
+pub use labels::LabelStore;
 pub use requests::*;
 pub use rows::*;
 pub use sql::SqlStore;
@@ -126,7 +132,7 @@ pub trait CollectStore: Send + Sync {
 
 /// What the judge loop asks of a store.
 #[async_trait]
-pub trait JudgeStore: Send + Sync {
+pub trait JudgeStore: LabelStore {
     /// Takes or renews a lease; false while another holds it.
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError>;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::NewRequest;
+use super::{LabelChanges, Labelled, NewRequest};
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -35,6 +35,8 @@ pub struct Collected {
     pub flush_id: String,
     /// Tallies.
     pub partials: Vec<Partial>,
+    /// Predictions and labels to be joined.
+    pub labelled: Labelled,
     /// Positions.
     pub delta: CheckpointDelta,
     /// Wall clock.
@@ -287,6 +289,8 @@ pub struct Judged {
     pub request: Option<NewRequest>,
     /// Messages to send.
     pub deliveries: Vec<NewDelivery>,
+    /// What labels change.
+    pub labels: LabelChanges,
     /// Wall clock.
     pub now: Timestamp,
 }
@@ -396,6 +400,8 @@ pub struct Cutoffs {
     pub partials: Timestamp,
     /// Rows of the audit.
     pub audit: Timestamp,
+    /// Predictions that wait for labels.
+    pub predictions: Timestamp,
 }
 
 /// A claimed delivery.

@@ -1,7 +1,7 @@
 //! What both databases share: a pool, transactions, decoding of rows. Statements use `$1`
 //! placeholders and types that both know; what differs stands in `postgres` and `sqlite`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +28,8 @@ pub struct SqlStore {
     pub(super) dialect: Dialect,
     /// Days whose tables are known to be there.
     pub(super) days: Arc<Mutex<HashSet<i64>>>,
+    /// Days of predictions whose tables are known to be there, and when that was noted.
+    pub(super) label_days: Arc<Mutex<HashMap<i64, Timestamp>>>,
 }
 
 impl SqlStore {
@@ -49,7 +51,7 @@ impl SqlStore {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
         };
         migrations.run(&pool).await.map_err(|error| StoreError::Schema(error.to_string()))?;
-        Ok(SqlStore { pool, dialect, days: Arc::default() })
+        Ok(SqlStore { pool, dialect, days: Arc::default(), label_days: Arc::default() })
     }
 
     /// Closes all connections.

@@ -162,6 +162,7 @@ pub fn judged(reference: &Reference, slot: i64, version: i64, now: Timestamp) ->
         alerts: vec![],
         request: None,
         deliveries: vec![],
+        labels: LabelChanges::default(),
         now,
     }
 }

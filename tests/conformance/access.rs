@@ -104,7 +104,15 @@ pub async fn the_audit_is_read_page_by_page(store: &SqlStore) {
     assert_eq!(count(AuditFilter { actor: some("' or 1=1 --"), ..AuditFilter::default() }).await, 0);
     // Retention takes the rows before its time and no others.
     let (never, audit) = (at(0), at(20));
-    let old = Cutoffs { statistics: never, windows: never, rollups: never, deliveries: never, partials: never, audit };
+    let old = Cutoffs {
+        statistics: never,
+        windows: never,
+        rollups: never,
+        deliveries: never,
+        partials: never,
+        audit,
+        predictions: never,
+    };
     assert_eq!(store.expire(&old).await.expect("expires"), 1);
     let left = store.audits(&AuditFilter::default(), 100).await.expect("read");
     assert_eq!(left, rows[..4], "the oldest is gone");

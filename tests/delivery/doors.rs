@@ -8,7 +8,7 @@ use driftd::deliver::{Doors, Route, Together};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::hook::receiver::{Receiver, Style, Target};
 use driftd::store::{
-    AlertRow, DeliverStore, JudgeStore, Judged, NewDelivery, ReportRow, SqlStore, Thread, TransitionRow,
+    AlertRow, DeliverStore, JudgeStore, Judged, LabelChanges, NewDelivery, ReportRow, SqlStore, Thread, TransitionRow,
 };
 use serde_json::{Value, json};
 
@@ -115,6 +115,7 @@ pub async fn write(store: &SqlStore, change: Change<'_>) {
         alerts: vec![(alert, transition)],
         request: None,
         deliveries: change.endpoints.iter().map(delivery).collect(),
+        labels: LabelChanges::default(),
         now: change.now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));
@@ -153,6 +154,7 @@ pub async fn judged_until(store: &SqlStore, end: Timestamp, now: Timestamp) {
         alerts: vec![],
         request: None,
         deliveries: vec![],
+        labels: LabelChanges::default(),
         now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));

@@ -28,7 +28,7 @@ def seconds(file, constant):
 
 def test_a_pod_is_given_longer_than_a_stop_takes():
     # The loops drain; the store's pool waits for a last answer; traces have the exporter's five seconds.
-    drain = seconds("src/collect/mod.rs", "DRAIN") + seconds("src/app/run.rs", "LAST_CALL")
+    drain = seconds("src/app/run.rs", "DRAIN") + seconds("src/app/run.rs", "LAST_CALL")
     stop = drain + seconds("src/store/mod.rs", "PATIENCE") + 5
     for thing in every("Deployment"):
         pod = thing["spec"]["template"]["spec"]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::labels;
 use async_trait::async_trait;
 use driftd::clock::Clock;
 use driftd::drift::checkpoint::{Ledger, Partition, Position, applies};
@@ -39,6 +40,7 @@ pub struct Rows {
     pub requests: BTreeMap<String, RequestRow>,
     pub deliveries: BTreeMap<String, NewDelivery>,
     leases: BTreeMap<String, (String, Timestamp)>,
+    pub labels: labels::Labels,
 }
 
 /// Rows behind a door that may fail.
@@ -47,33 +49,39 @@ pub struct MemoryStore {
     rows: Arc<Mutex<Rows>>,
     troubles: Arc<Mutex<StdRng>>,
     /// The share of calls that fail.
-    share: f64,
+    share: Arc<Mutex<f64>>,
 }
 
 impl MemoryStore {
     pub fn new(seed: u64, share: f64) -> MemoryStore {
         let troubles = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        MemoryStore { rows: Arc::default(), troubles, share }
+        MemoryStore { rows: Arc::default(), troubles, share: Arc::new(Mutex::new(share)) }
     }
 
     pub fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().expect("not poisoned")
     }
 
+    /// From now on every call does what it is asked.
+    pub fn recover(&self) {
+        *self.share.lock().expect("not poisoned") = 0.0;
+    }
+
     /// Takes a while; fails before or after the work.
-    async fn work<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
+    pub async fn work<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
+        let share = *self.share.lock().expect("not poisoned");
         let (before, after, fate) = {
             let mut rng = self.troubles.lock().expect("not poisoned");
-            let slow = if rng.random_bool(self.share / 4.0) { 40_000 } else { 5 };
+            let slow = if rng.random_bool(share / 4.0) { 40_000 } else { 5 };
             (rng.random_range(0..=slow), rng.random_range(0..=slow), rng.random::<f64>())
         };
         tokio::time::sleep(Duration::from_millis(before)).await;
-        if fate < self.share / 2.0 {
+        if fate < share / 2.0 {
             return Err(StoreError::Silent);
         }
         let done = work(&mut self.rows());
         tokio::time::sleep(Duration::from_millis(after)).await;
-        if fate < self.share { Err(StoreError::Silent) } else { Ok(done) }
+        if fate < share { Err(StoreError::Silent) } else { Ok(done) }
     }
 }
 
@@ -103,6 +111,7 @@ impl CollectStore for MemoryStore {
                 let row = Row { position, first_offset, ledger, moved: collected.now, idle: None };
                 rows.positions.insert(partition.clone(), row);
             }
+            rows.labels.collect(&collected.flush_id, &collected.labelled);
             for (i, partial) in collected.partials.iter().enumerate() {
                 rows.partials.insert(format!("{}-{i}", collected.flush_id), partial.clone());
             }
@@ -213,7 +222,7 @@ impl JudgeStore for MemoryStore {
         self.work(|rows| {
             let version = rows.course.as_ref().map_or(0, |c| c.version);
             let there = judged.consumed.iter().all(|id| rows.partials.contains_key(id));
-            if version != judged.expected_version || !there {
+            if version != judged.expected_version || !there || !rows.labels.judge(&judged.labels) {
                 return false;
             }
             rows.course = Some(StoredCourse { version: version + 1, body: judged.course.clone() });
@@ -240,11 +249,10 @@ impl JudgeStore for MemoryStore {
     }
 }
 
-/// A clock that shows the simulation's time.
-pub fn clock() -> Clock {
-    let start = tokio::time::Instant::now();
+/// A clock that shows the simulation's time, so much fast.
+pub fn clock(began: tokio::time::Instant, fast: Span) -> Clock {
     Clock::from_fn(move || {
-        let since = i64::try_from(start.elapsed().as_micros()).expect("short");
-        Timestamp::from_micros(1_800_000_000_000_000 + since)
+        let since = i64::try_from(began.elapsed().as_micros()).expect("short");
+        Timestamp::from_micros(1_800_000_000_000_000 + since).plus(fast)
     })
 }
