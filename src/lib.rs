@@ -36,6 +36,7 @@ pub mod collect;
 pub mod deliver;
 pub mod judge;
 pub mod maintain;
+pub mod registry;
 pub mod retrain;
 pub mod simulate;
 

@@ -18,7 +18,8 @@ const LISTS: [(&str, usize); 7] = [
 ];
 
 /// What each room may import of ours, besides itself. Floors from DESIGN §2.
-const MAY_IMPORT: [(&str, &[&str]); 26] = [
+const MAY_IMPORT: [(&str, &[&str]); 27] = [
+    ("registry", &["clock", "drift", "model", "signature", "store"]),
     ("desk", &["drift", "store"]),
     ("stats", &[]),
     ("drift", &["stats"]),
@@ -57,7 +58,7 @@ const MAY_IMPORT: [(&str, &[&str]); 26] = [
     ("judge", &["clock", "drift", "fault", "health", "metrics", "retrain", "store", "traces"]),
     ("maintain", &["clock", "config", "drift", "health", "judge", "metrics", "store"]),
     ("deliver", &["clock", "drift", "fault", "hook", "metrics", "retry", "store", "telemetry"]),
-    ("api", &["access", "clock", "desk", "drift", "health", "metrics", "retrain", "store", "telemetry"]),
+    ("api", &["access", "clock", "desk", "drift", "health", "metrics", "registry", "retrain", "store", "telemetry"]),
     ("retrain", &["clock", "drift", "fault", "hook", "metrics", "retry", "source", "store", "telemetry"]),
     ("simulate", &["document", "drift", "model"]),
     ("app", &["*"]),

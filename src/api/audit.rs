@@ -47,7 +47,7 @@ pub struct AuditView {
     pub actor: String,
     /// What tells callers of one name apart.
     pub actor_id: String,
-    /// How they proved who they are: `key`, `session`, `token`, `local`, `none` or `command`.
+    /// How they proved who they are: `key`, `session`, `token`, `local`, `none`, `webhook` or `command`.
     pub means: String,
     /// What they did, such as `alert.acknowledge`; of what was refused, method and path.
     pub action: String,

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::access::{Access, once, session};
+use crate::registry::Registry;
 use crate::retrain::desk::Desk;
 use crate::store::ApiStore;
 
@@ -31,6 +32,7 @@ mod distributions;
 pub mod events;
 /// What became of every record.
 pub mod ledger;
+mod mlflow;
 mod models;
 mod pages;
 /// What people do about alerts.
@@ -76,6 +78,8 @@ pub struct ApiState {
     pub events: events::Events,
     /// What the process runs with.
     pub settings: settings::Settings,
+    /// Who takes deliveries of model registries.
+    pub registry: Option<Arc<Registry>>,
 }
 
 impl ApiState {
@@ -89,7 +93,12 @@ impl ApiState {
         shutdown: CancellationToken,
     ) -> ApiState {
         let (references, events) = (tallies::References::default(), events::Events::new(shutdown));
-        ApiState { store, desk, roles: Arc::new(roles), access, references, events, settings }
+        ApiState { store, desk, roles: Arc::new(roles), access, references, events, settings, registry: None }
+    }
+
+    /// The same, taking deliveries of model registries.
+    pub fn following(self, registry: Option<Arc<Registry>>) -> ApiState {
+        ApiState { registry, ..self }
     }
 }
 
@@ -162,9 +171,10 @@ fn log_in() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::new().routes(routes!(session::open)).split_for_parts()
 }
 
-/// Where runs call back: they say who they are by their request's token, and by nothing else.
+/// Where runs and registries call: runs say who they are by their request's token, registries by their signature,
+/// and by nothing else.
 fn called_back() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::new().routes(routes!(retraining::callback)).split_for_parts()
+    OpenApiRouter::new().routes(routes!(retraining::callback)).routes(routes!(mlflow::webhook)).split_for_parts()
 }
 
 /// Where runs show their candidates: as above, with larger bodies.

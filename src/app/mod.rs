@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::desk::DeskError;
 use crate::document::Problems;
+use crate::drift::fits::misfits;
 use crate::drift::gate_report::Verdict;
-use crate::drift::reference::{Reference, ReferenceError, ReferenceKind};
+use crate::drift::reference::{Reference, ReferenceError};
 use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -46,8 +47,12 @@ pub mod golden;
 pub mod keys;
 /// Labels from files of their own.
 pub mod labels;
+/// Models as the daemon runs them.
+mod loaded;
 /// Progress bars.
 pub mod progress;
+/// Versions that a registry has put in the place of configured ones.
+pub mod promoted;
 /// `driftd reference list` and `activate`.
 pub mod references;
 /// The configuration's file while the process runs.
@@ -132,39 +137,7 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
 /// If it is damaged, or belongs to another model.
 pub fn decode_reference(bytes: &[u8], name: &str, manifest: &Manifest) -> anyhow::Result<Reference> {
     let reference = Reference::decode(bytes).with_context(|| format!("`{name}`"))?;
-    let (ours, theirs) = (&manifest.spec, &reference.spec);
-    let mut reasons = Vec::new();
-    let same_version = ours.version == theirs.version || reference.kind == ReferenceKind::OtherVersion;
-    if ours.name != theirs.name || !same_version {
-        reasons.push(format!(
-            "it was fitted for `{}` version `{}`, the manifest describes `{}` version `{}`",
-            theirs.name, theirs.version, ours.name, ours.version
-        ));
-    }
-    if ours.tasks != theirs.tasks {
-        reasons.push("tasks, kinds, classes or thresholds differ".to_owned());
-    }
-    if ours.embedding_dimension != theirs.embedding_dimension {
-        let show = |d: Option<usize>| d.map_or_else(|| "no embedding".to_owned(), |d| format!("{d} dimensions"));
-        reasons.push(format!(
-            "it has {}, the manifest {}",
-            show(theirs.embedding_dimension),
-            show(ours.embedding_dimension)
-        ));
-    }
-    if let Some(fitted_with) = &reference.tokenizer
-        && reference.kind != ReferenceKind::OtherVersion
-        && *fitted_with != tokenizer_digest(manifest)?
-    {
-        reasons.push(format!(
-            "it was fitted with another tokenizer than `{}`: fit it again, or name the tokenizer that the model was \
-             exported with",
-            manifest.tokenizer.file.display()
-        ));
-    }
-    if ours.attributes != theirs.attributes {
-        reasons.push("attributes or their kinds differ".to_owned());
-    }
+    let reasons = misfits(&manifest.spec, &reference);
     if reasons.is_empty() {
         return Ok(reference);
     }

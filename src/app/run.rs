@@ -7,43 +7,35 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoints::{receiver, routes};
-use super::golden::Golden;
-use super::{decode_reference, load_reference, reload, retraining, runtime};
+use super::loaded::{find_reference, judge, load};
+use super::{promoted, reload, retraining, runtime};
 use crate::api::access::{Access, Policy};
 use crate::api::settings::{InForce, Settings};
 use crate::api::{self, ApiState, ops};
 use crate::cli::{Role, Run};
 use crate::clock::{self, Clock};
-use crate::collect::observe::Watched;
 use crate::collect::{self, Collector};
 use crate::config::access::Auth;
-use crate::config::live::{Live, Running};
-use crate::config::{self, Config, Infer};
+use crate::config::live::Live;
+use crate::config::{self, Config};
 use crate::deliver;
-use crate::drift::closing::Closing;
-use crate::drift::observation::HeadSource;
-use crate::drift::reference::Reference;
-use crate::drift::routing::Rule;
-use crate::drift::time::Span;
-use crate::drift::window::WindowRule;
 use crate::health::Health;
 use crate::judge::rows::Receiver;
 use crate::judge::{self, Judge};
 use crate::maintain;
-use crate::model::{Manifest, ModelHandle, batching};
+use crate::model::Manifest;
 use crate::retrain;
 use crate::source::Source;
 use crate::source::dead_letter::DeadLetters;
 use crate::source::kafka::KafkaSource;
 use crate::source::native::NativeDecoder;
-use crate::store::{ApiStore, ModelRow, ReferenceStore as _, SqlStore};
+use crate::store::{ApiStore, SqlStore};
 use crate::telemetry::Levels;
 use crate::traces::Traces;
 use crate::{metrics, telemetry};
@@ -68,14 +60,7 @@ pub fn main(args: &Run) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(stop_on_signal(shutdown.clone()));
-        let (told, running) = (reload::hang_up()?, Running::new(file, &config));
-        let (mut app, doors) = App::start(config, &args.roles, metrics, shutdown.clone()).await?;
-        let doors = reload::Doors { levels, ..doors };
-        app.loops.spawn(async move {
-            reload::run(running, seen, doors, told, shutdown).await;
-            Ok("reload")
-        });
-        app.join().await
+        promoted::Daemon { args, levels, metrics, shutdown }.run(config, seen).await
     })
 }
 
@@ -88,13 +73,6 @@ pub struct App {
     loops: JoinSet<anyhow::Result<&'static str>>,
     shutdown: CancellationToken,
     store: SqlStore,
-}
-
-/// A model as it was loaded.
-struct Loaded {
-    config: config::Model,
-    manifest: Manifest,
-    watched: Watched,
 }
 
 impl App {
@@ -115,6 +93,7 @@ impl App {
         let api_listener = if has(Role::Api) { Some(listen(config.api).await?) } else { None };
         let (ops, api) = (ops_listener.local_addr()?, api_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let read: Arc<dyn ApiStore> = Arc::new(store.clone());
+        let registry = promoted::registry(&config, &store)?;
         let mut loops: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
         let health = Health::default();
         let state = ops::OpsState { started: started.clone(), store: read.clone(), health: health.clone(), metrics };
@@ -227,7 +206,8 @@ impl App {
             let access = Arc::new(access.listening(config.api.ip()).limited(per_second, burst));
             let roles = roles.iter().map(Role::to_string).collect();
             door = Some(access.clone());
-            let state = ApiState::new(read.clone(), desk, roles, access, settings.clone(), shutdown.clone());
+            let state = ApiState::new(read.clone(), desk, roles, access, settings.clone(), shutdown.clone())
+                .following(registry);
             let events = state.events.clone();
             loops.spawn(async move {
                 events.watch(read).await;
@@ -241,6 +221,20 @@ impl App {
         tracing::info!(api = ?api, %ops, roles = ?roles, "driftd is running");
         let doors = reload::Doors { live, access: door, settings, levels: Levels::default() };
         Ok((App { api, ops, loops, shutdown, store }, doors))
+    }
+
+    /// Where it keeps everything.
+    pub fn store(&self) -> SqlStore {
+        self.store.clone()
+    }
+
+    /// The same, following its configuration's file.
+    pub fn following(mut self, file: impl Future<Output = ()> + Send + 'static) -> App {
+        self.loops.spawn(async move {
+            file.await;
+            Ok("reload")
+        });
+        self
     }
 
     /// Waits until it is told to stop, then for the loops to finish what they hold.
@@ -293,108 +287,4 @@ async fn stop_on_signal(shutdown: CancellationToken) {
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
-}
-
-/// The file that the configuration names, or the reference that is active in the store.
-async fn find_reference(store: &SqlStore, model: &config::Model, manifest: &Manifest) -> anyhow::Result<Reference> {
-    if let Some(file) = &model.reference {
-        return load_reference(file, manifest);
-    }
-    let name = &manifest.spec.name;
-    let active = store.active_reference(name).await?;
-    let active = active.with_context(|| {
-        format!(
-            "model `{name}` has no reference: name a file as `reference`, or store one by `driftd reference activate`"
-        )
-    })?;
-    decode_reference(&active.body, &active.reference_id, manifest)
-}
-
-/// Warns of what does not go together, and loads the model itself where this process runs it.
-fn load(
-    config: config::Model,
-    manifest: Manifest,
-    reference: Reference,
-    collects: bool,
-    idle_after: Span,
-    library: Option<&std::path::Path>,
-) -> anyhow::Result<Loaded> {
-    let heads = config.heads.unwrap_or(reference.heads);
-    if heads != reference.heads {
-        tracing::warn!(
-            model = manifest.spec.name,
-            "heads are fed from another source than the reference was fitted with: numeric differences may look like drift"
-        );
-    }
-    if reference.window != WindowRule::Time(config.window) {
-        tracing::warn!(
-            model = manifest.spec.name, reference = %reference.window, configured = %config.window,
-            "windows differ from the reference's: variation between windows was learned at another length"
-        );
-    }
-    let runs_model = collects && config.infer != Infer::Never;
-    let model: Option<ModelHandle> = if runs_model {
-        let model = batching::spawn(manifest.clone(), config.device, config.batching, library)?;
-        if let Some(golden) = Golden::load(&manifest)? {
-            // Loading has a thread of its own, which may wait for the model's.
-            tokio::runtime::Handle::current().block_on(golden.check(&model))?;
-            tracing::info!(
-                model = manifest.spec.name,
-                texts = golden.texts_known(),
-                "the golden set is answered as expected"
-            );
-        }
-        Some(model)
-    } else {
-        None
-    };
-    if heads == HeadSource::Inference && config.infer == Infer::Never {
-        anyhow::bail!("model `{}`: heads are fed from our inference, but `infer` is `never`", manifest.spec.name);
-    }
-    let watched = Watched {
-        reference: Arc::new(reference),
-        model,
-        heads,
-        infer: config.infer,
-        skew_sample: config.skew_sample,
-        closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
-        late_limit: config.late_limit,
-        label_sample: config.label_sample,
-    };
-    Ok(Loaded { config, manifest, watched })
-}
-
-fn judge(
-    loaded: &Loaded,
-    topics: &[String],
-    receivers: &[Receiver],
-    rules: &[Rule],
-    backfill_after: Option<Span>,
-) -> Judge {
-    let spec = &loaded.manifest.spec;
-    let tasks: Vec<_> =
-        spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
-    let placement = loaded.watched.model.as_ref().map(|m| json!(m.placement()).to_string());
-    Judge {
-        reference: loaded.watched.reference.clone(),
-        watch: loaded.config.watch,
-        closing: loaded.watched.closing,
-        labelling: judge::labels::Labelling { sample: loaded.config.label_sample, wait: loaded.config.label_wait },
-        topics: topics.to_vec(),
-        receivers: receivers.to_vec(),
-        plan: loaded.config.plan.clone(),
-        rules: rules.to_vec(),
-        backfill_after,
-        model: ModelRow {
-            name: spec.name.clone(),
-            version: spec.version.clone(),
-            reference_id: loaded.watched.reference.id.clone(),
-            budget: loaded.config.budget.clone(),
-            threshold: loaded.config.watch.threshold,
-            window_us: loaded.config.window.micros(),
-            embedding_dimension: spec.embedding_dimension.and_then(|d| i64::try_from(d).ok()),
-            tasks: json!(tasks).to_string(),
-            inference: placement,
-        },
-    }
 }

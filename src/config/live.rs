@@ -210,6 +210,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
         let RawModel {
             manifest,
             reference,
+            mlflow,
             device,
             heads,
             infer,
@@ -224,6 +225,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
         } = model;
         let values = [
             ("reference", json(reference)),
+            ("mlflow", json(mlflow)),
             ("device", json(device)),
             ("heads", json(heads)),
             ("infer", json(infer)),

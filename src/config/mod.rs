@@ -24,6 +24,8 @@ pub mod endpoint;
 pub mod labels;
 /// What a running process takes up when its file changes.
 pub mod live;
+/// Model registries.
+pub mod mlflow;
 /// What the file may say.
 pub mod raw;
 /// Retraining: policies, hooks, call-backs.
@@ -137,6 +139,8 @@ pub struct Model {
     pub manifest: PathBuf,
     /// The reference file; `None` takes the one that is active in the store.
     pub reference: Option<PathBuf>,
+    /// Which model of a registry it is.
+    pub mlflow: Option<mlflow::Mlflow>,
     /// Where the model runs.
     pub device: raw::Device,
     /// Whose answers feed the head signals; `None` takes what the reference was fitted with.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::access::RawApi;
 use super::endpoint::RawEndpoint;
 use super::labels::RawLabelling;
+use super::mlflow::RawMlflow;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use super::routes::{RawMaintenance, RawRoute};
 use crate::drift::observation::HeadSource;
@@ -189,6 +190,8 @@ pub struct RawModel {
     /// The reference file, from `driftd reference fit`; without it, the one that `driftd reference activate`
     /// put into the store.
     pub reference: Option<PathBuf>,
+    /// Which model of MLflow's registry it is.
+    pub mlflow: Option<RawMlflow>,
     /// Where the model runs.
     #[serde(default)]
     pub device: Device,

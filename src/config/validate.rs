@@ -211,6 +211,11 @@ impl Checker<'_> {
         let grace = self.span(&at("window/grace"), &raw.window.grace);
         let late_limit = self.span(&at("window/late_limit"), &raw.window.late_limit);
         let retraining = self.retraining(i, &raw.retraining);
+        let configured = self.document.directory().join(&raw.manifest);
+        let mlflow = match &raw.mlflow {
+            Some(mlflow) => Some(self.mlflow(i, mlflow, configured.clone())?),
+            None => None,
+        };
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
         let label_wait = self.span(&at("labels/wait"), &raw.labels.wait);
         let budget = Budget::parse(&raw.budget);
@@ -240,8 +245,9 @@ impl Checker<'_> {
             self.fail(&at("budget"), message.clone());
         }
         Some(Model {
-            manifest: self.document.directory().join(&raw.manifest),
+            manifest: configured,
             reference: raw.reference.as_ref().map(|file| self.document.directory().join(file)),
+            mlflow,
             device: raw.device,
             heads: raw.heads,
             infer,

@@ -34,16 +34,7 @@ impl ReferenceStore for SqlStore {
     async fn activate(&self, reference: &ReferenceRow, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         keep(&mut *transaction, reference).await?;
-        sqlx::query(
-            "-- activate
-            insert into active_reference (model, reference_id, activated_us) values ($1, $2, $3)
-            on conflict (model) do update set reference_id = excluded.reference_id, activated_us = excluded.activated_us",
-        )
-        .bind(&reference.model)
-        .bind(&reference.reference_id)
-        .bind(now.micros())
-        .execute(&mut *transaction)
-        .await?;
+        point(&mut *transaction, reference, now).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -101,6 +92,25 @@ pub(super) async fn keep<'c>(
     .bind(&reference.guarantee)
     .bind(reference.created.micros())
     .bind(&reference.body)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Makes a reference its model's active one.
+pub(super) async fn point<'c>(
+    executor: impl Executor<'c, Database = Any>,
+    reference: &ReferenceRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- activate
+        insert into active_reference (model, reference_id, activated_us) values ($1, $2, $3)
+        on conflict (model) do update set reference_id = excluded.reference_id, activated_us = excluded.activated_us",
+    )
+    .bind(&reference.model)
+    .bind(&reference.reference_id)
+    .bind(now.micros())
     .execute(executor)
     .await?;
     Ok(())
