@@ -922,6 +922,10 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
     assert_eq!(store.tallies("m", "r", &[at(100), at(110)]).await.expect("read"), [(of.clone(), vec![8, 8])]);
     let recent = async |until| store.recent_tallies("m", "r", "intent", at(until), 20).await.expect("read");
     assert_eq!((recent(100).await, recent(99).await), (vec![vec![8, 8]], vec![]));
+    assert_eq!(store.task_rows("m", "r").await.expect("read"), std::slice::from_ref(&task));
+    let shown = store.task_points("m", "r", "intent", PAGE).await.expect("read");
+    assert_eq!(shown.points[0].realised, Some(realised.clone()));
+    assert!(shown.earlier.is_empty() && shown.points[0].estimate.estimate.is_none());
 
     // The window is judged, and its label corrected: each writes its own half.
     let later = LabelChanges {
@@ -943,6 +947,10 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
     assert_eq!(store.joined(&[1]).await.expect("read")[0].body, [6]);
     assert_eq!(store.tallies("m", "r", &[at(100)]).await.expect("read"), [(of, vec![3])]);
     assert!(recent(200).await.is_empty(), "its label was taken back");
+    let shown = store.task_points("m", "r", "intent", PAGE).await.expect("read");
+    assert_eq!((shown.points.len(), &shown.points[0].estimate, &shown.points[0].realised), (1, &estimate, &None));
+    let rows = store.task_rows("m", "r").await.expect("read");
+    assert_eq!((rows[0].labels, rows[0].ln_evidence), (5, None), "labels add up");
 }
 
 async fn predictions_go_by_the_day_they_were_made(store: &SqlStore) {

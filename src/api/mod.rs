@@ -38,6 +38,8 @@ mod pages;
 /// What people do about alerts.
 mod people;
 mod people_views;
+/// How well each task does.
+mod performance;
 /// Errors as problem+json.
 pub mod problem;
 mod retraining;
@@ -143,6 +145,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(models::references))
         .routes(routes!(distributions::show))
         .routes(routes!(distributions::map))
+        .routes(routes!(performance::show))
         .routes(routes!(alerts::list))
         .routes(routes!(people::alert))
         .routes(routes!(people::acknowledge))

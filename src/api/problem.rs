@@ -49,6 +49,12 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, format!("no {what} `{name}`"))
     }
 
+    /// What is stored cannot be read.
+    pub fn internal(error: &dyn std::error::Error) -> Problem {
+        tracing::error!(%error, "an answer failed");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "what is stored cannot be read; the log says more")
+    }
+
     /// A parameter that cannot be.
     pub fn wrong(parameter: &str, why: &str) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, format!("`{parameter}` {why}"))

@@ -35,6 +35,7 @@ mod label_days;
 mod label_rows;
 mod labels;
 mod maintaining;
+mod performance;
 mod postgres;
 mod promotions;
 mod reading;
@@ -54,6 +55,7 @@ pub use fleet::FleetStore;
 pub use ids::stable_id;
 pub use label_rows::*;
 pub use labels::LabelStore;
+pub use performance::{PerformanceStore, TaskPoints};
 pub use promotions::{Promoted, PromotionRow, PromotionStore};
 pub use requests::*;
 pub use rows::*;
@@ -331,7 +333,7 @@ pub trait RetrainingStore: Send + Sync {
 
 /// What the API asks of a store. Lists are newest first.
 #[async_trait]
-pub trait ReadStore: FleetStore + TallyStore + ChangeStore {
+pub trait ReadStore: FleetStore + TallyStore + ChangeStore + PerformanceStore {
     /// `postgres` or `sqlite`.
     fn kind(&self) -> &'static str;
     /// Answers if the store does.

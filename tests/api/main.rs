@@ -5,5 +5,6 @@ mod contract;
 mod events;
 mod fuzz;
 mod people;
+mod performance;
 mod pictures;
 mod world;

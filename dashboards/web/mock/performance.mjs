@@ -29,9 +29,12 @@ export function performanceOf(spec, windows, windowSeconds) {
         estimate: n === 0 ? null : estimate,
         estimate_low: n === 0 ? null : estimate - 0.02,
         estimate_high: n === 0 ? null : Math.min(1, estimate + 0.02),
+        estimate_macro_f1: n === 0 ? null : estimate - 0.03,
         realised: labelled < 20 ? null : accuracy,
         realised_low: labelled < 20 ? null : accuracy - half,
         realised_high: labelled < 20 ? null : Math.min(1, accuracy + half),
+        realised_macro_f1: labelled < 20 ? null : accuracy - 0.03,
+        estimate_of_labelled: labelled === 0 ? null : estimate,
         labelled,
         muted: drifting && labelled >= 20 && accuracy + half < estimate - 0.02,
       });
@@ -40,9 +43,13 @@ export function performanceOf(spec, windows, windowSeconds) {
     const harmed = drift !== undefined && drift.to === undefined && realised;
     return {
       task: task.name,
-      metric: task.kind === "regression" ? "within_tolerance" : task.kind === "multilabel" ? "label_accuracy" : "accuracy",
+      metric: task.kind === "regression" ? "closeness" : task.kind === "multilabel" ? "label_accuracy" : "accuracy",
+      reference: own,
+      tolerated: own - 0.04,
       points: points.toReversed(),
-      harm: { evidence_ratio: harmed ? 6.4 : realised ? 0.03 : null, verdict: harmed ? "harm" : realised ? "no_harm" : "insufficient_labels" },
+      sample: 1,
+      muted: points.at(-1)?.muted ?? false,
+      harm: { labels: points.reduce((sum, p) => sum + p.labelled, 0), evidence_ratio: harmed ? 6.4 : realised ? 0.03 : null, verdict: harmed ? "harm" : realised ? "no_harm" : "insufficient_labels" },
       label_coverage: spec.labels ?? 0,
       label_delay: spec.labels === undefined ? null : delay,
     };
