@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::replay::Replay;
 use super::spool::Spool;
-use super::{labels, progress, runtime, tokenizer_digest, write_output};
+use super::{labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
@@ -15,6 +15,7 @@ use crate::drift::reference::{Reference, SignalReference, Variation};
 use crate::drift::season::Season;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
+use crate::model::fits::tokenizer_digest;
 use crate::model::{Manifest, Tokenizer};
 
 /// Runs the command.

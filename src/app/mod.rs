@@ -4,13 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use sha2::{Digest as _, Sha256};
 
 use crate::desk::DeskError;
 use crate::document::Problems;
-use crate::drift::fits::misfits;
 use crate::drift::gate_report::Verdict;
 use crate::drift::reference::{Reference, ReferenceError};
+use crate::model::fits::misfits;
 use crate::model::{Manifest, ModelError};
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -137,18 +136,11 @@ pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Refere
 /// If it is damaged, or belongs to another model.
 pub fn decode_reference(bytes: &[u8], name: &str, manifest: &Manifest) -> anyhow::Result<Reference> {
     let reference = Reference::decode(bytes).with_context(|| format!("`{name}`"))?;
-    let reasons = misfits(&manifest.spec, &reference);
+    let reasons = misfits(manifest, &reference)?;
     if reasons.is_empty() {
         return Ok(reference);
     }
     Err(Unfit { reference: name.to_owned(), manifest: manifest.file.clone(), reasons }.into())
-}
-
-/// SHA-256 of the manifest's tokenizer file, in hexadecimal.
-fn tokenizer_digest(manifest: &Manifest) -> anyhow::Result<String> {
-    let file = &manifest.tokenizer.file;
-    let bytes = std::fs::read(file).with_context(|| format!("the tokenizer `{}` cannot be read", file.display()))?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// All cores, or what was asked for.

@@ -27,8 +27,6 @@ pub mod distribution;
 pub mod encoder_map;
 /// How a reference is learned from records.
 pub mod fit;
-/// Whether a reference belongs to a model.
-pub mod fits;
 /// Whether a new version may take the place of the current one.
 pub mod gate;
 /// What the gate says.

@@ -16,6 +16,8 @@ use crate::drift::record::InputText;
 pub mod agreement;
 /// Dynamic batching on the model's own thread.
 pub mod batching;
+/// Whether a reference belongs to a model.
+pub mod fits;
 /// Proof that CUDA computes what the CPU computes.
 pub mod gpu_check;
 /// The parts of an ONNX file that we look at, and its signature.

@@ -14,10 +14,10 @@ use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::Clock;
-use crate::drift::fits::misfits;
 use crate::drift::reference::Reference;
 use crate::drift::time::Timestamp;
 use crate::model::Manifest;
+use crate::model::fits::misfits;
 use crate::signature::sign;
 use crate::store::access::Actor;
 use crate::store::{AuditRow, Promoted, PromotionRow, PromotionStore, ReferenceRow, StoreError};
@@ -229,7 +229,8 @@ fn read(model: &str, manifest: &Path, reference: &Path) -> Result<(String, Refer
     }
     let bytes = std::fs::read(reference).map_err(|error| unfit(reference, error.to_string()))?;
     let decoded = Reference::decode(&bytes).map_err(|error| unfit(reference, error.to_string()))?;
-    match misfits(&loaded.spec, &decoded).as_slice() {
+    let reasons = misfits(&loaded, &decoded).map_err(|error| unfit(reference, error.to_string()))?;
+    match reasons.as_slice() {
         [] => Ok((loaded.spec.version, decoded)),
         reasons => Err(unfit(reference, reasons.join("; "))),
     }
