@@ -95,7 +95,7 @@ def operations():
             lines("Since the last window", "Now less the end of the latest judged window.", promql((f"time() - max by (model) (driftd_window_last_judged_timestamp_seconds{{{MINE}}})", "{{model}}")), "s"),
             lines("Open windows", "Windows in the collectors' memory that wait for the next flush.", promql((f"sum by (instance) (driftd_open_windows{{{MINE}}})", "{{instance}}")), "short"),
             "Labels",
-            lines("Labels", "Labels read, by what became of them.", promql((rate("driftd_labels_total", "outcome"), "{{outcome}}")), "ops", stacked=True),
+            lines("Ends of labels", "Labels read, by what became of them.", promql((rate("driftd_labels_total", "outcome"), "{{outcome}}")), "ops", stacked=True),
             lines(
                 "Label coverage",
                 "Predictions that got their first label in a day, divided by those of the sample that were kept in that day.",
@@ -140,6 +140,7 @@ def operations():
             ),
             "Deliveries",
             lines("Attempts", "Attempts to deliver, by endpoint and outcome.", promql((rate("driftd_deliveries_total", "endpoint, outcome"), "{{endpoint}} {{outcome}}")), "ops"),
+            lines("Given up", "Messages that were given up, by endpoint and reason.", promql((rate("driftd_deliveries_failed_total", "endpoint, reason"), "{{endpoint}} {{reason}}")), "ops"),
             lines(
                 "Time of an attempt",
                 "What 95 in 100 attempts stay below, by endpoint.",
