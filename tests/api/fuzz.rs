@@ -11,9 +11,11 @@ async fn schemathesis_finds_nothing() {
     let tool = std::env::var("SCHEMATHESIS").expect("SCHEMATHESIS names the program: run scripts/api-check.sh");
     let world = world::start().await;
     let mut command = std::process::Command::new(tool);
+    command.args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/schemathesis.toml")]);
     command.arg("run").arg(format!("{}/api/v1/openapi.json", world.url));
-    // Events end after an hour.
-    command.args(["--exclude-path", "/api/v1/events", "--max-examples", CASES, "--workers", "2"]);
+    // Events end after an hour. Lines of JSON it cannot make; tests/retraining sends them.
+    command.args(["--exclude-path", "/api/v1/retraining-requests/{id}/gate"]);
+    command.args(["--exclude-path", "/api/v1/events", "--max-examples", CASES, "--workers", "1"]);
     command.args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--no-shrink"]);
     // This world asks nobody who they are.
     command.args(["--exclude-checks", "ignored_auth", "--max-time", "60", "--no-color"]);
