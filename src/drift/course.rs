@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alerts, Transition};
-use super::detector::{Detectors, Sensitivity};
+use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::localization::localize;
@@ -16,7 +16,11 @@ use super::tree::harm_weight;
 use super::window::Slot;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
+/// Before it a detector's evidence was one number for all drifts.
+const WITH_ONE_NUMBER: u16 = 5;
+/// The fields of such a course, in their order.
+type Earlier = (u16, String, Option<Slot>, detector::Earlier, Harm, Alerts, Option<Timestamp>);
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,9 +160,34 @@ impl Course {
     /// [`CourseError`] if they come from another version or are damaged.
     pub fn decode(bytes: &[u8]) -> Result<Course, CourseError> {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
+        if format == WITH_ONE_NUMBER {
+            let (_, reference_id, next_slot, detectors, harm, alerts, last_request): Earlier =
+                postcard::from_bytes(bytes)?;
+            let detectors = detectors.into();
+            return Ok(Course { format: FORMAT, reference_id, next_slot, detectors, harm, alerts, last_request });
+        }
         if format != FORMAT {
             return Err(CourseError::Format(format));
         }
         Ok(postcard::from_bytes(bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_of_the_format_before_goes_on() {
+        let detectors: detector::Earlier = vec![vec![(3, vec![1, 0, -7], vec![2], 4.5, [f64::NEG_INFINITY, 0.25])]];
+        let earlier: Earlier = (5, "ref_1".into(), Some(12), detectors, Harm::default(), Alerts::default(), None);
+        let bytes = postcard::to_stdvec(&earlier).expect("plain data encodes");
+        let course = Course::decode(&bytes).expect("the format before is read");
+        assert_eq!((course.reference_id.as_str(), course.next_slot), ("ref_1", Some(12)));
+        let [fit, up, down] = course.detectors.evidence()[..] else { panic!("one detector") };
+        assert!((fit - 4.5).abs() < 1e-6 && up == f64::NEG_INFINITY && (down - 0.25).abs() < 1e-6, "{fit} {up} {down}");
+        assert_eq!(Course::decode(&course.encode()).expect("its own format is read"), course);
+        let newer = postcard::to_stdvec(&(FORMAT + 1)).expect("a number encodes");
+        assert!(matches!(Course::decode(&newer), Err(CourseError::Format(f)) if f == FORMAT + 1));
     }
 }

@@ -48,6 +48,20 @@ struct ScaleDetector {
     sides: [Evidence; 2],
 }
 
+/// Detectors as courses of the format before held them, whose evidence was one number for all drifts: for
+/// each signal and scale its windows, carried cells and phases, the fit's ln R and that of each side.
+pub(super) type Earlier = Vec<Vec<(u32, Vec<i64>, Vec<i64>, f64, [f64; 2])>>;
+
+impl From<Earlier> for Detectors {
+    fn from(earlier: Earlier) -> Detectors {
+        let of_scale = |(windows, carried, phases, fit, sides)| {
+            let (fit, sides) = (Evidence::even(fit), <[f64; 2]>::map(sides, Evidence::even));
+            ScaleDetector { windows, carried, phases, fit, sides }
+        };
+        Detectors { signals: earlier.into_iter().map(|scales| scales.into_iter().map(of_scale).collect()).collect() }
+    }
+}
+
 /// What one window did to one signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalStep {
@@ -83,6 +97,12 @@ impl Detectors {
     pub fn step(&mut self, reference: &Reference, window: &Summary, sensitivity: Sensitivity) -> Vec<SignalStep> {
         let pairs = self.signals.iter_mut().zip(&reference.signals);
         pairs.map(|(detectors, signal)| step(detectors, signal, &reference.scales, window, sensitivity)).collect()
+    }
+
+    /// ln R of every detector, in order.
+    #[cfg(test)]
+    pub(super) fn evidence(&self) -> Vec<f64> {
+        self.signals.iter().flatten().flat_map(|s| [s.fit, s.sides[0], s.sides[1]]).map(Evidence::ln).collect()
     }
 
     /// Takes all evidence back to zero, after an alarm; carried cells stay.
@@ -188,10 +208,10 @@ impl Look {
 
     fn step(&self, fit: &mut Evidence, sides: &mut [Evidence; 2]) {
         if let Some(test) = self.fit {
-            fit.step(ln_e_value(test.ln_p));
+            fit.step(test.ln_p);
         }
         if let Some((_, ln_p)) = self.location {
-            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_e_value(ln_p)));
+            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_p));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::stats::performance::betting::Betting;
 use crate::stats::probability::ln_add;
 
 /// Evidence of each head's harm, in the order of the reference's performances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Harm {
     bets: Vec<(usize, Betting)>,
 }

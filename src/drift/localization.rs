@@ -36,7 +36,7 @@ const QUIET_SHARE: f64 = 0.05;
 const QUIET_EXPONENT: f64 = 0.25;
 /// A quiet part of the tree holds more evidence than this in at most one window of twenty: once something has
 /// alarmed, and the question is only what, it is enough to say that the part has moved as well.
-pub(super) const MOVED: f64 = 20.0;
+pub(super) const MOVED: f64 = 60.0;
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
 const MOST_OF_ALL: f64 = 0.5;
 
