@@ -23,6 +23,7 @@ use crate::drift::time::Timestamp;
 #[serde(deny_unknown_fields, default)]
 pub struct Remark {
     /// A sentence or two.
+    #[schema(max_length = 2000, pattern = "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]*$")]
     comment: String,
 }
 
@@ -40,7 +41,8 @@ pub struct SilenceRequest {
     segment: Option<String>,
     /// Its severity: `info`, `warning` or `critical`.
     severity: Option<String>,
-    /// Why.
+    /// Why: words, not nothing.
+    #[schema(min_length = 1, max_length = 2000)]
     comment: String,
     /// From when on; now by default.
     #[schema(value_type = Option<String>, format = DateTime)]

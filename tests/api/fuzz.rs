@@ -18,7 +18,7 @@ async fn schemathesis_finds_nothing() {
     command.args(["--exclude-path", "/api/v1/events", "--max-examples", CASES, "--workers", "1"]);
     command.args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--no-shrink"]);
     // This world asks nobody who they are.
-    command.args(["--exclude-checks", "ignored_auth", "--max-time", "60", "--no-color"]);
+    command.args(["--exclude-checks", "ignored_auth", "--max-time", "120", "--no-color"]);
     let run = tokio::task::spawn_blocking(move || command.output());
     let output = run.await.expect("the thread ends").expect("starts");
     let told = String::from_utf8_lossy(&output.stdout);

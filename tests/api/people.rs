@@ -38,6 +38,7 @@ async fn an_alert_is_taken_on() {
     let (status, problem) = post(&world, "alerts/none/acknowledge", &json!({"comment": "x"})).await;
     assert_eq!((status, problem["title"].is_string()), (404, true), "{problem}");
     assert_eq!(post(&world, "alerts/al_1/acknowledge", &json!({"comment": "x".repeat(2_001)})).await.0, 422);
+    assert_eq!(post(&world, "alerts/al_1/acknowledge", &json!({"comment": "a\u{1b}[31m"})).await.0, 422, "controls");
     assert_eq!(post(&world, "alerts/al_1/acknowledge", &json!({"by": "somebody else"})).await.0, 422, "no such field");
     assert_eq!(audited(&world).await.len(), 1, "what was refused changed nothing");
 }
@@ -60,6 +61,8 @@ async fn a_silence_begins_is_listed_and_ends() {
     let wrong = [
         json!({"model": "m", "comment": "over already", "ends_at": "2020-01-01T00:00:00Z"}),
         json!({"model": "m", "comment": "longer than anyone remembers", "ends_at": in_hours(24 * 400)}),
+        json!({"model": "m", "comment": " ", "ends_at": in_hours(1)}),
+        json!({"severity": "loud", "comment": "no such severity", "ends_at": in_hours(1)}),
         json!({"cause": "weather", "comment": "no such cause", "ends_at": in_hours(1)}),
     ];
     for asked in &wrong {
