@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 driftd=${1:-$root/target/release/driftd}
 work=$(mktemp -d)
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("$root/tests/services/free_ports.py")
 (cd "$root" && exec "$driftd" demo --port "$port") > "$work/demo.log" 2>&1 &
 demo=$!
 trap 'kill -INT $demo 2> /dev/null || true; wait $demo || true; rm -rf "$work"' EXIT

@@ -41,7 +41,7 @@ retrain()
 DAG
 "$venv/bin/airflow" db migrate > "$home/log" 2>&1
 "$venv/bin/airflow" dags reserialize >> "$home/log" 2>&1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("$here/../tests/services/free_ports.py")
 "$venv/bin/airflow" api-server --host 127.0.0.1 --port "$port" --workers 1 >> "$home/log" 2>&1 &
 server=$!
 export DRIFTD_TEST_AIRFLOW=http://127.0.0.1:$port

@@ -18,7 +18,7 @@ venv=${MLFLOW_VENV:-$home/venv}
 [ -x "$venv/bin/mlflow" ] || { python3 -m venv "$venv"; "$venv/bin/pip" install --quiet 'mlflow==3.17.2'; }
 # An address on this machine, without TLS: MLflow refuses both unless it is told otherwise.
 export MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("$here/../tests/services/free_ports.py")
 "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 --backend-store-uri "sqlite:///$home/mlflow.db" \
   --artifacts-destination "$home/artifacts" > "$home/log" 2>&1 &
 server=$!

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::doors::{Change, doors, route, store, write};
+use super::support::daemon::free_port;
 use super::support::{eventually, root, secret};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,11 +87,6 @@ async fn active(port: u16) -> Vec<Value> {
         Ok(answer) => answer.json().await.unwrap_or_default(),
         Err(_) => Vec::new(),
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 #[tokio::test(flavor = "multi_thread")]

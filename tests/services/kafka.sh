@@ -22,15 +22,6 @@ fail() {
 java=(java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Xlog:disable -Xlog:all=error:stderr
   "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$libs/*")
 
-two_free_ports() {
-  python3 -c '
-import socket
-sockets = [socket.socket() for _ in range(2)]
-for s in sockets:
-    s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in sockets))'
-}
-
 # Asks for the cluster's metadata: an open port is not yet a broker that serves.
 answers() {
   python3 - "$1" 2> /dev/null << 'PYTHON'
@@ -56,7 +47,7 @@ runs() {
 
 launch() {
   local port controller
-  read -r port controller <<< "${KAFKA_PORTS:-$(two_free_ports)}"
+  read -r port controller <<< "${KAFKA_PORTS:-$("$here/free_ports.py" 2)}"
   cat > "$dir/server.properties" << PROPERTIES
 process.roles=broker,controller
 node.id=1

@@ -48,7 +48,7 @@ launch() {
   local port sockets=$dir
   # A socket's path has room for 107 characters; without it there is TCP.
   [ ${#dir} -le 80 ] || sockets=
-  port=${POSTGRES_PORT:-$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')}
+  port=${POSTGRES_PORT:-$("$here/free_ports.py")}
   cat > "$dir/data/postgresql.auto.conf" << CONF
 port = $port
 listen_addresses = '127.0.0.1'

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a daemon is told.
@@ -42,8 +43,18 @@ pub struct Daemon {
     log: PathBuf,
 }
 
+/// A port on which a server may be started, and started again, by this process alone. It lies below the range from
+/// which the system takes the local ports of outgoing connections: there any client may take it in between.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Another test process at the same time begins elsewhere.
+        let taken = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
+        let port = 20_000 + (taken % 12_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Setup {
