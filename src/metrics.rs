@@ -131,6 +131,11 @@ fn describe() {
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_counter!("driftd_config_reloads_total", "times the configuration was read again, by outcome");
     describe_gauge!("driftd_config_last_reload_successful", "0 while the configuration's file is refused");
+    describe_gauge!(
+        "driftd_clock_offset_seconds",
+        Unit::Seconds,
+        "how far this machine's clock is ahead of the store's; only where the store has one"
+    );
     describe_gauge!("driftd_config_waiting_settings", "changed settings that wait for a restart");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
     describe_gauge!("driftd_event_listeners", "pages and programs that listen for changes");
@@ -344,6 +349,11 @@ pub fn step_failed(role: &'static str) {
 pub fn reloaded(outcome: &'static str) {
     counter!("driftd_config_reloads_total", "outcome" => outcome).increment(1);
     gauge!("driftd_config_last_reload_successful").set(if outcome == "refused" { 0.0 } else { 1.0 });
+}
+
+/// This machine's clock was compared with the store's.
+pub fn clock_offset(secs: f64) {
+    gauge!("driftd_clock_offset_seconds").set(secs);
 }
 
 /// Settings that wait for a restart.

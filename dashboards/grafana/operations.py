@@ -173,6 +173,7 @@ def operations():
             lines("Configuration", "Times that the configuration was read again, by outcome.", promql((f"sum by (outcome) (increase(driftd_config_reloads_total{{{MINE}}}[$__rate_interval]))", "{{outcome}}")), "short"),
             stat("Refused configuration", "Processes whose changed file is not valid: they go on with the settings before it.", promql((f"count(driftd_config_last_reload_successful{{{MINE}}} == 0) or vector(0)", "")), thresholds=OK),
             stat("Waiting settings", "Changed settings that a process takes up at its next start only.", promql((f"max(driftd_config_waiting_settings{{{MINE}}})", "")), thresholds=[(None, "green"), (1, "yellow")]),
+            lines("Clocks", "How far the clock of each process is ahead of the store's.", promql((f"max by (instance) (driftd_clock_offset_seconds{{{MINE}}})", "{{instance}}")), "s"),
             table(
                 "Versions",
                 "What each process runs.",

@@ -28,6 +28,8 @@ pub mod backtest_report;
 pub mod backtest_skew;
 /// Checks and one-off commands.
 pub mod check;
+/// This machine's clock beside the store's.
+mod clocks;
 /// Other settings on the same back-test.
 pub mod compare;
 /// Everything in one process, to look at.

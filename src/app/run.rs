@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoints::{receiver, routes};
 use super::loaded::{find_reference, judge, load};
-use super::{promoted, reload, retraining, runtime};
+use super::{clocks, promoted, reload, retraining, runtime};
 use crate::api::access::{Access, Policy};
 use crate::api::settings::{InForce, Settings};
 use crate::api::{self, ApiState, ops};
@@ -189,6 +189,12 @@ impl App {
                 Ok("deliver")
             });
         }
+        let (kept, stop) = (store.clone(), shutdown.clone());
+        loops.spawn(async move {
+            clocks::watch(kept, Clock::wall(), idle_after, stop.clone()).await;
+            stop.cancelled().await;
+            Ok("clocks")
+        });
         let settings = Settings::new(in_force);
         let mut door = None;
         if let Some(listener) = api_listener {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once};
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::Executor as _;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row, Transaction};
 
@@ -52,6 +53,18 @@ impl SqlStore {
         };
         migrations.run(&pool).await.map_err(|error| StoreError::Schema(error.to_string()))?;
         Ok(SqlStore { pool, dialect, days: Arc::default(), label_days: Arc::default() })
+    }
+
+    /// What the server's clock shows; `None` where the store has no clock but ours.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let row = self.pool.fetch_one("select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us");
+        Ok(Some(row.await?.time("now_us")?))
     }
 
     /// Closes all connections.

@@ -122,6 +122,8 @@ impl Run {
             collect: "flush_every: 100ms, flush_records: 150, idle_after: 2s".into(),
             properties: CLASSIC.into(),
             store_more: String::new(),
+            retraining: "mode: auto, on: drift",
+            auth: "none",
             more: String::new(),
             roles: "collect,judge,deliver,api",
             env: Vec::new(),

@@ -162,6 +162,29 @@ async fn clocks_are_set() {
     run.finish_undisturbed(world, "clocks that are set").await;
 }
 
+/// A clock that is behind the store's is told at once, in the log and as a metric.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_told() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    let (library, shift) = (run.setup.directory.join("clock.so"), run.setup.directory.join("shift"));
+    compile("clock.c", &library);
+    std::fs::write(&shift, (-90_i64).to_ne_bytes()).expect("written");
+    run.setup.env = vec![
+        ("LD_PRELOAD".into(), library.display().to_string()),
+        ("DRIFTD_TEST_CLOCK".into(), shift.display().to_string()),
+    ];
+    run.start().await;
+    let metrics = format!("{}/metrics", run.daemons[0].ops);
+    let offset = eventually("the clock's offset", Duration::from_secs(30), || async {
+        let text = reqwest::get(&metrics).await.ok()?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix("driftd_clock_offset_seconds ")?.parse::<f64>().ok())
+    })
+    .await;
+    assert!((offset + 90.0).abs() < 2.0, "{offset}");
+    assert!(run.setup.log().contains("clock differs from the store's"), "{}", run.setup.log());
+}
+
 /// As if a minute and a half had passed.
 const LEASE_ENDS: &str = "update lease set until_us = 0 where name = 'maintain'";
 

@@ -6,6 +6,8 @@
 # Uses initdb and pg_ctl from Debian's /usr/lib/postgresql/VERSION/bin (the newest) or from PATH.
 set -euo pipefail
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
 fail() {
   echo "postgres.sh: $*" >&2
   exit 1

@@ -26,6 +26,10 @@ pub struct Setup {
     pub properties: String,
     /// What follows the store's address.
     pub store_more: String,
+    /// What stands in `retraining: {…}` of the model.
+    pub retraining: &'static str,
+    /// What `api.auth` is.
+    pub auth: &'static str,
     /// More lines at the top level.
     pub more: String,
     pub roles: &'static str,
@@ -66,10 +70,10 @@ impl Setup {
              \x20 dead_letter_topic: '{dead}'\n  properties: {{{properties}}}\n\
              store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
-             \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{mode: auto, on: drift}}\n\
+             \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{{retraining}}}\n\
              collect: {{{collect}}}\n\
              endpoints:\n  - {{name: test, url: '{receiver}', secret: {{env: TEST_SECRET}}}}\n\
-             api: {{listen: '127.0.0.1:{api}'}}\nops: {{listen: '127.0.0.1:{ops}'}}\n{more}",
+             api: {{listen: '127.0.0.1:{api}', auth: {auth}}}\nops: {{listen: '127.0.0.1:{ops}'}}\n{more}",
             brokers = self.brokers,
             topic = self.topic,
             dead = self.dead_letter_topic,
@@ -82,6 +86,8 @@ impl Setup {
             collect = self.collect,
             receiver = self.receiver,
             store_more = self.store_more,
+            retraining = self.retraining,
+            auth = self.auth,
             more = self.more,
         );
         std::fs::write(&file, text).expect("written");

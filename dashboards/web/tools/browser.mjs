@@ -33,6 +33,19 @@ export async function open(browser, complaints, { now, expected, ...options } = 
 /** How many pixels the page is wider than its window. */
 export const spill = (page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
+/** What reaches beyond the window's edge and is not cut or scrolled by something around it: innermost elements. */
+export const spilling = (page) =>
+  page.evaluate(() => {
+    const held = (e) => {
+      for (let around = e.parentElement; around !== null; around = around.parentElement)
+        if (getComputedStyle(around).overflowX !== "visible" && around !== document.body && around !== document.documentElement) return true;
+      return false;
+    };
+    const wide = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5 && !held(e));
+    const inner = wide.filter((e) => !wide.some((other) => other !== e && e.contains(other)));
+    return inner.map((e) => `${e.tagName.toLowerCase()}.${e.className}: ${e.textContent.slice(0, 60)}`);
+  });
+
 /** What axe finds against WCAG 2.2 AA and good practice, one line for each place. */
 export async function violations(page, rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]) {
   await page.evaluate(axe.source);

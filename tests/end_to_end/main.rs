@@ -1,7 +1,10 @@
 //! The whole way: a real Apache Kafka, a real Postgres, the real binary with a real ONNX model, an
 //! HTTP receiver, a real browser.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +20,7 @@ use sqlx::{AnyConnection, Connection as _, Row as _};
 use support::daemon::{CLASSIC, Daemon, Setup};
 use support::{eventually, fail_with, get_json, service};
 
-#[path = "../examples/assist_records.rs"]
+#[path = "../../examples/assist_records.rs"]
 #[allow(dead_code, reason = "its main is for the command line")]
 mod assist_records;
 
@@ -101,6 +104,8 @@ fn setup(
         collect: "flush_every: 200ms".into(),
         properties: CLASSIC.into(),
         store_more: String::new(),
+        retraining: "mode: auto, on: drift",
+        auth: "none",
         more: String::new(),
         roles: "collect,judge,deliver,api",
         env: Vec::new(),
