@@ -12,7 +12,10 @@ use driftd::drift::time::Timestamp;
 use driftd::registry::{Delivery, Followed, Refused, Registry, Taken};
 use driftd::signature::sign;
 use driftd::store::access::{AccessStore as _, AuditFilter};
-use driftd::store::{PromotionStore as _, ReferenceStore as _, SqlStore};
+use driftd::store::{
+    AlertRow, DeskStore as _, JudgeStore as _, Judged, LabelChanges, NewDelivery, PromotionStore as _, ReadStore as _,
+    ReferenceStore as _, SqlStore, Thread, TransitionRow,
+};
 use serde_json::{Value, json};
 use support::daemon::free_port;
 use support::{driftd, example_manifest, root, secret, simulate, sqlite_url, succeed};
@@ -173,13 +176,14 @@ impl Drop for Running {
     }
 }
 
-fn start(world: &World, config_version: &str) -> Running {
+fn start(world: &World, config_version: &str, receiver: &str) -> Running {
     let (api, ops) = (free_port(), free_port());
     let file = world.path(&format!("driftd-{api}.yaml"));
     let manifest = world.path(config_version).join("manifest.yaml");
     let text = format!(
         "store: {{url: '{}'}}\nmodels:\n  - manifest: '{}'\n    reference: '{}'\n    window: {{length: 2s}}\n    mlflow: \
          {{registered_model: support-mtl, secret: {{env: TEST_MLFLOW_SECRET}}, manifest: '{}', reference: '{}'}}\n\
+         endpoints: [{{name: pager, url: '{receiver}', secret: {{env: TEST_SECRET}}}}]\n\
          api: {{listen: '127.0.0.1:{api}'}}\nops: {{listen: '127.0.0.1:{ops}'}}\n",
         sqlite_url(world.directory.path()),
         manifest.display(),
@@ -190,9 +194,69 @@ fn start(world: &World, config_version: &str) -> Running {
     std::fs::write(&file, text).expect("written");
     let log = std::fs::File::create(world.path("driftd.log")).expect("a log");
     let mut command = driftd();
-    command.args(["run", "--roles", "judge,api", "-c"]).arg(&file).env("TEST_MLFLOW_SECRET", SECRET);
+    command.args(["run", "--roles", "judge,deliver,api", "-c"]).arg(&file);
+    command.env("TEST_MLFLOW_SECRET", SECRET).env("TEST_SECRET", support::SECRET);
     let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("starts");
     Running { child, api: format!("http://127.0.0.1:{api}/api/v1") }
+}
+
+/// What a judge of version 1 would have left: an alert that fires, of which the pager was told, and one that
+/// is pending.
+fn alarmed(reference: &str) -> Judged {
+    let now = clock::now();
+    let alert = |state: &str| {
+        let row = AlertRow {
+            alert_id: format!("al_{state}"),
+            model: "support".into(),
+            reference_id: reference.into(),
+            state: state.into(),
+            cause: "head".into(),
+            cause_task: Some("intent".into()),
+            cause_segment: None,
+            tasks_affected: "[\"intent\"]".into(),
+            summary: "head `intent` answers differently".into(),
+            opened: now,
+            opened_window: now,
+            resolved: None,
+            ln_evidence: Some(12.0),
+            ln_threshold: 9.0,
+            guarantee: r#"{"status": "valid", "reason": ""}"#.into(),
+            evidence: "[]".into(),
+        };
+        let transition = TransitionRow {
+            transition_id: format!("tr_{state}"),
+            alert_id: row.alert_id.clone(),
+            at: now,
+            from: "inactive".into(),
+            to: state.into(),
+            reason: "evidence reached the threshold".into(),
+        };
+        (row, transition)
+    };
+    let body = json!({"type": "drift.alarm.firing", "timestamp": now,
+        "data": {"alarm_id": "al_firing", "model": {"name": "support", "version": "1"}, "cause": {"kind": "head"}}});
+    Judged {
+        model: "support".into(),
+        expected_version: 0,
+        reference_id: reference.into(),
+        next_slot: None,
+        course: Vec::new(),
+        consumed: Vec::new(),
+        report: None,
+        statistics: Vec::new(),
+        alerts: vec![alert("firing"), alert("pending")],
+        request: None,
+        deliveries: vec![NewDelivery {
+            delivery_id: "msg_1".into(),
+            endpoint: "pager".into(),
+            event: "drift.alarm.firing".into(),
+            model: "support".into(),
+            body: body.to_string(),
+            thread: Thread { alert_id: Some("al_firing".into()), ..Thread::default() },
+        }],
+        labels: LabelChanges::default(),
+        now,
+    }
 }
 
 /// Waits until the API says that this version is watched.
@@ -216,8 +280,12 @@ async fn the_daemon_goes_on_with_what_was_promoted() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let world = World::new();
     let log = world.path("driftd.log");
-    let running = start(&world, "1");
+    let (url, arrivals) = support::receiver().await;
+    let running = start(&world, "1", &url);
     let before = watched(&running, "1", &log).await;
+    let store = SqlStore::open(&secret(&sqlite_url(world.directory.path()))).await.expect("opens");
+    let reference = before["reference"]["id"].as_str().expect("an id");
+    assert!(store.commit_judged(&alarmed(reference)).await.expect("applied"));
     let body = message("champion", "2", "2026-11-28T08:00:00+00:00");
     let secs = clock::now().micros() / 1_000_000;
     let post = async |key: &str| {
@@ -233,13 +301,29 @@ async fn the_daemon_goes_on_with_what_was_promoted() {
     let after = watched(&running, "2", &log).await;
     assert_ne!(before["reference"]["id"], after["reference"]["id"], "{before} {after}");
     assert_eq!(post(SECRET).await.1["outcome"], "repeated");
+    // No window of the new version could end what was open: it is closed, and whoever heard of it is told.
+    let told = || async { arrivals.first("drift.alarm.resolved") };
+    let resolved = support::eventually("the old alert's end", Duration::from_secs(30), told).await;
+    let data = &resolved["data"];
+    assert_eq!((&data["alarm_id"], &data["state"]), (&json!("al_firing"), &json!("resolved")), "{resolved}");
+    assert_eq!((&data["model"]["version"], &data["reason"]), (&json!("1"), &json!("superseded by version `2`")));
+    assert!(store.open_alerts("support").await.expect("read").is_empty());
+    let ends = ["al_firing", "al_pending"].map(async |id| {
+        let row = store.alert(id).await.expect("read").expect("is there");
+        let last = store.transitions(id).await.expect("read").pop().expect("one");
+        (row.state, row.resolved == Some(last.at), last.reason)
+    });
+    for (end, state) in ends.into_iter().zip(["resolved", "inactive"]) {
+        assert_eq!(end.await, (state.to_owned(), true, "superseded by version `2`".to_owned()));
+    }
+    assert_eq!(arrivals.all().iter().filter(|(_, m)| m["type"] == "drift.alarm.resolved").count(), 1);
     // It outlives the process; a configuration that names another version goes first.
     drop(running);
-    let running = start(&world, "1");
+    let running = start(&world, "1", &url);
     watched(&running, "2", &log).await;
     drop(running);
     std::fs::rename(world.path("2"), world.path("away")).expect("moved");
-    let running = start(&world, "1");
+    let running = start(&world, "1", &url);
     watched(&running, "1", &log).await;
     let said = std::fs::read_to_string(&log).expect("a log");
     assert!(said.contains("cannot be watched"), "{said}");
@@ -252,7 +336,8 @@ async fn a_real_mlflow_is_followed() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let world = World::new();
     let log = world.path("driftd.log");
-    let running = start(&world, "1");
+    let (url, _) = support::receiver().await;
+    let running = start(&world, "1", &url);
     watched(&running, "1", &log).await;
     let mlflow = format!("{}/api/2.0/mlflow", support::service("DRIFTD_TEST_MLFLOW"));
     let call = async |path: &str, body: Value| {

@@ -499,6 +499,9 @@ async fn a_judgement_applies_once(store: &SqlStore) {
     assert!(store.statistics("m", &other, PAGE).await.expect("read").is_empty(), "of all records there is none");
     let (alerts, transitions): (Vec<_>, Vec<_>) = expected.alerts.into_iter().unzip();
     assert_eq!(store.alerts(Some("m"), PAGE).await.expect("read"), alerts);
+    let open = OpenAlert { alert: alerts[0].clone(), version: String::new() };
+    assert_eq!(store.open_alerts("m").await.expect("read"), [open], "its reference is gone");
+    assert!(store.open_alerts("other").await.expect("read").is_empty());
     assert_eq!(store.transitions("al_1").await.expect("read"), transitions);
     assert_eq!(store.transitions_of(None, PAGE).await.expect("read"), transitions);
     assert!(store.transitions_of(Some("other"), PAGE).await.expect("read").is_empty());

@@ -130,6 +130,11 @@ impl Alerts {
         self.firing.iter().map(|f| &f.alert)
     }
 
+    /// All of them: those that fire, and the one whose evidence is rising.
+    pub fn open(&self) -> impl Iterator<Item = &Alert> {
+        self.firing().chain(&self.pending)
+    }
+
     /// Moves all alerts through one report. `causes` is what localization says, asked for only when the
     /// report alarms; `resolve_after` counts quiet windows.
     pub fn advance(

@@ -31,6 +31,7 @@ mod dispatch;
 pub mod labels;
 /// Judgements to rows and messages.
 pub mod rows;
+mod superseded;
 
 use labels::Labelling;
 use rows::Receiver;
@@ -150,11 +151,13 @@ impl Judge {
         if !store.lease(&format!("judge:{}", self.model.name), holder, now, LEASE).await? {
             return Ok(false);
         }
+        let mut messages = false;
         if !*registered {
             store.register(&self.model, &ReferenceRow::of(&self.reference, now), now).await?;
+            messages |= self.close_superseded(store, now).await?;
             *registered = true;
         }
-        let mut messages = self.announce_gaps(store, now).await?;
+        messages |= self.announce_gaps(store, now).await?;
         let mut reached = store.reached().await?;
         reached.retain(|r| self.topics.is_empty() || self.topics.contains(&r.partition.topic));
         let Some(below) = self.closing.first_open(&reached, now) else { return Ok(messages) };

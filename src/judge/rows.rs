@@ -196,6 +196,12 @@ fn names(reference: &Reference, tasks: &[usize]) -> Vec<String> {
     tasks.iter().map(|t| reference.spec.tasks[*t].name.clone()).collect()
 }
 
+/// Names an alert by where it opened.
+pub(super) fn alert_id(reference: &Reference, alert: &Alert) -> String {
+    let (slot, ordinal) = (alert.opened_slot.to_string(), alert.ordinal.to_string());
+    stable_id("al", &[&reference.spec.name, &reference.id, &slot, &ordinal])
+}
+
 fn alert_row(reference: &Reference, report: &Report, transition: &Transition) -> AlertRow {
     let alert = &transition.alert;
     let cause = &alert.cause;
@@ -209,7 +215,7 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         AlertState::Firing | AlertState::Resolved => cause.summary(reference),
     };
     AlertRow {
-        alert_id: stable_id("al", &[model, &reference.id, &alert.opened_slot.to_string(), &alert.ordinal.to_string()]),
+        alert_id: alert_id(reference, alert),
         model: model.clone(),
         reference_id: reference.id.clone(),
         state: transition.to.name().to_owned(),
@@ -300,7 +306,7 @@ fn new_request(
 }
 
 /// Evidence for people and pipelines: the strongest signals that the cause rests on, at most this many.
-const EVIDENCE_SHOWN: usize = 5;
+pub(super) const EVIDENCE_SHOWN: usize = 5;
 
 fn evidence(reference: &Reference, alert: &Alert, report: &Report) -> Vec<serde_json::Value> {
     let own = alert.witnesses.iter().filter(|w| !w.explained);
@@ -421,6 +427,6 @@ fn messages(
 }
 
 /// JSON that we wrote ourselves a moment ago.
-fn parsed(text: &str) -> serde_json::Value {
+pub(super) fn parsed(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or(serde_json::Value::Null)
 }

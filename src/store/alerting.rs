@@ -15,6 +15,15 @@ use super::{
 };
 use crate::drift::time::{Span, Timestamp};
 
+/// An alert that is pending or fires.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenAlert {
+    /// The alert.
+    pub alert: AlertRow,
+    /// The model's version that it is about; empty where its reference is gone.
+    pub version: String,
+}
+
 #[async_trait]
 impl DeskStore for SqlStore {
     async fn alert(&self, alert_id: &str) -> Result<Option<AlertRow>, StoreError> {
@@ -213,6 +222,25 @@ impl DeskStore for SqlStore {
         write_audit(&mut transaction, audit).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+}
+
+impl SqlStore {
+    /// A model's alerts that are pending or fire, with the versions that they are about.
+    pub(super) async fn all_open(&self, model: &str) -> Result<Vec<OpenAlert>, StoreError> {
+        let rows = sqlx::query(
+            "-- open_alerts
+            select a.*, coalesce(r.version, '') as version
+            from alert as a left join model_reference as r on r.reference_id = a.reference_id and r.model = a.model
+            where a.model = $1 and a.state in ('pending', 'firing') order by a.opened_us, a.alert_id",
+        )
+        .bind(model)
+        .fetch_all(&self.pool)
+        .await?;
+        let open = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            Ok(OpenAlert { alert: alert_row(row)?, version: row.text("version")? })
+        };
+        Ok(rows.iter().map(open).collect::<Result<_, _>>()?)
     }
 }
 

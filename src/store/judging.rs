@@ -12,8 +12,8 @@ use super::labels::write_changes;
 use super::references::keep;
 use super::sql::{Columns, SqlStore};
 use super::{
-    AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, ReferenceRow, ReportRow, StatisticRow, StoreError,
-    StoredCourse, StoredPartial, TransitionRow,
+    AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, OpenAlert, ReferenceRow, ReportRow, StatisticRow,
+    StoreError, StoredCourse, StoredPartial, TransitionRow,
 };
 use crate::drift::closing::Reached;
 use crate::drift::time::{Span, Timestamp};
@@ -127,6 +127,10 @@ impl JudgeStore for SqlStore {
             })
         };
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn open_alerts(&self, model: &str) -> Result<Vec<OpenAlert>, StoreError> {
+        self.all_open(model).await
     }
 
     async fn report(&self, model: &str, reference_id: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError> {

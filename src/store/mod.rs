@@ -50,6 +50,7 @@ mod tallies;
 mod values;
 
 pub use access::{AccessStore, AuditRow};
+pub use alerting::OpenAlert;
 pub use changes::ChangeStore;
 pub use fleet::FleetStore;
 pub use ids::stable_id;
@@ -166,6 +167,9 @@ pub trait JudgeStore: LabelStore {
         below: Slot,
         limit: i64,
     ) -> Result<Vec<StoredPartial>, StoreError>;
+
+    /// A model's alerts that are pending or fire, the oldest first.
+    async fn open_alerts(&self, model: &str) -> Result<Vec<OpenAlert>, StoreError>;
 
     /// The report of a window that late records are about to revise.
     async fn report(&self, model: &str, reference_id: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError>;

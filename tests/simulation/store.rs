@@ -214,6 +214,14 @@ impl JudgeStore for MemoryStore {
         .await
     }
 
+    async fn open_alerts(&self, _: &str) -> Result<Vec<OpenAlert>, StoreError> {
+        self.work(|rows| {
+            let open = rows.alerts.values().filter(|a| ["pending", "firing"].contains(&a.state.as_str()));
+            open.map(|alert| OpenAlert { alert: alert.clone(), version: "1".to_owned() }).collect()
+        })
+        .await
+    }
+
     async fn report(&self, _: &str, _: &str, start: Timestamp) -> Result<Option<ReportRow>, StoreError> {
         self.work(|rows| rows.reports.values().find(|r| r.start == start).cloned()).await
     }
