@@ -69,6 +69,8 @@ pub struct AttemptView {
     pub took_secs: f64,
     /// `delivered`, or why not.
     pub outcome: String,
+    /// What was wrong in words, or the beginning of what the receiver said.
+    pub detail: Option<String>,
 }
 
 impl From<AcknowledgementRow> for AcknowledgementView {
@@ -103,6 +105,7 @@ impl DeliveryDetail {
             status: a.status,
             took_secs: a.took.micros() as f64 / 1e6,
             outcome: a.outcome,
+            detail: a.detail,
         };
         DeliveryDetail { delivery: row.into(), history: attempts.into_iter().map(attempt).collect() }
     }

@@ -45,6 +45,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(900);
 const MOST_REFUSALS: i64 = 8;
 /// So much of an endpoint's queue is looked at for what belongs together: the bound on memory.
 const MOST_WAITING: i64 = 500;
+/// So many characters of what was said are kept with an attempt: enough for a sentence of the receiver's.
+const MOST_DETAIL: usize = 300;
 
 /// Why an alert about the past is not told.
 const BACKFILL: &str = "backfill: told if it still fires when its model has caught up";
@@ -166,7 +168,8 @@ pub async fn tell_again(doors: &Doors) -> Result<(), StoreError> {
 async fn handle(doors: &Doors, mute: &Mute, claimed: Delivery) -> Result<(), StoreError> {
     let store = doors.store.as_ref();
     let Some(route) = doors.routes.get(&claimed.endpoint) else {
-        let outcome = Outcome { status: None, reason: "unknown_endpoint", settlement: Settlement::Failed };
+        let outcome =
+            Outcome { status: None, reason: "unknown_endpoint", detail: String::new(), settlement: Settlement::Failed };
         return settle(doors, claimed, Vec::new(), outcome, Duration::ZERO).await;
     };
     if let Some(why) = unwanted(store, mute, &claimed).await? {
@@ -225,6 +228,7 @@ async fn unwanted(store: &dyn DeliverStore, mute: &Mute, delivery: &Delivery) ->
 struct Outcome {
     status: Option<i64>,
     reason: &'static str,
+    detail: String,
     settlement: Settlement,
 }
 
@@ -255,6 +259,7 @@ async fn settle(
         endpoint: delivery.endpoint.clone(),
         status: outcome.status,
         outcome: outcome.reason.to_owned(),
+        detail: outcome.detail.chars().take(MOST_DETAIL).collect(),
         took,
         settlement: outcome.settlement,
         covers,
@@ -292,25 +297,29 @@ fn about_message(status: Option<i64>, reason: &str) -> bool {
 
 /// What follows from an attempt: a receiver's `Retry-After` is a lower bound on the wait.
 fn settlement(attempt: &Attempt, delivery: &Delivery, max_age: Span, now: Timestamp) -> Outcome {
-    let (status, after, reason) = match attempt {
+    let (status, after, reason, detail) = match attempt {
         Attempt::Delivered { status } => {
             return Outcome {
                 status: Some(i64::from(*status)),
                 reason: "delivered",
+                detail: String::new(),
                 settlement: Settlement::Delivered,
             };
         }
-        Attempt::Gone => return Outcome { status: Some(410), reason: "gone", settlement: Settlement::Disable },
-        Attempt::Retry { status, after, reason } => (status.map(i64::from), *after, *reason),
+        Attempt::Gone => {
+            let detail = "it is gone for good, and is sent no more messages".to_owned();
+            return Outcome { status: Some(410), reason: "gone", detail, settlement: Settlement::Disable };
+        }
+        Attempt::Retry { status, after, reason, detail } => (status.map(i64::from), *after, *reason, detail.clone()),
     };
     let refused = about_message(status, reason) && delivery.attempts + 1 >= MOST_REFUSALS;
     if reason == "unreadable" || refused || now.since(delivery.created) >= max_age {
-        return Outcome { status, reason, settlement: Settlement::Failed };
+        return Outcome { status, reason, detail, settlement: Settlement::Failed };
     }
     let failures = u32::try_from(delivery.attempts).unwrap_or(u32::MAX);
     let wait = jittered(FIRST_RETRY, LONGEST_RETRY, failures).max(after.unwrap_or_default());
     let at = now.plus(Span::from_micros(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)));
-    Outcome { status, reason, settlement: Settlement::RetryAt(at) }
+    Outcome { status, reason, detail, settlement: Settlement::RetryAt(at) }
 }
 
 #[cfg(test)]
@@ -339,7 +348,12 @@ mod tests {
 
     #[test]
     fn retry_after_is_obeyed_and_age_ends_it() {
-        let busy = Attempt::Retry { status: Some(429), after: Some(Duration::from_secs(60)), reason: "rate_limited" };
+        let busy = Attempt::Retry {
+            status: Some(429),
+            after: Some(Duration::from_secs(60)),
+            reason: "rate_limited",
+            detail: String::new(),
+        };
         let Settlement::RetryAt(at) = next(&busy, 0, 10) else { panic!("a retry") };
         assert!(at >= Timestamp::from_micros(61_000_000));
         assert_eq!(next(&busy, 0, 1), Settlement::Failed);
@@ -348,13 +362,14 @@ mod tests {
 
     #[test]
     fn a_message_that_is_called_wrong_is_given_up_and_an_endpoint_that_fails_is_not() {
-        let retry = |status, reason| Attempt::Retry { status: Some(status), after: None, reason };
+        let retry =
+            |status, reason| Attempt::Retry { status: Some(status), after: None, reason, detail: String::new() };
         assert_eq!(next(&retry(400, "client_error"), MOST_REFUSALS - 1, 9_999), Settlement::Failed);
         assert!(matches!(next(&retry(400, "client_error"), 0, 9_999), Settlement::RetryAt(_)));
         for (status, reason) in [(404, "client_error"), (503, "server_error"), (401, "auth_error")] {
             assert!(matches!(next(&retry(status, reason), 1_000, 9_999), Settlement::RetryAt(_)), "{status}");
         }
-        let unreadable = Attempt::Retry { status: None, after: None, reason: "unreadable" };
+        let unreadable = Attempt::Retry { status: None, after: None, reason: "unreadable", detail: String::new() };
         assert_eq!(next(&unreadable, 0, 9_999), Settlement::Failed);
     }
 }

@@ -2,7 +2,6 @@
 //! the environment, answers read to a cap, private networks out of reach for addresses that came by
 //! the API. What it says of a failure never contains more of a URL than its host.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::Attempt;
+use super::failing::{failure, find};
 use super::guard::{Guarded, Lookup, Refused, SystemLookup, Trust};
 
 /// Longest wait that a receiver may ask for.
@@ -255,41 +255,6 @@ fn keep(body: &[u8], secrets: &[String]) -> String {
     kept
 }
 
-fn failure(error: &reqwest::Error, host: &str) -> Failure {
-    let (reason, detail) = if error.is_timeout() {
-        ("timeout", format!("`{host}` gave no answer in time"))
-    } else if let Some(tls) = find::<rustls::Error>(error) {
-        ("tls_error", format!("`{host}`: {tls}"))
-    } else if error.is_builder() {
-        ("bad_request", "the request cannot be sent".to_owned())
-    } else {
-        match find::<std::io::Error>(error) {
-            Some(io) => ("unreachable", format!("`{host}` cannot be reached: {}", io.kind())),
-            None => ("unreachable", format!("`{host}` cannot be reached")),
-        }
-    };
-    Failure { reason, detail }
-}
-
-/// The first error of a type among an error's causes; those inside an I/O error count.
-fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = inner.and_then(|i| i.downcast_ref()) {
-            return Some(found);
-        }
-        next = match inner {
-            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
-            None => cause.source(),
-        };
-    }
-    None
-}
-
 impl Answer {
     /// Whether the receiver has taken it.
     pub fn is_success(&self) -> bool {
@@ -299,7 +264,17 @@ impl Answer {
     /// What the status says of a message, as in Standard Webhooks: also an error of ours is tried
     /// again, because the receiver may be mended.
     pub fn attempt(&self) -> Attempt {
-        let retry = |reason| Attempt::Retry { status: Some(self.status), after: self.retry_after, reason };
+        let retry = |reason| Attempt::Retry {
+            status: Some(self.status),
+            after: self.retry_after,
+            reason,
+            detail: match reason {
+                "redirect" => {
+                    "it redirects to another address; redirects are not followed: name the last one".to_owned()
+                }
+                _ => self.kept.trim().to_owned(),
+            },
+        };
         match self.status {
             200..=299 => Attempt::Delivered { status: self.status },
             410 => Attempt::Gone,
@@ -315,7 +290,7 @@ impl Answer {
 impl Failure {
     /// What it means for a message.
     pub fn attempt(&self) -> Attempt {
-        Attempt::Retry { status: None, after: None, reason: self.reason }
+        Attempt::Retry { status: None, after: None, reason: self.reason, detail: self.detail.clone() }
     }
 }
 
@@ -332,7 +307,7 @@ mod tests {
         assert_eq!(answer(204, None).attempt(), Attempt::Delivered { status: 204 });
         assert_eq!(answer(410, None).attempt(), Attempt::Gone);
         let after = Some(Duration::from_secs(7));
-        let limited = Attempt::Retry { status: Some(429), after, reason: "rate_limited" };
+        let limited = Attempt::Retry { status: Some(429), after, reason: "rate_limited", detail: String::new() };
         assert_eq!(answer(429, after).attempt(), limited);
         for (status, reason) in [
             (302, "redirect"),

@@ -7,6 +7,9 @@
 /// One HTTP client for all hooks.
 pub mod http;
 
+/// Why an exchange came to no answer, in words.
+mod failing;
+
 /// The keys of a token issuer.
 pub mod key_set;
 
@@ -81,6 +84,8 @@ pub enum Attempt {
         after: Option<Duration>,
         /// Bounded reason.
         reason: &'static str,
+        /// For people: what was wrong, or the beginning of what the receiver said; empty if nothing is known.
+        detail: String,
     },
     /// The receiver is gone for good (410).
     Gone,

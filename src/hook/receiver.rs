@@ -98,7 +98,20 @@ impl Receiver {
         public_url: Option<&str>,
         timeout: Duration,
     ) -> Result<Receiver, SetUpError> {
-        let http = Http::new(Options::operator(timeout))?;
+        Receiver::over(name, target, public_url, Options::operator(timeout))
+    }
+
+    /// As [`Receiver::new`], by a client with other options.
+    ///
+    /// # Errors
+    /// [`SetUpError`] if TLS is not available or the authorities are not any.
+    pub fn over(
+        name: &str,
+        target: Target,
+        public_url: Option<&str>,
+        options: Options,
+    ) -> Result<Receiver, SetUpError> {
+        let http = Http::new(options)?;
         Ok(Receiver { http, name: name.to_owned(), target, public_url: public_url.map(str::to_owned) })
     }
 
@@ -168,11 +181,11 @@ impl Receiver {
         let mut failure = None;
         let mut delivered = None;
         while let Some(outcome) = instances.join_next().await {
-            match outcome.unwrap_or(Attempt::Retry { status: None, after: None, reason: "unreachable" }) {
+            match outcome.unwrap_or_else(|_| retry(None, "unreachable")) {
                 Attempt::Delivered { status } => delivered = Some(Attempt::Delivered { status }),
                 // An instance that says it is gone comes back with the next roll-out.
                 Attempt::Gone => {
-                    failure = Some(Attempt::Retry { status: Some(410), after: None, reason: "client_error" });
+                    failure = Some(retry(Some(410), "client_error"));
                 }
                 retry @ Attempt::Retry { .. } => failure = Some(retry),
             }
@@ -264,5 +277,9 @@ fn with_bearer<'a>(call: Call<'a>, bearer: Option<&SecretString>) -> Call<'a> {
 
 /// What is stored is not a message, or not one for this kind of receiver: trying again is of no use.
 fn unreadable() -> Attempt {
-    Attempt::Retry { status: None, after: None, reason: "unreadable" }
+    retry(None, "unreadable")
+}
+
+fn retry(status: Option<u16>, reason: &'static str) -> Attempt {
+    Attempt::Retry { status, after: None, reason, detail: String::new() }
 }

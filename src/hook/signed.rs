@@ -18,7 +18,7 @@ impl Trainer for SignedMessage {
         let body = json!({"type": "retraining.requested", "timestamp": now, "data": order.body}).to_string();
         match self.0.send(&order.request_id, &body, now).await {
             Attempt::Delivered { status } => Start::Started { status, existed: false, run_url: None },
-            Attempt::Retry { status, after, reason } => Start::Retry { status, after, reason, detail: String::new() },
+            Attempt::Retry { status, after, reason, detail } => Start::Retry { status, after, reason, detail },
             Attempt::Gone => {
                 let detail = "the receiver says that it is gone for good".to_owned();
                 Start::Retry { status: Some(410), after: None, reason: "gone", detail }

@@ -172,6 +172,7 @@ impl DeskStore for SqlStore {
                 status: row.maybe_int("status")?,
                 took: Span::from_micros(row.int("took_us")?),
                 outcome: row.text("outcome")?,
+                detail: row.maybe_text("detail")?,
             })
         };
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)

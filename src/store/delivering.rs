@@ -73,14 +73,15 @@ impl DeliverStore for SqlStore {
         .await?;
         sqlx::query(
             "-- settle (attempt)
-            insert into delivery_attempt (delivery_id, attempt, at_us, status, took_us, outcome)
-            select delivery_id, attempts, $2, $3, $4, $5 from delivery where delivery_id = $1",
+            insert into delivery_attempt (delivery_id, attempt, at_us, status, took_us, outcome, detail)
+            select delivery_id, attempts, $2, $3, $4, $5, $6 from delivery where delivery_id = $1",
         )
         .bind(&settled.delivery_id)
         .bind(settled.now.micros())
         .bind(settled.status)
         .bind(i64::try_from(settled.took.as_micros()).unwrap_or(i64::MAX))
         .bind(&settled.outcome)
+        .bind((!settled.detail.is_empty()).then(|| settled.detail.clone()))
         .execute(&mut *transaction)
         .await?;
         note_circuit(&mut transaction, settled).await?;

@@ -453,6 +453,8 @@ pub struct Settled {
     pub status: Option<i64>,
     /// Bounded outcome.
     pub outcome: String,
+    /// What was wrong, or what the receiver said; empty if nothing is known.
+    pub detail: String,
     /// How long it took.
     pub took: Duration,
     /// How it goes on.
@@ -529,6 +531,8 @@ pub struct AttemptRow {
     pub took: Span,
     /// Bounded outcome.
     pub outcome: String,
+    /// What was wrong, or what the receiver said.
+    pub detail: Option<String>,
 }
 
 /// Which statistics a reader wants.

@@ -82,6 +82,7 @@ async fn a_message_is_sent_again() {
         endpoint: "pager".into(),
         status: Some(410),
         outcome: "status 410".into(),
+        detail: "no such hook".into(),
         took: std::time::Duration::from_millis(12),
         settlement: Settlement::Failed,
         endpoint_failed: true,
@@ -92,6 +93,7 @@ async fn a_message_is_sent_again() {
     world.store.settle(&failed).await.expect("settles");
     let (_, _, detail) = world.get("deliveries/msg_1").await;
     assert_eq!((&detail["state"], &detail["history"][0]["status"]), (&json!("failed"), &json!(410)), "{detail}");
+    assert_eq!(detail["history"][0]["detail"], "no such hook");
 
     let (status, detail) = post(&world, "deliveries/msg_1/redeliver", &json!({})).await;
     assert_eq!((status, &detail["state"]), (200, &json!("pending")), "{detail}");

@@ -24,6 +24,7 @@ fn told_by(id: &str, settlement: Settlement, failed: bool, covers: &[&str], now:
         endpoint: id.split('_').nth(1).expect("named after its endpoint").into(),
         status: None,
         outcome: "timeout".into(),
+        detail: "`a` gave no answer".into(),
         took: Duration::from_millis(3),
         settlement,
         endpoint_failed: failed,
@@ -60,6 +61,7 @@ pub async fn one_delivery_may_tell_others_and_any_can_be_sent_again(store: &SqlS
     assert_eq!(acts.len(), 1, "what changed nothing leaves no row");
     let attempts = store.attempts("msg_a_1").await.expect("read");
     assert_eq!((attempts.len(), attempts[0].attempt, attempts[0].outcome.as_str()), (1, 1, "timeout"));
+    assert_eq!(attempts[0].detail.as_deref(), Some("`a` gave no answer"));
 }
 
 pub async fn a_failing_endpoint_is_left_alone_and_probed(store: &SqlStore) {

@@ -29,6 +29,11 @@ pub fn webhook(url: &str) -> Target {
 pub fn route(name: &str, target: Target, timeout: Duration) -> (String, Route) {
     let never = matches!(&target, Target::Webhook { style: Style::Standard | Style::CloudEvents, .. });
     let receiver = Receiver::new(name, target, Some("https://driftd.example"), timeout).expect("a receiver");
+    route_over(name, receiver, never, timeout)
+}
+
+/// As [`route`], for a receiver that is there.
+pub fn route_over(name: &str, receiver: Receiver, never: bool, timeout: Duration) -> (String, Route) {
     let together = match receiver.takes_several() {
         _ if never => Together::Never,
         true => Together::SeveralAlerts,

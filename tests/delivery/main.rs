@@ -9,3 +9,4 @@ mod doors;
 mod hostile;
 mod people;
 mod seeds;
+mod strangers;

@@ -34,6 +34,7 @@ export function deliveryOf(answer: unknown): DeliveryDetail {
     status: number(a["status"]),
     took_secs: number(a["took_secs"]) ?? (number(a["took_ms"]) ?? 0) / 1000,
     outcome: text(a["outcome"]) ?? "",
+    detail: text(a["detail"]),
   }));
   return { ...own, attempts: number(own.attempts) ?? history.length, history: sorted(history) };
 }

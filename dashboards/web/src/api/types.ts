@@ -218,6 +218,8 @@ export interface Attempt {
   status: number | null;
   took_secs: number;
   outcome: string;
+  /** What was wrong in words; older servers do not say it. */
+  detail?: string | null;
 }
 
 export interface DeliveryDetail extends Delivery {

@@ -86,6 +86,7 @@ function Attempts({ id, attempts }: { id: string; attempts: number }) {
             <td>
               {a.outcome}
               {a.status !== null && !a.outcome.includes(String(a.status)) && <span class="muted"> {a.status}</span>}
+              {a.detail != null && <div class="muted small-text">{a.detail}</div>}
             </td>
             <td class="number">{quantity(a.took_secs)} s</td>
           </tr>
