@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const CEILING: usize = 400;
 /// Tables of statements and types whose length is a list, not a thought.
 const LISTS: [(&str, usize); 7] = [
-    ("store/rows.rs", 720),
+    ("store/rows.rs", 740),
     ("store/judging.rs", 420),
     ("judge/rows.rs", 450),
     ("api/views.rs", 560),

@@ -151,7 +151,8 @@ fn a_version_that_nobody_released_is_told_and_not_judged() {
     let directory = tempfile::tempdir().expect("a folder");
     let reference = support::example_reference(directory.path(), "2s");
     let stream = directory.path().join("stream.jsonl");
-    simulate(&stream, 1_000, &["--seed", "5", "--interval", "10ms"]);
+    // Windows of 200 records.
+    simulate(&stream, 1_000, &["--seed", "5", "--interval", "10ms", "--start", "2026-06-01T00:00:00Z"]);
     let records = std::fs::read_to_string(&stream).expect("read");
     let (named, other) = (r#""version":"1""#, r#""version":"2""#);
     let mixed: Vec<String> =
@@ -168,7 +169,34 @@ fn a_version_that_nobody_released_is_told_and_not_judged() {
     let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
     let warnings = told["summary"]["warnings"].to_string();
     assert!(warnings.contains("1000 of 1000 records (100.0 %)"), "{warnings}");
-    assert_eq!((&told["summary"]["windows"], &told["alerts"]), (&0.into(), &Value::Array(vec![])));
+    let windows = told["windows"].as_array().expect("windows");
+    assert!(windows.len() >= 5 && windows.iter().all(|w| w["records"] == 0 && w["verdict"] == "insufficient_data"));
+    let alerts = told["alerts"].as_array().expect("alerts");
+    let [alert] = alerts.as_slice() else { panic!("one alert: {alerts:#?}") };
+    let cause = &alert["cause"];
+    assert_eq!(
+        (&cause["kind"], &cause["part"], &alert["opened_window"]),
+        (&"skew".into(), &"version".into(), &0.into())
+    );
+    let summary = cause["summary"].as_str().expect("a sentence");
+    assert!(
+        summary.contains("200 of 200 records name another version than the manifest's `1`: `2` (200)"),
+        "{summary}"
+    );
+
+    // A canary is told and alarms nobody; a roll-out that is taken back is over three windows later.
+    let (first, canary) = (records.lines().take(600), |i: usize| i % 20 == 7);
+    let story = |(i, line): (usize, &str)| match (200..400).contains(&i) || canary(i) {
+        true => line.replace(named, other),
+        false => line.to_owned(),
+    };
+    let mixed: Vec<String> = first.enumerate().map(story).chain(records.lines().skip(600).map(str::to_owned)).collect();
+    std::fs::write(&stream, mixed.join("\n")).expect("written");
+    let told = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d", "--resolve-after", "2"]);
+    let of_versions = |alert: &&Value| alert["cause"]["part"] == "version";
+    let alerts: Vec<&Value> = told["alerts"].as_array().expect("alerts").iter().filter(of_versions).collect();
+    let [alert] = alerts.as_slice() else { panic!("one alert: {alerts:#?}") };
+    assert_eq!((&alert["opened_window"], &alert["resolved_window"]), (&1.into(), &3.into()), "{alert}");
 }
 
 #[test]

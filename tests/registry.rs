@@ -213,6 +213,8 @@ fn alarmed(reference: &str) -> Judged {
             cause: "head".into(),
             cause_task: Some("intent".into()),
             cause_segment: None,
+            cause_part: None,
+            versions: "[]".into(),
             tasks_affected: "[\"intent\"]".into(),
             summary: "head `intent` answers differently".into(),
             opened: now,

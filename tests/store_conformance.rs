@@ -100,6 +100,8 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         cause: "head".into(),
         cause_task: Some("intent".into()),
         cause_segment: Some("channel=mail".into()),
+        cause_part: Some("version".into()),
+        versions: r#"[{"version": "13", "records": 7}]"#.into(),
         tasks_affected: "[\"intent\"]".into(),
         summary: "it's ünusual; drop table alert; --".into(),
         opened: at(60),

@@ -50,6 +50,8 @@ pub mod settings;
 mod status;
 /// Tallies with what they count.
 pub mod tallies;
+/// Versions that records name.
+mod versions;
 /// What the API says.
 pub mod views;
 mod windows;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::people_views::AcknowledgementView;
+use super::versions::{OtherVersionsView, VersionView, part_of_skew};
 use crate::drift::judgement::Verdict;
 use crate::drift::rollup::Grain;
 use crate::drift::time::Timestamp;
@@ -157,6 +158,8 @@ pub struct WindowView {
     /// What production's numbers differ in while its answers are the exported model's: `embedding`, or the
     /// names of tasks.
     pub harmless_skew: Vec<String>,
+    /// Records that name another version than the manifest: beside `records`, and not judged.
+    pub other_versions: OtherVersionsView,
 }
 
 /// Windows merged into an hour or a day.
@@ -261,6 +264,10 @@ pub struct AlertView {
 pub struct CauseView {
     /// `skew`, `input`, `encoder`, `prior_shift`, `head`, `link`, `segment` or `undetermined`.
     pub kind: String,
+    /// Of a skew, which part of production differs: `version` (records name another one), `encoder` or `head`.
+    pub part: Option<String>,
+    /// Where the part is `version`: versions that records named, the most seen first.
+    pub versions: Vec<VersionView>,
     /// The head's task.
     pub task: Option<String>,
     /// The segment, as `tag=value`.
@@ -323,7 +330,7 @@ fn evidence(ln: Option<f64>) -> Option<f64> {
 
 /// Evidence by part from a report's JSON.
 pub fn parts(json: &str) -> Vec<PartView> {
-    with_notices(json).0
+    with_notices(json).parts
 }
 
 /// A part as a report keeps it.
@@ -336,11 +343,22 @@ struct StoredPart {
     ln_evidence: Option<f64>,
     #[serde(default)]
     notice: bool,
+    #[serde(default)]
+    records: i64,
+    /// Present where the notice is of other versions.
+    versions: Option<Vec<VersionView>>,
 }
 
-/// Evidence by part, and what production's numbers differ in while its answers are the exported model's:
-/// `embedding`, or tasks. A page of windows holds thousands of parts, so they are read once and into place.
-fn with_notices(json: &str) -> (Vec<PartView>, Vec<String>) {
+/// What a report keeps of its parts.
+struct Parts {
+    parts: Vec<PartView>,
+    harmless_skew: Vec<String>,
+    other_versions: OtherVersionsView,
+}
+
+/// Evidence by part, what production's numbers differ in while its answers are the exported model's
+/// (`embedding`, or tasks), and other versions. A page of windows holds thousands of parts, so they are read once and into place.
+fn with_notices(json: &str) -> Parts {
     let stored: Vec<StoredPart> = serde_json::from_str(json).unwrap_or_default();
     let (notices, parts): (Vec<_>, Vec<_>) = stored.into_iter().partition(|part| part.notice);
     let part = |StoredPart { scope, task, segment, ln_evidence, .. }| PartView {
@@ -349,8 +367,18 @@ fn with_notices(json: &str) -> (Vec<PartView>, Vec<String>) {
         segment,
         evidence: evidence(ln_evidence),
     };
-    let name = |notice: StoredPart| notice.task.unwrap_or_else(|| "embedding".to_owned());
-    (parts.into_iter().map(part).collect(), notices.into_iter().map(name).collect())
+    let mut found = Parts {
+        parts: parts.into_iter().map(part).collect(),
+        harmless_skew: Vec::new(),
+        other_versions: <_>::default(),
+    };
+    for notice in notices {
+        match notice.versions {
+            Some(versions) => found.other_versions = OtherVersionsView { records: notice.records, versions },
+            None => found.harmless_skew.push(notice.task.unwrap_or_else(|| "embedding".to_owned())),
+        }
+    }
+    found
 }
 
 impl ModelView {
@@ -410,7 +438,7 @@ impl From<KeptFacts> for KeptView {
 
 impl From<ReportRow> for WindowView {
     fn from(row: ReportRow) -> WindowView {
-        let (scopes, harmless_skew) = with_notices(&row.parts);
+        let Parts { parts: scopes, harmless_skew, other_versions } = with_notices(&row.parts);
         WindowView {
             index: row.slot,
             start: row.start,
@@ -424,6 +452,7 @@ impl From<ReportRow> for WindowView {
             guarantee: stored(&row.guarantee),
             scopes,
             harmless_skew,
+            other_versions,
             verdict: row.verdict,
         }
     }
@@ -480,7 +509,9 @@ impl AlertView {
             model: row.model,
             state: row.state,
             cause: CauseView {
+                part: row.cause_part.or_else(|| part_of_skew(&row.cause, row.cause_task.as_deref())),
                 kind: row.cause,
+                versions: serde_json::from_str(&row.versions).unwrap_or_default(),
                 task: row.cause_task,
                 segment: row.cause_segment,
                 tasks_affected: stored(&row.tasks_affected),

@@ -163,8 +163,11 @@ impl<'a> Stream<'a> {
     /// Never; the signature is what readers of files call.
     pub fn take(&mut self, mut record: Record, inference: Option<Inference>) -> anyhow::Result<()> {
         self.counts.records += 1;
-        if record.version == VersionMatch::Other {
+        if let VersionMatch::Other(version) = &record.version {
             self.counts.other_version += 1;
+            if !is_only_label(&record) {
+                self.count_other(record.time, version);
+            }
             return Ok(());
         }
         self.counts.labels += record.labels.len() as u64;
@@ -178,7 +181,7 @@ impl<'a> Stream<'a> {
             labels.into_iter().for_each(|(id, l)| self.labels.give(id, l, self.window, slot, self.reference));
             return Ok(());
         }
-        self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        self.reach(time);
         if self.course.next_slot.is_some_and(|next| slot < next) {
             self.counts.late += 1;
             return Ok(());
@@ -190,6 +193,28 @@ impl<'a> Stream<'a> {
         self.labels.keep(id, time, slot, &observation, self.window, self.reference);
         labels.into_iter().for_each(|(id, l)| self.labels.give(id, l, self.window, slot, self.reference));
         self.counts.folded += 1;
+        self.close_before(time, slot);
+        Ok(())
+    }
+
+    /// A record of another version is counted in its window, which it moves on as any does.
+    fn count_other(&mut self, time: Timestamp, version: &str) {
+        let slot = self.window.slot(time, self.counts.folded + self.counts.late);
+        self.reach(time);
+        if self.course.next_slot.is_some_and(|next| slot < next) {
+            return;
+        }
+        let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
+        summary.others.add(version);
+        self.close_before(time, slot);
+    }
+
+    fn reach(&mut self, time: Timestamp) {
+        self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+    }
+
+    /// Judges windows that are over once the stream has reached this time.
+    fn close_before(&mut self, time: Timestamp, slot: Slot) {
         self.watermark.observe(time);
         let closed_below = match self.window {
             WindowRule::Records(_) => Some(slot),
@@ -200,7 +225,6 @@ impl<'a> Stream<'a> {
         if let Some(below) = closed_below {
             self.close(below);
         }
-        Ok(())
     }
 
     /// Judges what is still open: the stream has ended, and the rest of its labels come.
@@ -229,6 +253,8 @@ impl<'a> Stream<'a> {
     fn judge(&mut self, slot: Slot, summary: Summary) {
         let (matured, last) = self.labels.take(slot);
         let tick = Span::from_micros(1);
+        // A window counted in records may hold labels alone, or nothing but other versions.
+        let last = last.or(self.span.filter(|_| summary.others.records > 0).map(|(_, last)| last));
         let span = summary.span.map(|(first, last)| (first, last.plus(tick))).or(last.map(|at| (at, at.plus(tick))));
         let Some((start, end)) = self.window.bounds(slot).or(span) else { return };
         self.labels.estimate(slot, &summary, self.reference);

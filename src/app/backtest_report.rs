@@ -132,6 +132,8 @@ pub struct AlertTold {
     pub resolved_at: Option<Timestamp>,
     /// Name of the cause's kind.
     pub kind: &'static str,
+    /// Which part of production differs, of a skew.
+    pub part: Option<&'static str>,
     /// The cause's task.
     pub task: Option<String>,
     /// The cause's segment.
@@ -155,6 +157,7 @@ impl AlertTold {
             resolved_window: None,
             resolved_at: None,
             kind: "",
+            part: None,
             task: None,
             segment: None,
             tasks_affected: Vec::new(),
@@ -184,7 +187,8 @@ fn alerts(reference: &Reference, judged: &[Judged]) -> Vec<AlertTold> {
                     told.task = cause.task.as_ref().map(name);
                     told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
-                    told.summary = cause.summary(reference);
+                    told.part = cause.part();
+                    told.summary = transition.summary(reference);
                     told.evidence = witnesses(reference, alert, false);
                     told.explained = witnesses(reference, alert, true);
                 }
@@ -261,7 +265,7 @@ fn alert(alert: &AlertTold) -> Value {
     json!({
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
         "cause": {
-            "kind": alert.kind, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
+            "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
             "summary": alert.summary,
         },
         "evidence": alert.evidence, "explained": alert.explained,
@@ -324,7 +328,10 @@ pub fn table(all: &[Told]) -> String {
             alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
         let _ =
             writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
-        let shown = alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let shown = match alert.part {
+            Some("version") => "what records name".to_owned(),
+            _ => alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", "),
+        };
         let _ = writeln!(text, "  rests on {shown}; explains {} more", alert.explained.len());
     }
     if let Some(skew) = HarmlessSkew::of(told) {

@@ -76,7 +76,7 @@ impl Golden {
             let record = line.decoded.map_err(|why| unusable(why.to_string()))?;
             match () {
                 () if cases.len() >= MOST => return Err(unusable(format!("more than {MOST} texts")).into()),
-                () if record.version == VersionMatch::Other => {
+                () if record.version != VersionMatch::Same => {
                     return Err(unusable(format!("another version than the manifest's `{}`", spec.version)).into());
                 }
                 () if record.text.is_none() => return Err(unusable("no text".into()).into()),

@@ -16,14 +16,12 @@ use crate::clock::Clock;
 use crate::config::Collect;
 use crate::drift::checkpoint::{CheckpointDelta, Delta, Partition, Position};
 use crate::drift::record::Record;
-use crate::fault;
 use crate::health::{Health, Part};
-use crate::metrics;
 use crate::retry::Backoff;
 use crate::source::{Begin, DeadLetterSink, Event, Message, Refused, Source};
 use crate::store::{self, CollectStore, Collected, Commit, StoreError};
 use crate::telemetry::chain;
-use crate::traces;
+use crate::{fault, metrics, traces};
 
 mod labels;
 /// Which records are run, and how they become observations.
@@ -279,6 +277,7 @@ impl Collector {
                 Outcome::Done => {}
                 Outcome::Refuse(offset, refused) => self.refused.push((partition.as_ref().clone(), offset, refused)),
                 Outcome::Fold(record, heard) => waiting.push((record, heard)),
+                Outcome::Other(record) => self.windows.count_other(&self.models, &record),
                 Outcome::Label(record, at) => self.windows.take_labels(&self.models, record, at),
             }
             self.unflushed += 1;

@@ -32,12 +32,24 @@ pub(super) enum Outcome {
     Fold(Record, Heard),
     /// It brings labels and nothing to fold.
     Label(Record, Timestamp),
+    /// It names another version of the model: counted in its window, and nothing else.
+    Other(OfAnother),
     /// It goes to the dead-letter topic.
     Refuse(i64, Refused),
     /// It is accounted, and that is all.
     Done,
     /// It is not this assignment's, or was taken in before.
     Ignore,
+}
+
+/// A record of another version.
+pub(super) struct OfAnother {
+    /// Index of its model.
+    pub model: usize,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The version that it names.
+    pub version: Box<str>,
 }
 
 /// When a record came, by its own partition.
@@ -112,19 +124,26 @@ impl Reading {
         // Labels may be as late as they like: they are joined when they are heard.
         let only_label = observe::is_only_label(&record);
         let aside = match () {
-            () if record.version == VersionMatch::Other => Some("other_version"),
+            () if record.version != VersionMatch::Same => Some("other_version"),
             () if only_label => Some("label"),
             () if watermark.is_some_and(|w| record.time < w.minus(watched.late_limit)) => Some("late"),
             () => None,
         };
         let at = heard(record.time, watermark);
+        let late = watched.closing.is_late(record.time, watermark);
         if let Some(outcome) = aside {
             self.delta.ledger.set_aside += 1;
             metrics::record(outcome, 1);
-            return if outcome == "label" { Outcome::Label(record, at) } else { Outcome::Done };
+            return match record.version {
+                // Labels come when another version serves already, and a window that is judged stays as it is.
+                VersionMatch::Other(version) if !only_label && !late => {
+                    Outcome::Other(OfAnother { model: record.model, time: record.time, version })
+                }
+                VersionMatch::Same if outcome == "label" => Outcome::Label(record, at),
+                _ => Outcome::Done,
+            };
         }
         self.delta.ledger.folded += 1;
-        let late = watched.closing.is_late(record.time, watermark);
         Outcome::Fold(record, Heard { late, at })
     }
 }

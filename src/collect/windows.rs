@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::labels::Labels;
 use super::observe::{self, Watched};
-use super::partition::Heard;
+use super::partition::{Heard, OfAnother};
 use crate::drift::observation::Observation;
 use crate::drift::record::Record;
 use crate::drift::summary::Summary;
@@ -66,6 +66,15 @@ impl Windows {
             metrics::record("folded_late", late);
         }
         Ok(())
+    }
+
+    /// Counts a record of another version in its window.
+    pub fn count_other(&mut self, models: &[Watched], record: &OfAnother) {
+        let OfAnother { model, time, version } = record;
+        let watched = &models[*model];
+        let slot = watched.closing.window.slot(*time, 0);
+        let window = self.open.entry((*model, slot, false)).or_insert_with(|| Summary::empty(&watched.reference));
+        window.others.add(version);
     }
 
     /// Takes a record's labels, heard at this moment.

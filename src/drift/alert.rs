@@ -6,6 +6,7 @@
 //! | inactive, pending | an alarm shows a cause that no firing alert explains | firing |
 //! | pending | evidence below a tenth again | inactive |
 //! | firing | a further alarm shows more of the cause, or what explains it | firing: it grows |
+//! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
 //! | firing | for the configured number of windows no alarm of its cause, and no rising evidence | resolved, which is inactive |
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, CauseKind};
 use super::judgement::{Report, Verdict};
 use super::localization::{Found, Witness};
+use super::reference::Reference;
 use super::time::Timestamp;
+use super::versions::{Seen, Standing};
 use super::window::Slot;
 use super::witness::ln_evidence_of;
 
@@ -50,6 +53,8 @@ pub enum Reason {
     EvidenceRose,
     /// Evidence reached the threshold.
     EvidenceReachedThreshold,
+    /// Most records of a window name another version.
+    AnotherVersion,
     /// Evidence fell below a tenth of the threshold before it fired.
     EvidenceFell,
     /// A new alarm while firing showed more of the cause.
@@ -63,6 +68,7 @@ impl std::fmt::Display for Reason {
         match self {
             Reason::EvidenceRose => f.write_str("evidence passed a tenth of the threshold"),
             Reason::EvidenceReachedThreshold => f.write_str("evidence reached the threshold"),
+            Reason::AnotherVersion => f.write_str("most records of a window name another version of the model"),
             Reason::EvidenceFell => f.write_str("evidence fell below a tenth of the threshold"),
             Reason::CauseGrew => f.write_str("a further alarm showed more of the cause"),
             Reason::QuietFor(windows) => write!(f, "{windows} windows in a row were quiet"),
@@ -122,6 +128,19 @@ pub struct Transition {
     pub at: Timestamp,
     /// That window.
     pub slot: Slot,
+    /// Versions that records name, where the cause is one.
+    pub versions: Option<Seen>,
+}
+
+impl Transition {
+    /// One sentence on its cause.
+    pub fn summary(&self, reference: &Reference) -> String {
+        let cause = self.alert.cause.summary(reference);
+        match &self.versions {
+            Some(seen) => format!("{cause}; {}", seen.summary(reference)),
+            None => cause,
+        }
+    }
 }
 
 impl Alerts {
@@ -136,38 +155,52 @@ impl Alerts {
     }
 
     /// Moves all alerts through one report. `causes` is what localization says, asked for only when the
-    /// report alarms; `resolve_after` counts quiet windows.
+    /// report alarms; `versions` is what records name; `resolve_after` counts quiet windows.
     pub fn advance(
         &mut self,
         report: &Report,
         causes: impl FnOnce() -> Vec<Found>,
+        versions: Standing,
         resolve_after: u32,
     ) -> Vec<Transition> {
+        let mut changes = self.name_versions(report, versions);
+        let mut renewed = Vec::new();
         match report.verdict {
-            Verdict::InsufficientData => Vec::new(),
+            Verdict::InsufficientData => {}
             Verdict::Warning => {
-                self.firing.iter_mut().for_each(|f| f.quiet = 0);
-                self.rise(report).into_iter().collect()
+                self.firing.iter_mut().filter(|f| !is_version(&f.alert)).for_each(|f| f.quiet = 0);
+                changes.extend(self.rise(report));
             }
-            Verdict::Ok => {
-                let fell = self.pending.take().map(|alert| {
-                    transition(report, alert, AlertState::Pending, AlertState::Inactive, Reason::EvidenceFell)
-                });
-                let over = self.calm(report, &[], resolve_after);
-                fell.into_iter().chain(over).collect()
-            }
+            Verdict::Ok => changes.extend(self.pending.take().map(|alert| {
+                transition(report, alert, AlertState::Pending, AlertState::Inactive, Reason::EvidenceFell)
+            })),
             Verdict::Drift => {
-                let mut changes = Vec::new();
-                let mut renewed = Vec::new();
                 for found in causes() {
                     let (place, change) = self.alarm(report, found);
                     renewed.push(place);
                     changes.extend(change);
                 }
-                changes.extend(self.calm(report, &renewed, resolve_after));
-                changes
             }
         }
+        let calm = matches!(report.verdict, Verdict::Ok | Verdict::Drift);
+        let is_quiet = |place: usize, alert: &Alert| match is_version(alert) {
+            true => versions == Standing::Ours,
+            false => calm && !renewed.contains(&place),
+        };
+        changes.extend(self.calm(report, is_quiet, resolve_after));
+        changes
+    }
+
+    /// An alert of another version fires, or goes on, before anything that it explains.
+    fn name_versions(&mut self, report: &Report, versions: Standing) -> Vec<Transition> {
+        if matches!(versions, Standing::Mixed | Standing::Others) {
+            self.firing.iter_mut().filter(|f| is_version(&f.alert)).for_each(|f| f.quiet = 0);
+        }
+        if versions != Standing::Others {
+            return Vec::new();
+        }
+        let found = Found { cause: Cause::another_version(), witnesses: Vec::new() };
+        self.alarm(report, found).1.into_iter().collect()
     }
 
     fn rise(&mut self, report: &Report) -> Option<Transition> {
@@ -195,7 +228,15 @@ impl Alerts {
             let recent = report.slot - alert.opened_slot <= CATCH_UP;
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
             let grown = if recent && leads { found.cause.grow(&alert.cause) } else { alert.cause.grow(&found.cause) };
-            (*quiet, alert.witnesses) = (0, found.witnesses);
+            match (alert.cause.kind, found.cause.kind) {
+                (CauseKind::Version, CauseKind::Version) => {}
+                // What follows from another version does not say that it goes on.
+                (CauseKind::Version, _) => alert.witnesses = all_explained(found.witnesses),
+                (_, CauseKind::Version) => {
+                    (*quiet, alert.witnesses) = (0, all_explained(std::mem::take(&mut alert.witnesses)));
+                }
+                _ => (*quiet, alert.witnesses) = (0, found.witnesses),
+            }
             if grown == alert.cause {
                 return (known, None);
             }
@@ -203,6 +244,10 @@ impl Alerts {
             let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
             return (known, Some(transition(report, change.0, change.1, change.2, change.3)));
         }
+        let reason = match found.cause.kind {
+            CauseKind::Version => Reason::AnotherVersion,
+            _ => Reason::EvidenceReachedThreshold,
+        };
         // A pending alert keeps its identity, so that its story is one.
         let (from, alert) = match self.pending.take() {
             Some(pending) => {
@@ -215,16 +260,22 @@ impl Alerts {
             }
         };
         self.firing.push(Firing { alert: alert.clone(), quiet: 0 });
-        let change = transition(report, alert, from, AlertState::Firing, Reason::EvidenceReachedThreshold);
+        let change = transition(report, alert, from, AlertState::Firing, reason);
         (self.firing.len() - 1, Some(change))
     }
 
-    /// One more quiet window for all but those that were just renewed.
-    fn calm(&mut self, report: &Report, renewed: &[usize], resolve_after: u32) -> Vec<Transition> {
+    /// One more quiet window for those that had one.
+    fn calm(
+        &mut self,
+        report: &Report,
+        is_quiet: impl Fn(usize, &Alert) -> bool,
+        resolve_after: u32,
+    ) -> Vec<Transition> {
         let mut over = Vec::new();
         for (at, mut firing) in std::mem::take(&mut self.firing).into_iter().enumerate() {
-            firing.quiet += u32::from(!renewed.contains(&at));
-            if firing.quiet >= resolve_after && !renewed.contains(&at) {
+            let quiet = is_quiet(at, &firing.alert);
+            firing.quiet += u32::from(quiet);
+            if quiet && firing.quiet >= resolve_after {
                 let reason = Reason::QuietFor(firing.quiet);
                 over.push(transition(report, firing.alert, AlertState::Firing, AlertState::Resolved, reason));
             } else {
@@ -246,125 +297,18 @@ fn fresh(report: &Report, ordinal: u32, found: Found) -> Alert {
     }
 }
 
+fn is_version(alert: &Alert) -> bool {
+    alert.cause.kind == CauseKind::Version
+}
+
+fn all_explained(witnesses: Vec<Witness>) -> Vec<Witness> {
+    witnesses.into_iter().map(|witness| Witness { explained: true, ..witness }).collect()
+}
+
 fn transition(report: &Report, alert: Alert, from: AlertState, to: AlertState, reason: Reason) -> Transition {
-    Transition { alert, from, to, reason, at: report.end, slot: report.slot }
+    Transition { alert, from, to, reason, at: report.end, slot: report.slot, versions: None }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(slot: Slot, verdict: Verdict) -> Report {
-        Report {
-            slot,
-            start: Timestamp::from_micros(slot),
-            end: Timestamp::from_micros(slot + 1),
-            records: 100,
-            verdict,
-            ln_evidence: 1.0,
-            ln_threshold: 5.0,
-            parts: Vec::new(),
-            notices: Vec::new(),
-            statistics: Vec::new(),
-        }
-    }
-
-    fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
-        let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
-        Found { cause, witnesses: Vec::new() }
-    }
-
-    fn head(task: usize) -> Found {
-        place(CauseKind::Head, Some(task), &[task])
-    }
-
-    fn story(verdicts: &[Verdict]) -> Vec<(Slot, AlertState, AlertState)> {
-        let mut alerts = Alerts::default();
-        let steps = verdicts.iter().enumerate();
-        steps
-            .flat_map(|(i, v)| alerts.advance(&report(i as Slot, *v), || vec![head(0)], 2))
-            .map(|t| (t.slot, t.from, t.to))
-            .collect()
-    }
-
-    /// Goes through alarms with these causes; the kinds and tasks that fire at the end.
-    fn firing(alarms: &[Vec<Found>]) -> Vec<(CauseKind, Option<usize>)> {
-        let mut alerts = Alerts::default();
-        for (slot, found) in alarms.iter().enumerate() {
-            let verdict = if found.is_empty() { Verdict::Ok } else { Verdict::Drift };
-            alerts.advance(&report(slot as Slot, verdict), || found.clone(), 3);
-        }
-        alerts.firing().map(|a| (a.cause.kind, a.cause.task)).collect()
-    }
-
-    #[test]
-    fn an_alert_rises_fires_once_and_resolves_when_quiet() {
-        use AlertState::{Firing, Inactive, Pending, Resolved};
-        use Verdict::{Drift, InsufficientData, Ok, Warning};
-        let found = story(&[Ok, Warning, Drift, Drift, Ok, Warning, Ok, InsufficientData, Ok, Ok]);
-        assert_eq!(found, [(1, Inactive, Pending), (2, Pending, Firing), (8, Firing, Resolved)]);
-    }
-
-    #[test]
-    fn a_pending_alert_that_calms_down_says_so() {
-        use AlertState::{Inactive, Pending};
-        let found = story(&[Verdict::Warning, Verdict::Ok]);
-        assert_eq!(found, [(0, Inactive, Pending), (1, Pending, Inactive)]);
-    }
-
-    #[test]
-    fn a_cause_grows_and_keeps_its_place() {
-        let mut alerts = Alerts::default();
-        alerts.advance(&report(0, Verdict::Drift), || vec![place(CauseKind::Input, None, &[1])], 3);
-        let grown = alerts.advance(&report(1, Verdict::Drift), || vec![head(0)], 3);
-        let [grown] = grown.as_slice() else { panic!("one change: {grown:?}") };
-        let cause = &grown.alert.cause;
-        assert_eq!(
-            (cause.kind, &cause.tasks_affected, &grown.reason),
-            (CauseKind::Input, &vec![0, 1], &Reason::CauseGrew)
-        );
-        assert_eq!(grown.alert.opened_slot, 0, "still the same alert");
-    }
-
-    #[test]
-    fn a_mix_of_classes_with_more_evidence_takes_the_place_of_a_young_encoder() {
-        use CauseKind::{Encoder, PriorShift};
-        let with = |kind, task, ln_evidence| {
-            let witnesses = vec![Witness { signal: 0, ln_evidence, explained: false }];
-            vec![Found { witnesses, ..place(kind, task, &[0, 1]) }]
-        };
-        let mix = |task, ln_evidence| with(PriorShift, Some(task), ln_evidence);
-        let encoder = |ln_evidence| with(Encoder, None, ln_evidence);
-        assert_eq!(firing(&[encoder(9.0), mix(1, 12.0)]), [(PriorShift, Some(1))]);
-        assert_eq!(firing(&[encoder(9.0), mix(1, 8.0)]), [(Encoder, None)]);
-        assert_eq!(firing(&[mix(1, 9.0), encoder(12.0)]), [(PriorShift, Some(1))]);
-        let later: Vec<Vec<Found>> = std::iter::repeat_n(encoder(9.0), 18).chain([mix(1, 12.0)]).collect();
-        assert_eq!(firing(&later), [(Encoder, None)], "the place of an old alert stands");
-    }
-
-    #[test]
-    fn causes_apart_are_alerts_apart() {
-        use CauseKind::{Head, Input, Skew, Undetermined};
-        let two = vec![head(0), head(2)];
-        assert_eq!(firing(std::slice::from_ref(&two)), [(Head, Some(0)), (Head, Some(2))]);
-        assert_eq!(firing(&[vec![head(0)], two]), [(Head, Some(0)), (Head, Some(2))]);
-        let later = [vec![place(Undetermined, None, &[1])], vec![head(1)], vec![place(Input, None, &[0, 1])]];
-        assert_eq!(firing(&later), [(Input, None)], "what explains it takes its place");
-        let skew = vec![place(Skew, Some(0), &[0])];
-        assert_eq!(firing(&[vec![head(0)], skew.clone()]), [(Skew, Some(0))]);
-        assert_eq!(firing(&[skew, vec![head(0), head(1)]]), [(Skew, Some(0)), (Head, Some(1))]);
-    }
-
-    #[test]
-    fn an_alert_is_over_while_another_goes_on() {
-        let mut alerts = Alerts::default();
-        alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], 2);
-        assert_eq!(alerts.advance(&report(1, Verdict::Drift), || vec![head(1)], 2), []);
-        let over = alerts.advance(&report(2, Verdict::Drift), || vec![head(1)], 2);
-        assert_eq!(
-            over.iter().map(|t| (t.to, t.alert.cause.task)).collect::<Vec<_>>(),
-            [(AlertState::Resolved, Some(0))]
-        );
-        assert_eq!(alerts.firing().map(|a| (a.ordinal, a.cause.task)).collect::<Vec<_>>(), [(1, Some(1))]);
-    }
-}
+#[path = "alert_tests.rs"]
+mod tests;

@@ -27,6 +27,8 @@ pub enum CauseKind {
     Concept,
     /// No part stands out.
     Undetermined,
+    /// Production answers with another version of the model: a skew that is counted, not found.
+    Version,
 }
 
 /// Where it drifted.
@@ -44,7 +46,7 @@ pub struct Cause {
 }
 
 impl CauseKind {
-    /// All kinds.
+    /// All kinds that have a name of their own: a version is a part of `skew`.
     pub const ALL: [CauseKind; 9] = [
         CauseKind::Input,
         CauseKind::Encoder,
@@ -65,7 +67,7 @@ impl CauseKind {
             CauseKind::Head => "head",
             CauseKind::PriorShift => "prior_shift",
             CauseKind::Link => "link",
-            CauseKind::Skew => "skew",
+            CauseKind::Skew | CauseKind::Version => "skew",
             CauseKind::Segment => "segment",
             CauseKind::Concept => "concept",
             CauseKind::Undetermined => "undetermined",
@@ -79,15 +81,32 @@ impl Cause {
         Cause { kind: CauseKind::Undetermined, task: None, segment: None, tasks_affected }
     }
 
+    /// Another version of the model is what production serves.
+    pub fn another_version() -> Cause {
+        Cause { kind: CauseKind::Version, task: None, segment: None, tasks_affected: Vec::new() }
+    }
+
+    /// Which part of production differs, where the cause is a skew.
+    pub fn part(&self) -> Option<&'static str> {
+        match (self.kind, self.task) {
+            (CauseKind::Version, _) => Some("version"),
+            (CauseKind::Skew, Some(_)) => Some("head"),
+            (CauseKind::Skew, None) => Some("encoder"),
+            _ => None,
+        }
+    }
+
     /// Whether this cause, being so, makes another one be found too: then they are one.
     pub fn explains(&self, other: &Cause) -> bool {
-        use CauseKind::{Concept, Encoder, Head, Input, Link, PriorShift, Segment, Skew, Undetermined};
+        use CauseKind::{Concept, Encoder, Head, Input, Link, PriorShift, Segment, Skew, Undetermined, Version};
         let reaches = |task: Option<usize>| task.is_some_and(|t| self.tasks_affected.contains(&t));
         let within = other.tasks_affected.iter().all(|t| self.tasks_affected.contains(t));
         match (self.kind, other.kind) {
             (Undetermined, Undetermined) => true,
             (Undetermined, _) => false,
-            (_, Undetermined) => true,
+            (_, Undetermined) | (Version, Version) => true,
+            (Version, Input) | (_, Version) => false,
+            (Version, _) => true,
             (Skew, Skew) => self.task.is_none() || self.task == other.task,
             (Skew, Input) | (_, Skew) => false,
             (Skew, _) if self.task.is_none() => true,
@@ -163,6 +182,13 @@ impl Cause {
                 "production answers otherwise than the exported model in several heads, as another tokenizer or \
                  encoder would; {reaching}"
             ),
+            (CauseKind::Version, _) => {
+                let moved = match self.tasks_affected.as_slice() {
+                    [] => String::new(),
+                    affected => format!("; {} moved with it", tasks(affected)),
+                };
+                format!("production answers with another version of the model{moved}")
+            }
             (CauseKind::Segment, _) => {
                 format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
             }

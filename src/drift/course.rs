@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alerts, Transition};
+use super::cause::CauseKind;
 use super::detector::{Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
@@ -13,11 +14,14 @@ use super::reference::Reference;
 use super::retraining::{self, Kind, Policy, Request};
 use super::time::Timestamp;
 use super::tree::harm_weight;
+use super::versions;
 use super::window::Slot;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 6;
-/// It had not yet what labels said, which stands last.
+const FORMAT: u16 = 7;
+/// It had not yet what records say of versions, which stands last.
+const WITHOUT_VERSIONS: u16 = 6;
+/// Nor what labels said, which stands before that.
 const WITHOUT_LABELS: u16 = 5;
 
 /// How a model is watched.
@@ -56,6 +60,8 @@ pub struct Course {
     last_request: Option<Timestamp>,
     /// What labels said since the last window, and in which they said it.
     matured: Option<(Slot, Losses)>,
+    /// Versions that records name.
+    versions: versions::Watched,
 }
 
 /// What one window led to.
@@ -92,6 +98,7 @@ impl Course {
             detectors: Detectors::new(reference),
             harm: Harm::new(reference),
             matured: None,
+            versions: versions::Watched::default(),
             alerts: Alerts::default(),
             last_request: None,
         }
@@ -148,7 +155,11 @@ impl Course {
         }
         let drift = || localize(reference, &steps, ln_threshold);
         let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
-        let transitions = self.alerts.advance(&report, causes, watch.resolve_after);
+        let standing = self.versions.step(window.summary.records, &window.summary.others);
+        let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after);
+        for transition in transitions.iter_mut().filter(|t| t.alert.cause.kind == CauseKind::Version) {
+            transition.versions = self.versions.told().cloned();
+        }
         if report.verdict == Verdict::Drift {
             // What alarms by itself restarts; where neither does, both made the alarm.
             let (by_drift, by_harm) = (ln_drift >= ln_threshold, ln_harm >= ln_threshold);
@@ -186,9 +197,11 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_LABELS => {
+            WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
-                let course: Course = postcard::from_bytes(&[bytes, &[0]].concat())?;
+                let labels: &[u8] = if format == WITHOUT_LABELS { &[0] } else { &[] };
+                let versions = postcard::to_stdvec(&versions::Watched::default())?;
+                let course: Course = postcard::from_bytes(&[bytes, labels, &versions].concat())?;
                 Ok(Course { format: FORMAT, ..course })
             }
             other => Err(CourseError::Format(other)),

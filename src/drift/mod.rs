@@ -89,6 +89,8 @@ pub mod text;
 pub mod time;
 /// How the signals' evidence becomes one number.
 pub mod tree;
+/// Records that name another version of the model.
+pub mod versions;
 /// What the maker of a reference should know.
 mod warnings;
 /// Event-time progress of a partition, robust against wild timestamps.

@@ -54,12 +54,12 @@ pub struct InputText {
 }
 
 /// Whether a record belongs to the watched version of its model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VersionMatch {
     /// The same version, or the record names none.
     Same,
-    /// Another version: accounted, not folded.
-    Other,
+    /// Another version, of this name ([`super::versions::name`]): counted, not folded.
+    Other(Box<str>),
 }
 
 /// Why a record was not taken in. It is counted, dead-lettered, and its position advances.

@@ -33,7 +33,7 @@ impl Severity {
     /// Of an alert with this cause.
     pub fn of(cause: CauseKind) -> Severity {
         match cause {
-            CauseKind::Skew | CauseKind::Head | CauseKind::Concept => Severity::Critical,
+            CauseKind::Skew | CauseKind::Version | CauseKind::Head | CauseKind::Concept => Severity::Critical,
             CauseKind::Input | CauseKind::Encoder | CauseKind::PriorShift | CauseKind::Link | CauseKind::Segment => {
                 Severity::Warning
             }

@@ -1,15 +1,18 @@
 //! Integer tallies of one window. Merging is addition, so any split of the records over replicas,
 //! flushes or replays gives the same bits.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
 use super::reference::Reference;
 use super::segment::Segment;
 use super::time::Timestamp;
+use super::versions::Others;
 
 /// Tallies of all signals of one reference over some records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Records folded in.
     pub records: u64,
@@ -19,6 +22,17 @@ pub struct Summary {
     pub cells: Vec<i64>,
     /// Records by phase of the reference's season; empty without one.
     pub phases: Vec<i64>,
+    /// Records that name another version: they are in none of the other tallies.
+    pub others: Others,
+}
+
+/// The tallies as they are written: what was counted later stands behind them, where there is any.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    records: u64,
+    span: Option<(Timestamp, Timestamp)>,
+    cells: Cow<'a, [i64]>,
+    phases: Cow<'a, [i64]>,
 }
 
 /// Why two summaries cannot be added.
@@ -34,7 +48,13 @@ pub struct LayoutMismatch {
 impl Summary {
     /// An empty summary in the layout of a reference.
     pub fn empty(reference: &Reference) -> Summary {
-        Summary { records: 0, span: None, cells: vec![0; reference.width()], phases: vec![0; reference.phases()] }
+        Summary {
+            records: 0,
+            span: None,
+            cells: vec![0; reference.width()],
+            phases: vec![0; reference.phases()],
+            others: Others::default(),
+        }
     }
 
     /// Folds one observation in.
@@ -109,23 +129,63 @@ impl Summary {
         };
         self.cells.iter_mut().zip(&other.cells).for_each(|(a, b)| *a = a.saturating_add(*b));
         self.phases.iter_mut().zip(&other.phases).for_each(|(a, b)| *a += b);
+        self.others.merge(&other.others);
         Ok(())
     }
 
     /// Compact bytes: zeros cost one byte.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("a summary of integers always encodes")
+        const WHY: &str = "a summary of integers and names always encodes";
+        let Summary { records, span, cells, phases, others } = self;
+        let written = Written { records: *records, span: *span, cells: cells.into(), phases: phases.into() };
+        let mut bytes = postcard::to_stdvec(&written).expect(WHY);
+        if others.records > 0 {
+            bytes.extend(postcard::to_stdvec(others).expect(WHY));
+        }
+        bytes
     }
 
-    /// From the bytes of [`Summary::encode`].
+    /// From the bytes of [`Summary::encode`], be they of a version that did not count others.
     ///
     /// # Errors
     /// If the bytes are not a summary.
     pub fn decode(bytes: &[u8]) -> Result<Summary, postcard::Error> {
-        postcard::from_bytes(bytes)
+        let (Written { records, span, cells, phases }, rest) = postcard::take_from_bytes(bytes)?;
+        let others = if rest.is_empty() { Others::default() } else { postcard::from_bytes(rest)? };
+        Ok(Summary { records, span, cells: cells.into_owned(), phases: phases.into_owned(), others })
     }
 }
 
 fn lies_in(observation: &Observation, segment: Segment) -> bool {
     observation.segments.get(usize::from(segment.tag)) == Some(&segment.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A summary as it was written before others were counted.
+    const FORMER: [u8; 9] = [7, 1, 2, 4, 2, 6, 5, 1, 14];
+
+    #[test]
+    fn what_was_written_without_others_is_read_and_written_the_same() {
+        let former = Summary::decode(&FORMER).expect("decodes");
+        let at = Timestamp::from_micros;
+        assert_eq!((former.records, former.span), (7, Some((at(1), at(2)))));
+        assert_eq!((former.cells.as_slice(), former.phases.as_slice()), (&[3, -3][..], &[7][..]));
+        assert_eq!((former.others == Others::default(), former.encode()), (true, FORMER.to_vec()));
+    }
+
+    #[test]
+    fn others_come_back_and_add_up() {
+        let mut summary = Summary::decode(&FORMER).expect("decodes");
+        summary.others.add("13");
+        summary.others.add("13");
+        let mut sum = Summary::decode(&summary.encode()).expect("decodes");
+        assert_eq!(sum, summary);
+        sum.merge(&summary).expect("one layout");
+        assert_eq!((sum.records, sum.others.records, sum.others.by_version["13"]), (14, 4, 4));
+        let cut = summary.encode();
+        assert!(Summary::decode(&cut[..cut.len() - 1]).is_err(), "damage is not taken for an old summary");
+    }
 }

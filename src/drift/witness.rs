@@ -51,7 +51,7 @@ pub(super) fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -
         CauseKind::Skew => whole && key.scope == Scope::Skew && cause.task.is_none_or(|t| key.task == Some(t)),
         CauseKind::Segment => key.segment == cause.segment,
         // Labels are no signal; whatever else moves is beside it.
-        CauseKind::Concept => false,
+        CauseKind::Concept | CauseKind::Version => false,
         CauseKind::Undetermined => true,
     }
 }

@@ -88,8 +88,17 @@ pub struct Cause {
     pub task: Option<String>,
     /// The segment.
     pub segment: Option<String>,
+    /// Which part of production differs, of a skew.
+    pub part: Option<String>,
     /// Tasks whose heads drift.
     pub tasks_affected: Vec<String>,
+}
+
+impl Cause {
+    /// Whether it is another version of the model that production serves.
+    pub fn is_version(&self) -> bool {
+        self.part.as_deref() == Some("version")
+    }
 }
 
 /// A window in a message.

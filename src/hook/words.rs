@@ -86,7 +86,8 @@ fn place(data: &Data) -> String {
         Some(CauseKind::Head) => format!("head {task}"),
         Some(CauseKind::PriorShift) => format!("the classes of {task}"),
         Some(CauseKind::Link) => format!("the link of {}", list(&cause.tasks_affected)),
-        Some(CauseKind::Skew) => match &cause.task {
+        Some(CauseKind::Skew | CauseKind::Version) => match &cause.task {
+            _ if cause.is_version() => "another version serves".to_owned(),
             Some(task) => format!("production against the exported model in head {task}"),
             None => "production against the exported model".to_owned(),
         },
@@ -154,6 +155,9 @@ fn length(span: Span) -> String {
 }
 
 fn how_sure(data: &Data) -> String {
+    if data.cause.is_version() {
+        return "Counted from what records name: nothing of the false-alarm budget is spent on it.".to_owned();
+    }
     let budget = match data.budget.split_once('/') {
         Some(("1", span)) => format!("one false alarm in {span}"),
         Some((alarms, span)) => format!("{alarms} false alarms in {span}"),
@@ -217,7 +221,12 @@ fn advice(data: &Data) -> String {
         Some(CauseKind::Link) => {
             "Look at the pairs of answers that became common or rare; label a sample of them.".to_owned()
         }
-        Some(CauseKind::Skew) => {
+        Some(CauseKind::Skew | CauseKind::Version) if data.cause.is_version() => {
+            "Ask whether the roll-out is meant. If it is, give driftd the new version's manifest, model and reference; \
+             if it is not, roll back."
+                .to_owned()
+        }
+        Some(CauseKind::Skew | CauseKind::Version) => {
             "Compare the served version, tokenizer and precision with the exported model. Roll back what differs."
                 .to_owned()
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
 use crate::drift::alert::{Alert, AlertState, Transition};
+use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
 use crate::drift::localization::Witness;
@@ -14,10 +15,11 @@ use crate::drift::reference::Reference;
 use crate::drift::retraining::Request;
 use crate::drift::retraining::life::State;
 use crate::drift::severity::Severity;
-use crate::drift::signal::Effect;
+use crate::drift::signal::{Effect, Scope};
 use crate::drift::summary::Summary;
 use crate::drift::time::Timestamp;
 use crate::drift::tree::Part;
+use crate::drift::versions::Others;
 use crate::drift::window::Slot;
 use crate::retrain::messages::{Told, messages as tell};
 use crate::store::{
@@ -69,7 +71,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
             ln_evidence: finite(report.ln_evidence),
             ln_threshold: report.ln_threshold,
             guarantee: json(&reference.guarantee()),
-            parts: parts_json(reference, report),
+            parts: parts_json(reference, report, &window.summary.others),
             summary: window.summary.encode(),
         }),
         statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
@@ -152,14 +154,17 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn parts_json(reference: &Reference, report: &Report) -> String {
+fn parts_json(reference: &Reference, report: &Report, others: &Others) -> String {
     let task = |part: &Part| part.task.map(|t| &reference.spec.tasks[t].name);
     let parts = report.parts.iter().map(|(part, ln)| {
         let segment = part.segment.and_then(|s| reference.name_of_segment(s));
         json!({"scope": part.scope, "task": task(part), "segment": segment, "ln_evidence": finite(*ln)})
     });
     let notices = report.notices.iter().map(|part| json!({"scope": part.scope, "task": task(part), "notice": true}));
-    json(&parts.chain(notices).collect::<Vec<_>>())
+    let named = (others.records > 0).then(
+        || json!({"scope": Scope::Skew, "notice": true, "records": others.records, "versions": versions(others)}),
+    );
+    json(&parts.chain(notices).chain(named).collect::<Vec<_>>())
 }
 
 /// Effects by signal, for a roll-up: no evidence, since no detector saw it.
@@ -212,7 +217,7 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
     };
     let summary = match transition.to {
         AlertState::Pending | AlertState::Inactive => "evidence is rising; no cause yet".to_owned(),
-        AlertState::Firing | AlertState::Resolved => cause.summary(reference),
+        AlertState::Firing | AlertState::Resolved => transition.summary(reference),
     };
     AlertRow {
         alert_id: alert_id(reference, alert),
@@ -222,16 +227,24 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         cause: cause.kind.name().to_owned(),
         cause_task: cause.task.map(|t| reference.spec.tasks[t].name.clone()),
         cause_segment: cause.segment.and_then(|s| reference.name_of_segment(s)),
+        cause_part: cause.part().map(str::to_owned),
+        versions: json(&transition.versions.as_ref().map(|seen| versions(&seen.others)).unwrap_or_default()),
         tasks_affected: json(&names(reference, &cause.tasks_affected)),
         summary,
         opened: alert.opened_at,
         opened_window,
         resolved: matches!(transition.to, AlertState::Resolved | AlertState::Inactive).then_some(transition.at),
-        ln_evidence: finite(alert.ln_evidence),
+        // Versions are counted: what was measured meanwhile is no evidence of them.
+        ln_evidence: finite(alert.ln_evidence).filter(|_| cause.kind != CauseKind::Version),
         ln_threshold: report.ln_threshold,
         guarantee: json(&reference.guarantee()),
         evidence: json(&alert.witnesses.iter().map(|w| witness(reference, w)).collect::<Vec<_>>()),
     }
+}
+
+/// Versions with their records, the most seen first.
+fn versions(others: &Others) -> Vec<serde_json::Value> {
+    others.most_seen().iter().map(|(version, records)| json!({"version": version, "records": records})).collect()
 }
 
 fn witness(reference: &Reference, witness: &Witness) -> serde_json::Value {
@@ -355,6 +368,7 @@ fn alert_messages(
         "summary": alert.summary,
         "cause": {
             "kind": alert.cause, "task": alert.cause_task, "segment": alert.cause_segment,
+            "part": alert.cause_part, "versions": parsed(&alert.versions),
             "tasks_affected": parsed(&alert.tasks_affected),
         },
         "opened_at": alert.opened,

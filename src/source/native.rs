@@ -16,6 +16,7 @@ use crate::drift::label::Label;
 use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use crate::drift::time::Timestamp;
+use crate::drift::versions;
 
 /// More tags than this, or longer ones, are cut.
 const MOST_TAGS: usize = 64;
@@ -140,7 +141,7 @@ impl NativeDecoder {
             None => received.ok_or_else(|| reject(RejectReason::NoTime, "neither the record nor Kafka has a time"))?,
         };
         let version = match raw.model.as_ref().and_then(|m| m.version.as_ref()) {
-            Some(version) if version.0 != model.spec.version => VersionMatch::Other,
+            Some(version) if version.0 != model.spec.version => VersionMatch::Other(versions::name(&version.0)),
             _ => VersionMatch::Same,
         };
         let mut answers = Vec::new();

@@ -196,7 +196,7 @@ fn labels_and_inputs_stand_alone() {
 fn another_version_and_unknown_tasks_are_marked() {
     let record =
         decode(r#"{"model":{"name":"support-mtl","version":"13"},"outputs":{"mood":{"label":"x"}}}"#).expect("valid");
-    assert_eq!((record.version, record.unknown_tasks), (VersionMatch::Other, 1));
+    assert_eq!((record.version, record.unknown_tasks), (VersionMatch::Other("13".into()), 1));
 }
 
 #[test]

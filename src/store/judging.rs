@@ -312,10 +312,12 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     sqlx::query(
         "-- write_alert
         insert into alert (alert_id, model, reference_id, state, cause, cause_task, cause_segment, tasks_affected,
-            summary, opened_us, opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, evidence, updated_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            summary, opened_us, opened_window_us, resolved_us, ln_evidence, ln_threshold, guarantee, evidence, updated_us,
+            cause_part, versions)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
         on conflict (alert_id) do update set state = excluded.state, cause = excluded.cause,
             cause_task = excluded.cause_task, cause_segment = excluded.cause_segment, tasks_affected = excluded.tasks_affected, summary = excluded.summary,
+            cause_part = excluded.cause_part, versions = excluded.versions,
             resolved_us = excluded.resolved_us, ln_evidence = excluded.ln_evidence, evidence = excluded.evidence,
             updated_us = excluded.updated_us",
     )
@@ -336,6 +338,8 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     .bind(&alert.guarantee)
     .bind(&alert.evidence)
     .bind(now.micros())
+    .bind(alert.cause_part.clone())
+    .bind(&alert.versions)
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -252,6 +252,8 @@ pub(super) fn alert_row(row: &AnyRow) -> Result<AlertRow, sqlx::Error> {
         cause: row.text("cause")?,
         cause_task: row.maybe_text("cause_task")?,
         cause_segment: row.maybe_text("cause_segment")?,
+        cause_part: row.maybe_text("cause_part")?,
+        versions: row.text("versions")?,
         tasks_affected: row.text("tasks_affected")?,
         summary: row.text("summary")?,
         opened: row.time("opened_us")?,

@@ -195,6 +195,10 @@ pub struct AlertRow {
     pub cause_task: Option<String>,
     /// Cause's segment.
     pub cause_segment: Option<String>,
+    /// Which part of production differs, of a skew.
+    pub cause_part: Option<String>,
+    /// Versions that records named, with their records, as a JSON array; empty but for skews of a version.
+    pub versions: String,
     /// Tasks affected as a JSON array.
     pub tasks_affected: String,
     /// One sentence.

@@ -178,6 +178,8 @@ pub fn alarmed(mut judged: Judged) -> Judged {
         cause: "head".into(),
         cause_task: Some("intent".into()),
         cause_segment: None,
+        cause_part: None,
+        versions: "[]".into(),
         tasks_affected: r#"["intent"]"#.into(),
         summary: "head `intent` answers differently".into(),
         opened: report.end,

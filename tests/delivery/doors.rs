@@ -81,6 +81,8 @@ pub async fn write(store: &SqlStore, change: Change<'_>) {
         cause: "input".into(),
         cause_task: None,
         cause_segment: None,
+        cause_part: None,
+        versions: "[]".into(),
         tasks_affected: "[]".into(),
         summary: "the input changed".into(),
         opened: at,

@@ -188,6 +188,13 @@ fn logs() -> Vec<Vec<Entry>> {
             },
         ));
     }
+    // A roll-out that nobody told of, rolled back before long; some of its records come late too.
+    for i in 60..420_i64 {
+        let ms = 12_000 + i * 40 - if i % 37 == 0 { 15_000 } else { 0 };
+        let version = VersionMatch::Other(if i % 9 == 0 { "14" } else { "13" }.into());
+        let record = Record { version, ..record(&mut rng, Some(format!("q{i}")), 1_000_000 + ms, false) };
+        entries.push((12_000 + i * 40, Entry::Record(record)));
+    }
     entries.extend(later.into_iter().map(|(ms, record)| (ms - 1_000_000, Entry::Record(record))));
     entries.sort_by_key(|(ms, _)| *ms);
     for (_, entry) in entries {
@@ -403,6 +410,16 @@ fn every_life_ends_the_same() {
     assert!(undisturbed.reports.iter().any(|r| !r.contains("late_records: 0")), "records come late");
     assert!(undisturbed.performance.iter().filter(|row| row.contains("RealisedRow")).count() > 20, "labels are joined");
     assert!(undisturbed.alerts.iter().any(|a| a.contains("concept")), "and found to say something");
+    let versions: Vec<&String> =
+        undisturbed.alerts.iter().filter(|a| a.contains(r#"cause_part: Some("version")"#)).collect();
+    let [alert] = versions.as_slice() else { panic!("one alert of another version: {versions:#?}") };
+    for told in
+        [r#"cause: "skew""#, "records name another version than the manifest's `1`: `13` (", r#"state: "resolved""#]
+    {
+        assert!(alert.contains(told), "{told}: {alert}");
+    }
+    let message = undisturbed.messages.iter().find(|m| m.contains("most records of a window name another version"));
+    assert!(message.expect("is told").contains(r#"\"part\":\"version\""#), "{message:?}");
     let lives: u64 = std::env::var("DRIFTD_SIMULATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     let began = std::time::Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);

@@ -78,7 +78,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     const total = sufficient ? mean(parts.map((s) => s.evidence)) * 1.4 : null;
     const verdict = !sufficient ? "insufficient_data" : total >= threshold ? "drift" : total >= threshold / 10 ? "warning" : "ok";
     const late = index % 97 === 5 ? 3 + (index % 7) : 0;
-    const window = { index, start: time(start), end: time(start + windowSeconds), records, evidence: total, threshold, verdict, revision: late > 0 ? 1 : 0, late_records: late, incomplete: index % 211 === 17, guarantee, scopes, harmless_skew: spec.served && index % 5 === 0 ? ["embedding"] : [] };
+    const window = { index, start: time(start), end: time(start + windowSeconds), records, evidence: total, threshold, verdict, revision: late > 0 ? 1 : 0, late_records: late, incomplete: index % 211 === 17, guarantee, scopes, harmless_skew: spec.served && index % 5 === 0 ? ["embedding"] : [], other_versions: spec.served && index % 31 === 3 ? { records: 41, versions: [{ version: "canary", records: 41 }] } : { records: 0, versions: [] } };
     windows.push({ window, statistics });
     follow(window);
     // An alarm restarts the detectors.
@@ -95,7 +95,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     quiet = window.verdict === "ok" ? quiet + 1 : 0;
     if (window.verdict === "insufficient_data") return;
     if (!open && window.verdict !== "ok") {
-      const alert = { id: `${spec.name}-${alerts.length + 1}`, model: spec.name, state: "inactive", cause: { kind: "undetermined", task: null, segment: null, tasks_affected: [], summary: "evidence is rising and no part has been named yet" }, opened_at: window.end, opened_window: window.start, resolved_at: null, evidence: window.evidence, threshold, guarantee, witnesses: [], transitions: [] };
+      const alert = { id: `${spec.name}-${alerts.length + 1}`, model: spec.name, state: "inactive", cause: { kind: "undetermined", task: null, segment: null, part: null, versions: [], tasks_affected: [], summary: "evidence is rising and no part has been named yet" }, opened_at: window.end, opened_window: window.start, resolved_at: null, evidence: window.evidence, threshold, guarantee, witnesses: [], transitions: [] };
       alerts.push(alert);
       move(alert, "pending", "evidence passed a tenth of the threshold");
       if (window.verdict === "drift") fire(alert, window, move);
@@ -116,7 +116,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
       encoder: `what the encoder sees changed while the input's measured facts did not; it reaches ${reached}`,
       head: `head \`${place.task}\` answers differently while input and encoder are quiet`,
     };
-    alert.cause = { kind: place.scope, task: place.task, segment: null, tasks_affected: affected, summary: summaries[place.scope] };
+    alert.cause = { kind: place.scope, task: place.task, segment: null, part: null, versions: [], tasks_affected: affected, summary: summaries[place.scope] };
     alert.evidence = window.evidence;
     alert.witnesses = witnessesOf(place, affected, windows.at(-1).statistics, threshold);
     move(alert, "firing", "evidence reached the threshold");

@@ -124,7 +124,7 @@ fn draw(args: &ReplayArgs, spec: &ModelSpec, order: &Order) -> anyhow::Result<(S
 fn period(record: &Record, reference: bool, order: &Order, counts: &mut Counts) -> Option<Period> {
     let left_out = match (&record.id, order.window) {
         _ if is_only_label(record) => &mut counts.label_records,
-        _ if record.version == VersionMatch::Other => &mut counts.other_version,
+        _ if record.version != VersionMatch::Same => &mut counts.other_version,
         (None, _) => &mut counts.without_id,
         (_, Some((_, end))) if record.time >= end => &mut counts.after_the_alarm,
         (Some(id), _) if is_held_out(id, order.rule.holdout) != reference => &mut counts.held_out,

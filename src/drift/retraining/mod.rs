@@ -136,7 +136,7 @@ pub fn request(
     let retrain: Vec<usize> = match (cause.kind, cause.task) {
         (CauseKind::Head, Some(task)) => vec![task],
         // A skew is mended in serving, another mix of classes by new priors: training mends neither.
-        (CauseKind::Undetermined | CauseKind::Skew | CauseKind::PriorShift, _) => Vec::new(),
+        (CauseKind::Undetermined | CauseKind::Skew | CauseKind::Version | CauseKind::PriorShift, _) => Vec::new(),
         _ => cause.tasks_affected.clone(),
     };
     if transition.to != AlertState::Firing || !first || cooling || retrain.is_empty() {
@@ -163,6 +163,7 @@ mod tests {
             reason: Reason::EvidenceReachedThreshold,
             at,
             slot: 1,
+            versions: None,
         }
     }
 

@@ -87,6 +87,8 @@ export interface Window {
   scopes: ScopeEvidence[];
   /** `embedding`, or tasks, whose numbers differ from the exported model's while its answers are the same. */
   harmless_skew?: string[];
+  /** Records that name another version than the manifest: beside `records`, and not judged. */
+  other_versions?: { records: number; versions: VersionSeen[] };
 }
 
 /** Effect sizes by the measure's name; which ones depends on the signal. */
@@ -141,8 +143,18 @@ export interface Cause {
   kind: "input" | "encoder" | "head" | "prior_shift" | "concept" | "link" | "skew" | "segment" | "undetermined";
   task: string | null;
   segment?: string | null;
+  /** Of a skew, which part of production differs. */
+  part?: "version" | "encoder" | "head" | null;
+  /** Where it is the version: those that records named, the most seen first. */
+  versions?: VersionSeen[];
   tasks_affected: string[];
   summary: string;
+}
+
+/** A version that records name. */
+export interface VersionSeen {
+  version: string;
+  records: number;
 }
 
 export interface Transition {

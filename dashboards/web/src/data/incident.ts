@@ -36,7 +36,8 @@ export function explain<S extends Statistic>(alert: Alert, statistics: S[], thre
 
 /** The part that a cause names; null where it names none. */
 export function placeOfCause(cause: Cause): Place | null {
-  if (cause.kind === "undetermined") return null;
+  // Another version is named by records; no part of the model moved for it.
+  if (cause.kind === "undetermined" || cause.part === "version") return null;
   const scope = cause.kind === "prior_shift" || cause.kind === "concept" ? "head" : cause.kind;
   return { scope, task: cause.task, segment: cause.segment ?? null };
 }
@@ -75,6 +76,12 @@ export function meaning(cause: Cause): { means: string; helps: string } {
     case "link":
       return { means: `${capital(enumerate(cause.tasks_affected))} no longer agree as they did; each by itself looks as before.`, helps: "Look at which pairs of answers moved: one of the heads may be wrong where the other is not." };
     case "skew":
+      if (cause.part === "version") {
+        return {
+          means: "Most records name another version of the model than the one that is watched; they are counted and not judged.",
+          helps: "If the roll-out is meant, give driftd the new version's manifest, model and reference. If it is not, roll production back.",
+        };
+      }
       return { means: "Production answers otherwise than the exported model does on the same records.", helps: "Compare tokenizer, model file and code of production with what was exported. This is a defect of serving, and retraining does not help." };
     case "segment":
       return { means: `Only ${cause.segment ?? "one segment"} changed; the traffic as a whole did not.`, helps: "Ask who sends this segment what they changed." };

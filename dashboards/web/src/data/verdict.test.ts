@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { clock } from "./format";
 import { alert, model, window } from "./samples";
-import { budgetWords, fleetVerdict, verdict, windowSeconds } from "./verdict";
+import { meaning } from "./incident";
+import { budgetWords, causeName, fleetVerdict, verdict, windowSeconds } from "./verdict";
 
 const now = new Date(window(20).end);
 const at = (index: number): string => clock(new Date(window(index).end));
@@ -24,6 +25,17 @@ describe("verdict", () => {
     const cause = { kind: "input", task: null, tasks_affected: ["intent", "mood"], summary: "" } as const;
     const firing = alert("firing", window(1), window(2), { cause: { ...cause, tasks_affected: [...cause.tasks_affected] } });
     expect(verdict(model(), [], [firing], now)).toContain("The input drifted and reached intent and mood:");
+  });
+
+  it("names the version that serves, and does not speak of evidence", () => {
+    const versions = [{ version: "13", records: 950 }, { version: "14", records: 2 }];
+    const cause = { kind: "skew", part: "version", task: null, versions, tasks_affected: [], summary: "" } as const;
+    const firing = alert("firing", window(1), window(2), { cause: { ...cause, versions, tasks_affected: [] } });
+    const said = verdict(model(), [window(3)], [firing], now);
+    expect(said).toContain("Production serves version 13: first seen");
+    expect(said).not.toContain("counted anew");
+    expect(causeName(firing)).toBe("another version");
+    expect(meaning(firing.cause).helps).toContain("roll production back");
   });
 
   it("is calm when nothing happens, and remembers what did", () => {

@@ -50,6 +50,7 @@ export function happened(alert: Alert): string {
     case "link":
       return `The answers of ${enumerate(affected)} go together otherwise`;
     case "skew":
+      if (alert.cause.part === "version") return `Production serves ${otherVersion(alert)}${reaching}`;
       return `Production answers otherwise than the exported model${task === null ? "" : ` in ${task}`}${reaching}`;
     case "segment":
       return `Segment ${alert.cause.segment ?? "unknown"} drifted${reaching}`;
@@ -58,10 +59,17 @@ export function happened(alert: Alert): string {
   }
 }
 
+/** `version 13`, the one that most records named. */
+function otherVersion(alert: Alert): string {
+  const most = alert.cause.versions?.[0];
+  return most === undefined ? "another version" : `version ${most.version}`;
+}
+
 /** A cause in two words, for lists. */
 export const causeName = (alert: Alert): string =>
   alert.cause.kind === "undetermined"
     ? "undetermined"
+    : alert.cause.part === "version" ? "another version"
     : alert.cause.kind === "prior_shift" ? `class mix of ${alert.cause.task ?? "a head"}`
     : alert.cause.kind === "concept" ? `errors of ${alert.cause.task ?? "a head"}`
     : placeName({ scope: alert.cause.kind, task: alert.cause.task, segment: alert.cause.segment ?? null });
@@ -112,7 +120,7 @@ function firstWindow(model: Model, now: Date): string {
 /** After an alarm the detectors restart, so that low evidence under a firing alert is no contradiction. */
 function anew(alert: Alert, latest: Window | undefined): string {
   const fired = firedAt(alert);
-  if (fired === null || latest === undefined || (latest.evidence ?? 0) >= latest.threshold) return "";
+  if (fired === null || alert.cause.part === "version" || latest === undefined || (latest.evidence ?? 0) >= latest.threshold) return "";
   const quiet = Date.parse(latest.end) > Date.parse(fired);
   return quiet ? " Since the alarm, evidence is counted anew." : "";
 }

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import * as api from "../../api/client";
 import { useMay } from "../../api/session";
 import type { Alert } from "../../api/types";
-import { duration, ofThreshold, quantity } from "../../data/format";
+import { count, duration, ofThreshold, quantity } from "../../data/format";
 import { meaning, standing } from "../../data/incident";
 import { firedAt, isOver } from "../../data/shape";
 import { causeName, happened } from "../../data/verdict";
@@ -51,16 +51,30 @@ export function Head({ incident, onChange }: { incident: Incident; onChange: () 
       </div>
       <div class="incident-side">
         <dl class="facts">
-          <div class="wide">
-            <dt>Evidence when it {fired === null ? "opened" : "fired"}</dt>
-            <dd>
-              <EvidenceBar evidence={alert.evidence} threshold={alert.threshold} />
-              <b>{quantity(alert.evidence)}</b>{" "}
-              <span class="muted">
-                of {quantity(alert.threshold)} · {ofThreshold(alert.evidence, alert.threshold)}
-              </span>
-            </dd>
-          </div>
+          {alert.cause.part === "version" ? (
+            <div class="wide">
+              <dt>Records that named another version</dt>
+              <dd>
+                {(alert.cause.versions ?? []).map(({ version, records }, i) => (
+                  <span key={version}>
+                    {i > 0 && ", "}
+                    <b>{version}</b> <span class="muted">{count(records)}</span>
+                  </span>
+                ))}
+              </dd>
+            </div>
+          ) : (
+            <div class="wide">
+              <dt>Evidence when it {fired === null ? "opened" : "fired"}</dt>
+              <dd>
+                <EvidenceBar evidence={alert.evidence} threshold={alert.threshold} />
+                <b>{quantity(alert.evidence)}</b>{" "}
+                <span class="muted">
+                  of {quantity(alert.threshold)} · {ofThreshold(alert.evidence, alert.threshold)}
+                </span>
+              </dd>
+            </div>
+          )}
           <div>
             <dt>Model</dt>
             <dd>

@@ -65,6 +65,11 @@ export function WindowDetail(props: Props) {
             harmless skew: {window.harmless_skew?.join(", ")}
           </span>
         )}
+        {(window.other_versions?.records ?? 0) > 0 && (
+          <span title={window.other_versions?.versions.map((v) => `${v.version}: ${count(v.records)}`).join(", ")}>
+            {plural(window.other_versions?.records ?? 0, "record")} of other versions, not judged
+          </span>
+        )}
         {window.revision > 0 && <span>revised {plural(window.revision, "time")} by late records</span>}
         {window.guarantee.status !== "valid" && (
           <span>

@@ -1,0 +1,158 @@
+//! Stories of alerts, window by window.
+
+use super::*;
+
+fn report(slot: Slot, verdict: Verdict) -> Report {
+    Report {
+        slot,
+        start: Timestamp::from_micros(slot),
+        end: Timestamp::from_micros(slot + 1),
+        records: 100,
+        verdict,
+        ln_evidence: 1.0,
+        ln_threshold: 5.0,
+        parts: Vec::new(),
+        notices: Vec::new(),
+        statistics: Vec::new(),
+    }
+}
+
+fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
+    let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
+    Found { cause, witnesses: Vec::new() }
+}
+
+fn head(task: usize) -> Found {
+    place(CauseKind::Head, Some(task), &[task])
+}
+
+fn story(verdicts: &[Verdict]) -> Vec<(Slot, AlertState, AlertState)> {
+    let mut alerts = Alerts::default();
+    let steps = verdicts.iter().enumerate();
+    steps
+        .flat_map(|(i, v)| alerts.advance(&report(i as Slot, *v), || vec![head(0)], Standing::Ours, 2))
+        .map(|t| (t.slot, t.from, t.to))
+        .collect()
+}
+
+/// Goes through alarms with these causes; the kinds and tasks that fire at the end.
+fn firing(alarms: &[Vec<Found>]) -> Vec<(CauseKind, Option<usize>)> {
+    let mut alerts = Alerts::default();
+    for (slot, found) in alarms.iter().enumerate() {
+        let verdict = if found.is_empty() { Verdict::Ok } else { Verdict::Drift };
+        alerts.advance(&report(slot as Slot, verdict), || found.clone(), Standing::Ours, 3);
+    }
+    alerts.firing().map(|a| (a.cause.kind, a.cause.task)).collect()
+}
+
+#[test]
+fn an_alert_rises_fires_once_and_resolves_when_quiet() {
+    use AlertState::{Firing, Inactive, Pending, Resolved};
+    use Verdict::{Drift, InsufficientData, Ok, Warning};
+    let found = story(&[Ok, Warning, Drift, Drift, Ok, Warning, Ok, InsufficientData, Ok, Ok]);
+    assert_eq!(found, [(1, Inactive, Pending), (2, Pending, Firing), (8, Firing, Resolved)]);
+}
+
+#[test]
+fn a_pending_alert_that_calms_down_says_so() {
+    use AlertState::{Inactive, Pending};
+    let found = story(&[Verdict::Warning, Verdict::Ok]);
+    assert_eq!(found, [(0, Inactive, Pending), (1, Pending, Inactive)]);
+}
+
+#[test]
+fn a_cause_grows_and_keeps_its_place() {
+    let mut alerts = Alerts::default();
+    alerts.advance(&report(0, Verdict::Drift), || vec![place(CauseKind::Input, None, &[1])], Standing::Ours, 3);
+    let grown = alerts.advance(&report(1, Verdict::Drift), || vec![head(0)], Standing::Ours, 3);
+    let [grown] = grown.as_slice() else { panic!("one change: {grown:?}") };
+    let cause = &grown.alert.cause;
+    assert_eq!((cause.kind, &cause.tasks_affected, &grown.reason), (CauseKind::Input, &vec![0, 1], &Reason::CauseGrew));
+    assert_eq!(grown.alert.opened_slot, 0, "still the same alert");
+}
+
+#[test]
+fn a_mix_of_classes_with_more_evidence_takes_the_place_of_a_young_encoder() {
+    use CauseKind::{Encoder, PriorShift};
+    let with = |kind, task, ln_evidence| {
+        let witnesses = vec![Witness { signal: 0, ln_evidence, explained: false }];
+        vec![Found { witnesses, ..place(kind, task, &[0, 1]) }]
+    };
+    let mix = |task, ln_evidence| with(PriorShift, Some(task), ln_evidence);
+    let encoder = |ln_evidence| with(Encoder, None, ln_evidence);
+    assert_eq!(firing(&[encoder(9.0), mix(1, 12.0)]), [(PriorShift, Some(1))]);
+    assert_eq!(firing(&[encoder(9.0), mix(1, 8.0)]), [(Encoder, None)]);
+    assert_eq!(firing(&[mix(1, 9.0), encoder(12.0)]), [(PriorShift, Some(1))]);
+    let later: Vec<Vec<Found>> = std::iter::repeat_n(encoder(9.0), 18).chain([mix(1, 12.0)]).collect();
+    assert_eq!(firing(&later), [(Encoder, None)], "the place of an old alert stands");
+}
+
+#[test]
+fn causes_apart_are_alerts_apart() {
+    use CauseKind::{Head, Input, Skew, Undetermined};
+    let two = vec![head(0), head(2)];
+    assert_eq!(firing(std::slice::from_ref(&two)), [(Head, Some(0)), (Head, Some(2))]);
+    assert_eq!(firing(&[vec![head(0)], two]), [(Head, Some(0)), (Head, Some(2))]);
+    let later = [vec![place(Undetermined, None, &[1])], vec![head(1)], vec![place(Input, None, &[0, 1])]];
+    assert_eq!(firing(&later), [(Input, None)], "what explains it takes its place");
+    let skew = vec![place(Skew, Some(0), &[0])];
+    assert_eq!(firing(&[vec![head(0)], skew.clone()]), [(Skew, Some(0))]);
+    assert_eq!(firing(&[skew, vec![head(0), head(1)]]), [(Skew, Some(0)), (Head, Some(1))]);
+}
+
+#[test]
+fn an_alert_is_over_while_another_goes_on() {
+    let mut alerts = Alerts::default();
+    alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], Standing::Ours, 2);
+    assert_eq!(alerts.advance(&report(1, Verdict::Drift), || vec![head(1)], Standing::Ours, 2), []);
+    let over = alerts.advance(&report(2, Verdict::Drift), || vec![head(1)], Standing::Ours, 2);
+    assert_eq!(over.iter().map(|t| (t.to, t.alert.cause.task)).collect::<Vec<_>>(), [(AlertState::Resolved, Some(0))]);
+    assert_eq!(alerts.firing().map(|a| (a.ordinal, a.cause.task)).collect::<Vec<_>>(), [(1, Some(1))]);
+}
+
+/// A story of windows: what evidence says, what records say of versions; the changes, window by window.
+fn with_versions(windows: &[(Verdict, Standing, Vec<Found>)]) -> (Alerts, Vec<(Slot, AlertState, CauseKind)>) {
+    let mut alerts = Alerts::default();
+    let mut story = Vec::new();
+    for (slot, (verdict, standing, found)) in windows.iter().enumerate() {
+        let changes = alerts.advance(&report(slot as Slot, *verdict), || found.clone(), *standing, 2);
+        story.extend(changes.iter().map(|t| (t.slot, t.to, t.alert.cause.kind)));
+    }
+    (alerts, story)
+}
+
+#[test]
+fn another_version_fires_whatever_the_evidence_and_ends_by_itself() {
+    use AlertState::{Firing, Resolved};
+    use Standing::{Mixed, Others, Ours, TooFew};
+    use Verdict::{InsufficientData, Ok, Warning};
+    for verdict in [InsufficientData, Ok, Warning] {
+        let window = |standing| (verdict, standing, Vec::new());
+        let story: Vec<_> = [Ours, Mixed, Others, Others, Ours, Mixed, Ours, TooFew, Ours].map(window).into();
+        let (_, story) = with_versions(&story);
+        let of_versions: Vec<_> = story.into_iter().filter(|(_, _, kind)| *kind == CauseKind::Version).collect();
+        let expected = [(2, Firing, CauseKind::Version), (8, Resolved, CauseKind::Version)];
+        assert_eq!(of_versions, expected, "{verdict:?}: a half begins nothing and ends nothing");
+    }
+}
+
+#[test]
+fn another_version_explains_what_drifts_and_not_the_input() {
+    use Standing::{Others, Ours};
+    let witness = Witness { signal: 3, ln_evidence: 9.0, explained: false };
+    let head = Found { witnesses: vec![witness], ..head(0) };
+    let input = place(CauseKind::Input, None, &[1]);
+    let (alerts, _) =
+        with_versions(&[(Verdict::Ok, Others, vec![]), (Verdict::Drift, Others, vec![head.clone(), input.clone()])]);
+    let firing: Vec<&Alert> = alerts.firing().collect();
+    assert_eq!(firing.iter().map(|a| a.cause.kind).collect::<Vec<_>>(), [CauseKind::Version, CauseKind::Input]);
+    assert_eq!(firing[0].cause.tasks_affected, [0]);
+    assert!(firing[0].witnesses.iter().all(|w| w.explained) && firing[0].witnesses.len() == 1);
+
+    // What fired a moment before takes the cause's name; evidence of it does not keep the alert up.
+    let drift = |standing| (Verdict::Drift, standing, vec![head.clone()]);
+    let (alerts, story) = with_versions(&[drift(Ours), drift(Others), drift(Ours), drift(Ours)]);
+    let kinds: Vec<(Slot, AlertState)> = story.iter().map(|(slot, to, _)| (*slot, *to)).collect();
+    assert_eq!(kinds, [(0, AlertState::Firing), (1, AlertState::Firing), (3, AlertState::Resolved)]);
+    assert_eq!((story[1].2, alerts.firing().count()), (CauseKind::Version, 0));
+}
