@@ -65,7 +65,7 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
 ];
 
 /// Libraries that live in one room (the composition root and tools aside).
-const AT_HOME: [(&str, &[&str]); 10] = [
+const AT_HOME: [(&str, &[&str]); 12] = [
     ("opentelemetry", &["traces"]),
     ("statrs", &["stats"]),
     ("nalgebra", &["stats"]),
@@ -76,6 +76,8 @@ const AT_HOME: [(&str, &[&str]); 10] = [
     ("sqlx", &["store"]),
     ("axum", &["api", "app"]),
     ("reqwest", &["hook"]),
+    ("object_store", &["app"]),
+    ("parquet", &["app"]),
 ];
 
 fn sources() -> BTreeMap<String, String> {

@@ -1,8 +1,11 @@
 //! Arguments of `driftd replay-set`.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{ConfigFile, parse_time};
 use crate::drift::time::Timestamp;
@@ -19,10 +22,13 @@ pub struct ReplayArgs {
     /// Label records that belong to them by their id; may be repeated
     #[arg(long)]
     pub labels: Vec<PathBuf>,
-    /// The folder to write to: `records.jsonl` and `manifest.json`. An object store takes it from there by its own
-    /// tool
-    #[arg(long, short)]
-    pub output: PathBuf,
+    /// Where to write the records and `manifest.json`: a folder, or `s3://bucket/prefix`, reached by what the
+    /// environment says (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or a role)
+    #[arg(long, short, value_name = "FOLDER|URL")]
+    pub output: Destination,
+    /// How the records are written: JSON lines, or Parquet with typed columns
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
     /// The retraining request that it is for: a file with what its hook was told, or its id in the store; names
     /// the alarm's time, the seed and the sizes
     #[arg(long, value_name = "FILE|ID")]
@@ -60,4 +66,75 @@ pub struct ReplayArgs {
     /// Draw from the held-out records instead, uniformly, for `driftd reference fit`
     #[arg(long, conflicts_with_all = ["floor", "alarm_share", "labelled"])]
     pub reference: bool,
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// `records.jsonl`
+    #[default]
+    Jsonl,
+    /// `records.parquet`
+    Parquet,
+}
+
+/// Where a set is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A folder.
+    Folder(PathBuf),
+    /// A bucket of an object store.
+    Bucket {
+        /// Its name.
+        name: String,
+        /// What its objects' names begin with; may be empty.
+        prefix: String,
+    },
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Destination, String> {
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(Destination::Folder(text.into())) };
+        if scheme != "s3" {
+            return Err(format!("`{scheme}://` is not known; expected a folder or `s3://bucket/prefix`"));
+        }
+        let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if name.is_empty() {
+            return Err("expected the name of a bucket, as in `s3://bucket/prefix`".to_owned());
+        }
+        Ok(Destination::Bucket { name: name.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Folder(folder) => write!(f, "{}", folder.display()),
+            Destination::Bucket { name, prefix } => write!(f, "s3://{name}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_folder_or_a_bucket() {
+        let bucket = |name: &str, prefix: &str| Destination::Bucket { name: name.into(), prefix: prefix.into() };
+        for (text, expected) in [
+            ("set", Destination::Folder("set".into())),
+            ("/a/b", Destination::Folder("/a/b".into())),
+            ("s3://b/p/q/", bucket("b", "p/q")),
+            ("s3://b", bucket("b", "")),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for (wrong, why) in [("gs://b/p", "`gs://`"), ("s3:///p", "name of a bucket")] {
+            assert!(wrong.parse::<Destination>().expect_err(wrong).contains(why), "{wrong}");
+        }
+    }
 }

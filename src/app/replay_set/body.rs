@@ -47,8 +47,15 @@ pub fn of(spec: &ModelSpec, record: &Record, line: &[u8], gold: &Golds, kept: Ke
     serde_json::to_vec(&whole).expect("JSON that was read can be written")
 }
 
-/// A line of the set: the body, and how its record was drawn.
+/// A line of the set.
 pub fn line(spec: &ModelSpec, picked: &Picked) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&whole(spec, picked)).expect("JSON that was read can be written");
+    line.push(b'\n');
+    line
+}
+
+/// What is written of a record: the body, and how its record was drawn.
+pub fn whole(spec: &ModelSpec, picked: &Picked) -> Map<String, Value> {
     let mut whole: Map<String, Value> = serde_json::from_slice(&picked.row.body).unwrap_or_default();
     let strata: Vec<Value> = picked.row.of.strata.iter().map(|s| stratum(spec, Some(*s))).collect();
     let replay = json!({
@@ -56,9 +63,7 @@ pub fn line(spec: &ModelSpec, picked: &Picked) -> Vec<u8> {
         "strata": strata,
     });
     whole.insert("replay".to_owned(), replay);
-    let mut line = serde_json::to_vec(&whole).expect("JSON that was read can be written");
-    line.push(b'\n');
-    line
+    whole
 }
 
 /// A stratum as JSON.

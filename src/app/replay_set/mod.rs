@@ -21,13 +21,18 @@ use crate::source::native::NativeDecoder;
 
 /// What is written of a record.
 mod body;
+/// A bucket of an object store.
+mod bucket;
+/// A set as columns.
+mod columns;
 /// What a request says of its set.
 mod order;
-/// The folder.
+/// Where it is written to.
 mod written;
 
 use body::Kept;
 use order::Order;
+use written::Target;
 
 /// Records told of in the manifest, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,11 +60,12 @@ pub struct Counts {
 /// Runs the command.
 ///
 /// # Errors
-/// If an argument is invalid, a file cannot be read, nothing could be drawn, or the folder holds a set already.
+/// If an argument is invalid, a file cannot be read, nothing could be drawn, or the place holds a set already or cannot be
+/// written to.
 pub fn main(args: &ReplayArgs) -> anyhow::Result<()> {
     let spec = Manifest::load(&args.manifest)?.spec;
     let order = Order::of(args, &spec.name)?;
-    written::free(&args.output)?;
+    let target = Target::free(&args.output)?;
     let (set, counts) = draw(args, &spec, &order)?;
     ensure!(
         !set.rows.is_empty(),
@@ -74,7 +80,7 @@ pub fn main(args: &ReplayArgs) -> anyhow::Result<()> {
         counts.without_label,
         counts.refused
     );
-    written::write(&args.output, args, &spec, &order, &set, &counts)?;
+    target.write(args, &spec, &order, &set, &counts)?;
     write_output(None, &table(&spec, &set, &counts))
 }
 

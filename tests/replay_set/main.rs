@@ -1,6 +1,11 @@
 //! `driftd replay-set` as scripts meet it, and what a retraining request says of it.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod bucket;
+mod columns;
+mod s3;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -59,8 +64,12 @@ impl World {
     }
 
     fn draw(&self, output: &str, inputs: &[&Path], more: &[&str]) -> Command {
+        self.draw_to(self.path(output), inputs, more)
+    }
+
+    fn draw_to(&self, output: impl AsRef<std::ffi::OsStr>, inputs: &[&Path], more: &[&str]) -> Command {
         let mut command = driftd();
-        command.args(["replay-set", "-m"]).arg(example_manifest()).arg("-o").arg(self.path(output)).args(more);
+        command.args(["replay-set", "-m"]).arg(example_manifest()).arg("-o").arg(output).args(more);
         for input in inputs {
             command.arg("-i").arg(input);
         }
@@ -76,9 +85,9 @@ impl World {
     }
 }
 
-fn sha256(text: &str) -> String {
+fn sha256(bytes: impl AsRef<[u8]>) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes.as_ref()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn share<'a>(manifest: &'a Value, period: &str, task: Option<(&str, &str, &str)>) -> Option<&'a Value> {
