@@ -960,6 +960,68 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
     assert_eq!((rows[0].labels, rows[0].ln_evidence), (5, None), "labels add up");
 }
 
+/// The first row that a connection writes says nothing of what the next ones hold.
+async fn a_number_that_was_missing_comes_later(store: &SqlStore) {
+    /// Enough for every connection of the pool to have its turn.
+    const TURNS: i64 = 20;
+    for turn in 0..2 * TURNS {
+        let number = |n: f64| (turn >= TURNS).then_some(n);
+        let of = TaskWindow { task: "intent".into(), start: at(100 + turn), end: at(101 + turn) };
+        let interval = number(0.2).zip(number(0.9));
+        let estimate =
+            EstimateRow { of: of.clone(), answered: 30, estimate: number(0.9), interval, macro_f1: number(0.7) };
+        let realised = RealisedRow {
+            of,
+            labelled: 1,
+            realised: number(1.0),
+            interval,
+            macro_f1: number(0.3),
+            expected: number(0.1 + 0.2),
+            delay_us: None,
+            tally: vec![8],
+        };
+        let task = TaskRow {
+            task: "intent".into(),
+            kind: "multiclass".into(),
+            reference_labelled: 400,
+            reference_loss: 0.1,
+            tolerated_loss: 0.14,
+            sample: 0.5,
+            labels: 3,
+            ln_evidence: number(2.5),
+            ln_threshold: 9.0,
+            muted: true,
+        };
+        let mut judged = judged(turn, vec![]);
+        let report = judged.report.as_mut().expect("has one");
+        (report.start, report.end, report.ln_evidence) = (at(100 + turn), at(101 + turn), number(12.5));
+        for row in &mut judged.statistics {
+            (row.statistic, row.degrees_of_freedom, row.ln_p) = (number(0.1), number(3.0), number(-1_234.5));
+            (row.ln_e, row.ln_evidence) = (number(1.5), number(0.1 + 0.2));
+        }
+        for (alert, transition) in &mut judged.alerts {
+            (alert.alert_id, alert.ln_evidence) = (format!("al_{turn}"), number(12.5));
+            (transition.transition_id, transition.alert_id) = (format!("tr_{turn}"), alert.alert_id.clone());
+        }
+        (judged.request, judged.deliveries) = (None, vec![]);
+        judged.labels = LabelChanges {
+            realised: vec![realised.clone()],
+            estimates: vec![estimate.clone()],
+            tasks: vec![task],
+            ..LabelChanges::default()
+        };
+        assert!(store.commit_judged(&judged).await.expect("applied"), "turn {turn}");
+        let read = store.window_statistics("m", at(100 + turn)).await.expect("read");
+        assert!(read.iter().all(|s| (s.row.ln_p, s.row.ln_e) == (number(-1_234.5), number(1.5))), "turn {turn}");
+        let report = store.report("m", "r", at(100 + turn)).await.expect("read").expect("has one");
+        assert_eq!(report.ln_evidence, number(12.5), "turn {turn}");
+        let page = Page { limit: 100, ..PAGE };
+        let shown = store.task_points("m", "r", "intent", page).await.expect("read");
+        let point = shown.points.iter().find(|p| p.estimate.of.start == at(100 + turn)).expect("written");
+        assert_eq!((&point.estimate, &point.realised), (&estimate, &Some(realised)), "turn {turn}");
+    }
+}
+
 async fn predictions_go_by_the_day_they_were_made(store: &SqlStore) {
     const DAY: i64 = 86_400;
     let days = vec![kept(1, 3 * DAY, 1), kept(2, 4 * DAY - 1, 1), kept(3, 20 * DAY, 1)];
@@ -1076,6 +1138,7 @@ conformance!(
     the_kill_switch_keeps_its_newest_word,
     labels_and_predictions_come_with_positions,
     what_labels_change_is_written_once,
+    a_number_that_was_missing_comes_later,
     predictions_go_by_the_day_they_were_made,
 );
 

@@ -112,6 +112,7 @@ pub async fn labels(directory: &Path, millions: f64) -> anyhow::Result<()> {
         "{sent_labels} labels sent, {joined} joined ({told} in windows' performance), {waiting} wait; {:.0} bytes each",
         of_joined as f64 / joined.max(1) as f64
     );
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = reqwest::get(format!("{}/metrics", daemon.ops)).await?.text().await?;
     for line in metrics.lines().filter(|line| line.starts_with("driftd_labels_total") && !line.ends_with(" 0")) {
         println!("{line}");

@@ -6,7 +6,7 @@ use sqlx::{Any, Transaction};
 
 use super::reading::{model_row, transition_row};
 use super::references::flag;
-use super::sql::{Columns, SqlStore};
+use super::sql::{Columns, Number, SqlStore};
 use super::{LatestWindow, ModelRow, Page, ReportRow, Standing, StoreError, TransitionRow};
 
 /// Reads how models stand.
@@ -115,7 +115,7 @@ pub(super) async fn count(transaction: &mut Transaction<'static, Any>, report: &
     .bind(&report.reference_id)
     .bind(report.end.micros())
     .bind(&report.verdict)
-    .bind(report.ln_evidence)
+    .bind(Number(report.ln_evidence))
     .bind(&report.parts)
     .bind(&report.guarantee)
     .execute(&mut **transaction)

@@ -10,7 +10,7 @@ use super::fleet::count;
 use super::label_days::days_of;
 use super::labels::write_changes;
 use super::references::keep;
-use super::sql::{Columns, SqlStore};
+use super::sql::{Columns, Number, SqlStore};
 use super::{
     AlertRow, GapRow, JudgeStore, Judged, ModelRow, NewDelivery, OpenAlert, ReferenceRow, ReportRow, StatisticRow,
     StoreError, StoredCourse, StoredPartial, TransitionRow,
@@ -263,7 +263,7 @@ async fn write_report(transaction: &mut Tx, report: &ReportRow, now: Timestamp) 
     .bind(report.records)
     .bind(report.revision)
     .bind(&report.verdict)
-    .bind(report.ln_evidence)
+    .bind(Number(report.ln_evidence))
     .bind(report.ln_threshold)
     .bind(&report.guarantee)
     .bind(&report.parts)
@@ -295,11 +295,11 @@ async fn write_statistic(transaction: &mut Tx, report: &ReportRow, row: &Statist
     .bind(&row.segment)
     .bind(&row.signal)
     .bind(row.n)
-    .bind(row.statistic)
-    .bind(row.degrees_of_freedom)
-    .bind(row.ln_p)
-    .bind(row.ln_e)
-    .bind(row.ln_evidence)
+    .bind(Number(row.statistic))
+    .bind(Number(row.degrees_of_freedom))
+    .bind(Number(row.ln_p))
+    .bind(Number(row.ln_e))
+    .bind(Number(row.ln_evidence))
     .bind(&row.effect)
     .bind(&row.movers)
     .bind(&row.guarantee)
@@ -333,7 +333,7 @@ async fn write_alert(transaction: &mut Tx, alert: &AlertRow, now: Timestamp) -> 
     .bind(alert.opened.micros())
     .bind(alert.opened_window.micros())
     .bind(alert.resolved.map(Timestamp::micros))
-    .bind(alert.ln_evidence)
+    .bind(Number(alert.ln_evidence))
     .bind(alert.ln_threshold)
     .bind(&alert.guarantee)
     .bind(&alert.evidence)

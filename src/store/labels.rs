@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::label_days::days_of;
-use super::sql::{Columns, SqlStore};
+use super::sql::{Columns, Number, SqlStore};
 use super::values::{chunks, list, placeholders};
 use super::{
     EstimateRow, JoinRow, Judged, KeptRow, LabelChanges, LabelRow, Labelled, PendingRow, RealisedRow, StoreError,
@@ -320,10 +320,10 @@ async fn write_estimate(transaction: &mut Tx, judged: &Judged, row: &EstimateRow
     .bind(&judged.reference_id)
     .bind(row.of.end.micros())
     .bind(row.answered)
-    .bind(row.estimate)
-    .bind(row.interval.map(|(low, _)| low))
-    .bind(row.interval.map(|(_, high)| high))
-    .bind(row.macro_f1)
+    .bind(Number(row.estimate))
+    .bind(Number(row.interval.map(|(low, _)| low)))
+    .bind(Number(row.interval.map(|(_, high)| high)))
+    .bind(Number(row.macro_f1))
     .bind(judged.now.micros())
     .execute(&mut **transaction)
     .await?;
@@ -347,11 +347,11 @@ async fn write_realised(transaction: &mut Tx, judged: &Judged, row: &RealisedRow
     .bind(&judged.reference_id)
     .bind(row.of.end.micros())
     .bind(row.labelled)
-    .bind(row.realised)
-    .bind(row.interval.map(|(low, _)| low))
-    .bind(row.interval.map(|(_, high)| high))
-    .bind(row.macro_f1)
-    .bind(row.expected)
+    .bind(Number(row.realised))
+    .bind(Number(row.interval.map(|(low, _)| low)))
+    .bind(Number(row.interval.map(|(_, high)| high)))
+    .bind(Number(row.macro_f1))
+    .bind(Number(row.expected))
     .bind(row.delay_us)
     .bind(&row.tally)
     .bind(judged.now.micros())
@@ -381,7 +381,7 @@ async fn write_task(transaction: &mut Tx, judged: &Judged, row: &TaskRow) -> Res
     .bind(row.tolerated_loss)
     .bind(row.sample)
     .bind(row.labels)
-    .bind(row.ln_evidence)
+    .bind(Number(row.ln_evidence))
     .bind(row.ln_threshold)
     .bind(i64::from(row.muted))
     .bind(judged.now.micros())

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, Once};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::Executor as _;
-use sqlx::any::AnyRow;
-use sqlx::{Any, AnyPool, Row, Transaction};
+use sqlx::any::{AnyRow, AnyTypeInfo};
+use sqlx::encode::{Encode, IsNull};
+use sqlx::error::BoxDynError;
+use sqlx::{Any, AnyPool, Database, Row, Transaction, Type};
 
 use super::{StoreError, postgres, sqlite};
 use crate::drift::checkpoint::{Ledger, Partition};
@@ -79,6 +81,26 @@ impl SqlStore {
             Dialect::Postgres => self.pool.begin().await?,
             Dialect::Sqlite => self.pool.begin_with("begin immediate").await?,
         })
+    }
+}
+
+/// A number that may be missing, for `bind`. sqlx 0.9's `Any` tells Postgres that a missing `f64` is an `f32`:
+/// a statement whose first row on a connection lacks the number is prepared so, and refuses numbers there ever
+/// after. It has the two mixed up, so a missing `f32` is told right; a test watches over it.
+pub(super) struct Number(pub(super) Option<f64>);
+
+impl Type<Any> for Number {
+    fn type_info() -> AnyTypeInfo {
+        <f64 as Type<Any>>::type_info()
+    }
+}
+
+impl<'q> Encode<'q, Any> for Number {
+    fn encode_by_ref(&self, buffer: &mut <Any as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        match self.0 {
+            Some(number) => Encode::<'q, Any>::encode_by_ref(&number, buffer),
+            None => Encode::<'q, Any>::encode_by_ref(&None::<f32>, buffer),
+        }
     }
 }
 
