@@ -296,12 +296,15 @@ fn a_good_configuration_is_checked_with_all_it_names() {
 fn a_model_that_does_not_answer_its_golden_set_is_refused() {
     let directory = tempfile::tempdir().expect("a folder");
     let at = |name: &str| directory.path().join(name);
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
         std::fs::copy(support::root().join("examples/support").join(file), at(file)).expect("copied");
     }
     let example = std::fs::read_to_string(example_manifest()).expect("readable");
-    let with =
-        |golden: &str| std::fs::write(at("manifest.yaml"), format!("{example}golden: {golden}\n")).expect("written");
+    let own = "golden:\n  file: golden.jsonl\n";
+    assert!(example.ends_with(own), "the example ships its golden set: {example}");
+    let with = |golden: &str| {
+        std::fs::write(at("manifest.yaml"), example.replace(own, &format!("golden: {golden}\n"))).expect("written");
+    };
     let config = format!(
         "store: {{url: 'sqlite:x.db'}}\nmodels:\n  - {{manifest: manifest.yaml, reference: '{}', window: {{length: 2s}}}}\n",
         support::example_reference(directory.path(), "2s").display()
@@ -312,8 +315,30 @@ fn a_model_that_does_not_answer_its_golden_set_is_refused() {
         command.arg("check").arg("-c").arg(at("driftd.yaml"));
         command
     };
-    simulate(&at("golden.jsonl"), 12, &["--seed", "3"]);
     with("{file: golden.jsonl}");
+    let said = succeed(&mut check());
+    assert!(said.contains("answers its golden set of 51 texts"), "{said}");
+    // Without a reference in a file, whose digests and classes would tell first.
+    let unpinned = "store: {url: 'sqlite:x.db'}\nmodels:\n  - {manifest: manifest.yaml, window: {length: 2s}}\n";
+    std::fs::write(at("store.yaml"), unpinned).expect("written");
+    let check_unpinned = || fail_with(driftd().arg("check").arg("-c").arg(at("store.yaml")), 3);
+    // Another order of classes is told by the texts that show it, before anything is read.
+    let written = std::fs::read_to_string(at("manifest.yaml")).expect("readable");
+    std::fs::write(at("manifest.yaml"), written.replace("- calm\n      - angry", "- angry\n      - calm"))
+        .expect("written");
+    let said = check_unpinned();
+    assert!(said.contains("`mood` answers otherwise") && said.contains("the order of classes"), "{said}");
+    // So is a tokenizer whose file was saved with another setting.
+    with("{file: golden.jsonl}");
+    let tokenizer = std::fs::read_to_string(at("tokenizer.json")).expect("readable");
+    let cased = tokenizer.replace(r#""lowercase": true"#, r#""lowercase": false"#);
+    assert_ne!(cased, tokenizer);
+    std::fs::write(at("tokenizer.json"), cased).expect("written");
+    let said = check_unpinned();
+    assert!(said.contains("check the ONNX file, the tokenizer") && said.contains("of 51 texts"), "{said}");
+    std::fs::write(at("tokenizer.json"), tokenizer).expect("written");
+
+    simulate(&at("golden.jsonl"), 12, &["--seed", "3"]);
     let said = succeed(&mut check());
     assert!(said.contains("answers its golden set of 12 texts"), "{said}");
 
@@ -321,6 +346,8 @@ fn a_model_that_does_not_answer_its_golden_set_is_refused() {
     with("{file: broken.jsonl}");
     let said = fail_with(&mut check(), 3);
     assert!(said.contains("line 1: `intent` answers otherwise") && said.contains("12 of 12"), "{said}");
+    let said = fail_with(driftd().args(["run", "--roles", "collect", "-c"]).arg(at("driftd.yaml")), 3);
+    assert!(said.contains("does not answer its golden set"), "nothing is read before: {said}");
     simulate(&at("inputs.jsonl"), 300, &["--inputs-only"]);
     let mut fit = driftd();
     fit.args(["reference", "fit", "--device", "cpu", "--window-records", "100", "-m"]).arg(at("manifest.yaml"));
@@ -342,7 +369,7 @@ fn the_readme_shows_a_configuration_that_works() {
     let (block, _) = rest.split_once("```").expect("it ends");
     let text: Vec<&str> = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
     let directory = tempfile::tempdir().expect("a folder");
-    for file in ["model.onnx", "tokenizer.json", "manifest.yaml"] {
+    for file in ["model.onnx", "tokenizer.json", "golden.jsonl", "manifest.yaml"] {
         std::fs::copy(support::root().join("examples/support").join(file), directory.path().join(file))
             .expect("copied");
     }

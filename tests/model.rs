@@ -124,7 +124,7 @@ fn cuda_refuses_to_start_without_cuda() {
 /// A copy of the example's folder with a changed manifest.
 fn changed(directory: &Path, change: impl FnOnce(String) -> String) -> Result<OnnxModel, ModelError> {
     let example = support::root().join("examples/support");
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
         std::fs::copy(example.join(file), directory.join(file)).expect("copied");
     }
     let manifest = std::fs::read_to_string(example.join("manifest.yaml")).expect("readable");
@@ -172,7 +172,7 @@ fn another_file_than_the_pinned_one_is_refused() {
 fn an_inspected_draft_is_a_valid_manifest() {
     let directory = tempfile::tempdir().expect("a folder");
     let example = support::root().join("examples/support");
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
         std::fs::copy(example.join(file), directory.path().join(file)).expect("copied");
     }
     let draft = directory.path().join("manifest.yaml");

@@ -35,7 +35,7 @@ impl World {
         for version in ["1", "2"] {
             let folder = directory.path().join(version);
             std::fs::create_dir(&folder).expect("a folder");
-            for file in ["model.onnx", "tokenizer.json"] {
+            for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
                 std::fs::copy(root().join("examples/support").join(file), folder.join(file)).expect("copied");
             }
             let text = std::fs::read_to_string(example_manifest()).expect("the manifest");

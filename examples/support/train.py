@@ -3,7 +3,7 @@
 One small transformer encoder carries five task heads, one of each kind that
 driftd knows. The texts come from grammar.yaml alone. The script writes
 tokenizer.json, model.onnx and manifest.yaml next to itself and prints the
-figures that README.md quotes.
+figures that README.md quotes. Run golden.py afterwards.
 
     python train.py [--seed 7] [--epochs 6] [--out DIR]
 """
@@ -742,6 +742,8 @@ tasks:
     kind: regression
     output: urgency
     range: [0, 1]
+golden:
+  file: golden.jsonl
 """
 
 

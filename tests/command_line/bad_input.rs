@@ -77,7 +77,7 @@ impl Scene {
     /// With the example's files copied, and its manifest changed.
     fn with_manifest(change: impl Fn(String) -> String) -> Scene {
         let folder = tempfile::tempdir().expect("a folder");
-        for file in ["model.onnx", "tokenizer.json"] {
+        for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
             std::fs::copy(root().join("examples/support").join(file), folder.path().join(file)).expect("copied");
         }
         let manifest = folder.path().join("manifest.yaml");
