@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -105,30 +105,66 @@ pub async fn run(doors: Doors, written: Arc<Notify>, shutdown: CancellationToken
     tokio::join!(deliver(&doors, &written, &shutdown), again::run(&doors, &shutdown));
 }
 
+/// Attempts under way, at most one an endpoint.
+type Sends = JoinSet<Result<(), StoreError>>;
+
 async fn deliver(doors: &Arc<Doors>, written: &Notify, shutdown: &CancellationToken) {
+    let mut sends = Sends::new();
     while !shutdown.is_cancelled() {
-        match step(doors).await {
-            // One endpoint's next message may be due at once.
-            Ok(sent) if sent > 0 => continue,
-            Ok(_) => {}
-            Err(error) => {
-                metrics::step_failed("deliver");
-                tracing::warn!(error = %crate::telemetry::chain(&error), "delivering failed; trying again");
-            }
+        if let Err(error) = begin(doors, &mut sends).await {
+            told(&error);
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
+            // Its endpoint's next message may be due at once, and waits for no other endpoint.
+            Some(outcome) = sends.join_next() => {
+                ended(outcome);
+                while let Some(outcome) = sends.try_join_next() {
+                    ended(outcome);
+                }
+            }
             () = written.notified() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+    // What was sent is recorded, or it is sent again.
+    while let Some(outcome) = sends.join_next().await {
+        ended(outcome);
+    }
 }
 
-/// Claims and sends what is due now; the number of messages that were due.
+fn ended(outcome: Result<Result<(), StoreError>, JoinError>) {
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => told(&error),
+        Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again after its lease"),
+    }
+}
+
+fn told(error: &StoreError) {
+    metrics::step_failed("deliver");
+    tracing::warn!(error = %crate::telemetry::chain(error), "delivering failed; trying again");
+}
+
+/// Claims what is due now and sends it to its end; the number of messages that were due.
 ///
 /// # Errors
 /// If the store fails; the step can be done again.
 pub async fn step(doors: &Arc<Doors>) -> Result<usize, StoreError> {
+    let mut sends = Sends::new();
+    let due = begin(doors, &mut sends).await?;
+    while let Some(outcome) = sends.join_next().await {
+        match outcome {
+            Ok(settled) => settled?,
+            panicked @ Err(_) => ended(panicked),
+        }
+    }
+    Ok(due)
+}
+
+/// Claims what is due now and begins to send it; the number of messages. An endpoint whose message is under way
+/// has none that is due: the younger wait for it.
+async fn begin(doors: &Arc<Doors>, sends: &mut Sends) -> Result<usize, StoreError> {
     let now = doors.clock.now();
     let longest = doors.routes.values().map(|r| r.timeout).max().unwrap_or_default() + MARGIN;
     let lease_until = now.plus(Span::from_micros(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX)));
@@ -140,20 +176,12 @@ pub async fn step(doors: &Arc<Doors>) -> Result<usize, StoreError> {
     fault::point("after_claim");
     let silences = store::within(doors.store.silences_at(now)).await?;
     let mute = Arc::new(Mute::new(&silences, &doors.maintenance, now));
-    let mut sends = JoinSet::new();
+    let due = claimed.len();
     for delivery in claimed {
         let (doors, mute) = (doors.clone(), mute.clone());
         sends.spawn(async move { handle(&doors, &mute, delivery).await });
     }
-    let mut sent = 0;
-    while let Some(outcome) = sends.join_next().await {
-        match outcome {
-            Ok(settled) => settled?,
-            Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again after its lease"),
-        }
-        sent += 1;
-    }
-    Ok(sent)
+    Ok(due)
 }
 
 /// Tells again what must be, once.

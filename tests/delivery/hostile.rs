@@ -19,6 +19,7 @@ enum Manner {
     DripHeaders,
     DripBody,
     EndlessBody,
+    Slow,
     Say(&'static str),
 }
 
@@ -43,6 +44,10 @@ async fn misbehave(mut stream: TcpStream, manner: Manner) {
     // Writing fails when the other side has had enough, and that is the point.
     match manner {
         Manner::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
+        Manner::Slow => {
+            tokio::time::sleep(SLOW).await;
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+        }
         Manner::DripHeaders => {
             for byte in b"HTTP/1.1 200 OK\r\n".iter().cycle() {
                 if stream.write_all(&[*byte]).await.is_err() {
@@ -69,6 +74,8 @@ async fn misbehave(mut stream: TcpStream, manner: Manner) {
 }
 
 const TIMEOUT: Duration = Duration::from_millis(700);
+/// What a slow receiver takes for each message: longer than many messages to another take on a busy machine.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// State and last outcome of the only delivery to an endpoint.
 async fn state(store: &SqlStore, endpoint: &str) -> (String, String) {
@@ -210,6 +217,36 @@ async fn one_alertmanager_of_a_cluster_is_enough() {
     deliver::step(&doors).await.expect("steps");
     assert_eq!(state(&store, "am").await, ("delivered".to_owned(), "delivered".to_owned()));
     assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+/// A receiver that takes its time with every message holds back no other: each endpoint has a queue of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_receiver_holds_back_no_other() {
+    const MESSAGES: usize = 20;
+    let (slow, slowly) = server(Manner::Slow).await;
+    let (well, seen) = server(Manner::Say("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")).await;
+    let (_directory, store) = store().await;
+    let routes = [("slow", slow), ("well", well)].map(|(name, url)| route(name, webhook(&url), SLOW * 5));
+    let doors = doors(Arc::new(store.clone()), routes);
+    for number in 0..MESSAGES as i64 {
+        let (alert, now) = (format!("al_{number}"), doors.clock.now());
+        let endpoints = &["slow", "well"];
+        write(&store, Change { alert: &alert, event: "firing", number, endpoints, now, thread: Thread::default() })
+            .await;
+    }
+    let (written, shutdown) = (Arc::default(), tokio_util::sync::CancellationToken::new());
+    let running = tokio::spawn(deliver::run(Arc::into_inner(doors).expect("ours"), written, shutdown.clone()));
+    super::support::eventually("the quick one's messages", Duration::from_secs(60), async || {
+        (seen.load(Ordering::Relaxed) == MESSAGES).then_some(())
+    })
+    .await;
+    let slowly = slowly.load(Ordering::Relaxed);
+    assert!((1..MESSAGES / 2).contains(&slowly), "{slowly} of {MESSAGES} to the slow one meanwhile");
+    // The end waits for what is under way, and records it.
+    shutdown.cancel();
+    running.await.expect("ends");
+    let delivered = store.deliveries_in(Some("delivered"), None, 100).await.expect("reads").len();
+    assert!(delivered >= MESSAGES + slowly, "{delivered}: what was sent is recorded");
 }
 
 /// Ten thousand changes waited for a chat that was down: a handful of messages tells them.
