@@ -389,6 +389,7 @@ fn midnight(day: i64, version: i64, summary: &[u8]) -> Judged {
         alerts: vec![],
         request: None,
         labels: LabelChanges::default(),
+        shadow: None,
         deliveries: vec![],
         now: start,
     }

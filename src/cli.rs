@@ -41,6 +41,8 @@ pub mod keys;
 pub mod replay;
 /// `driftd retraining`
 pub mod retraining;
+/// `driftd shadow`
+pub mod shadow;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -79,6 +81,8 @@ enum Command {
     Backtest(Backtest),
     /// Say whether a new version of a model may take the place of the current one
     Gate(Box<gate::GateArgs>),
+    /// Say how the candidates do that answer live inputs beside the current models
+    Shadow(shadow::ShadowArgs),
     /// List, approve and reject retraining requests, ask for one, turn the kill switch
     Retraining(retraining::Retraining),
     /// Draw the records to train on again, so that a new model does not forget; or records to learn a reference from
@@ -427,6 +431,7 @@ pub fn main() -> ExitCode {
         Command::Deliveries(command) => app::desk::deliveries(&command),
         Command::Backtest(backtest) => app::backtest::main(&backtest),
         Command::Gate(gate) => app::gate::main(&gate),
+        Command::Shadow(args) => app::shadow::main(&args),
         Command::Retraining(args) => app::retraining_desk::main(&args),
         Command::ReplaySet(args) => app::replay_set::main(&args),
         Command::Simulate(simulate) => app::simulate::main(&simulate),

@@ -117,6 +117,12 @@ fn describe() {
         "predictions of the sample that got their first label, by model and task; divided by those kept, the coverage"
     );
     describe_gauge!("driftd_task_harm_ratio", "evidence that a task has become worse, divided by its threshold");
+    describe_counter!(
+        "driftd_shadow_records_total",
+        "records for a candidate beside the current model, by model and outcome: compared, paused, failed"
+    );
+    describe_gauge!("driftd_shadow_differing_ratio", "share of records that the candidate answers otherwise, by task");
+    describe_gauge!("driftd_shadow_verdict", "what is known of a candidate's task: 1 passes, 0 undecided, -1 fails");
     describe_counter!("driftd_alert_transitions_total", "changes of alerts, by new state");
     describe_counter!("driftd_deliveries_total", "attempts to deliver, by outcome");
     describe_counter!("driftd_retraining_moves_total", "moves of retraining requests, by model and new state");
@@ -189,6 +195,20 @@ pub fn joined(model: &str, task: &str, count: u64) {
 /// Labels, by what became of them.
 pub fn labels(outcome: &'static str, count: u64) {
     counter!("driftd_labels_total", "outcome" => outcome).increment(count);
+}
+
+/// Records for a candidate beside the current model.
+pub fn shadow_records(model: &str, outcome: &'static str, count: u64) {
+    counter!("driftd_shadow_records_total", "model" => model.to_owned(), "outcome" => outcome).increment(count);
+}
+
+/// What is known of a candidate's task.
+pub fn shadow_task(model: &str, task: &str, verdict: f64, differing: Option<f64>) {
+    let labels = [("model", model.to_owned()), ("task", task.to_owned())];
+    gauge!("driftd_shadow_verdict", &labels).set(verdict);
+    if let Some(differing) = differing {
+        gauge!("driftd_shadow_differing_ratio", &labels).set(differing);
+    }
 }
 
 /// One record's outcome.

@@ -257,6 +257,7 @@ fn alarmed(reference: &str) -> Judged {
             thread: Thread { alert_id: Some("al_firing".into()), ..Thread::default() },
         }],
         labels: LabelChanges::default(),
+        shadow: None,
         now,
     }
 }

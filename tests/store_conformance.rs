@@ -5,6 +5,8 @@
 mod access;
 #[path = "conformance/alerting.rs"]
 mod alerting;
+#[path = "conformance/shadows.rs"]
+mod shadows;
 mod support;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,10 @@ use driftd::drift::rollup::Grain;
 use driftd::drift::time::Timestamp;
 use driftd::drift::watermark::Watermark;
 use driftd::store::*;
+use shadows::{
+    a_candidate_that_the_gate_refused_stands_beside_nothing, what_flushes_count_of_a_candidate_is_added_once,
+    what_labels_say_of_a_candidate_comes_with_the_judgement,
+};
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_micros(secs * 1_000_000)
@@ -54,6 +60,7 @@ fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
             body,
         }],
         labelled: Labelled::default(),
+        shadows: vec![],
         delta: BTreeMap::from([(partition(0), delta)]),
         now: at(1_000),
     }
@@ -143,6 +150,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         request: Some(new_request("rt_1", "m")),
         deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
         labels: LabelChanges::default(),
+        shadow: None,
         now: at(1_000),
     }
 }
@@ -403,7 +411,7 @@ fn moved(number: i32, from: Option<i64>, to: i64, change: impl FnOnce(&mut Delta
     }
     let delta = BTreeMap::from([(partition(number), delta)]);
     let flush_id = format!("m{number}-{from:?}-{to}");
-    Collected { flush_id, partials: vec![], labelled: Labelled::default(), delta, now: at(1_000) }
+    Collected { flush_id, partials: vec![], labelled: Labelled::default(), shadows: vec![], delta, now: at(1_000) }
 }
 
 async fn losses_are_kept_and_told_once(store: &SqlStore) {
@@ -1140,6 +1148,9 @@ conformance!(
     what_labels_change_is_written_once,
     a_number_that_was_missing_comes_later,
     predictions_go_by_the_day_they_were_made,
+    what_flushes_count_of_a_candidate_is_added_once,
+    what_labels_say_of_a_candidate_comes_with_the_judgement,
+    a_candidate_that_the_gate_refused_stands_beside_nothing,
 );
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1156,7 +1167,8 @@ async fn grafana_views_read_what_was_written() {
     let url = support::fresh_database().await;
     let store = SqlStore::open(&support::secret(&url)).await.expect("opens");
     store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
-    store.commit_judged(&judged(0, vec!["a-0".into()])).await.expect("applied");
+    let all = Judged { shadow: shadows::change(0), ..judged(0, vec!["a-0".into()]) };
+    store.commit_judged(&all).await.expect("applied");
     let mut connection = sqlx::AnyConnection::connect(&url).await.expect("connects");
     for (view, rows) in [
         ("retraining_request", 1),
@@ -1165,6 +1177,7 @@ async fn grafana_views_read_what_was_written() {
         ("statistic", 2),
         ("alert", 1),
         ("ledger", 1),
+        ("shadow", 1),
     ] {
         let statement = sqlx::AssertSqlSafe(format!("select count(*) as n from driftd_v1.{view}"));
         let row = sqlx::query(statement).fetch_one(&mut connection).await.expect("the view answers");
@@ -1175,6 +1188,9 @@ async fn grafana_views_read_what_was_written() {
         .await
         .expect("reads");
     assert_eq!(row.get::<String, _>("adds_up"), "true");
+    let row = sqlx::query("select candidate_version, records from driftd_v1.shadow").fetch_one(&mut connection).await;
+    let row = row.expect("reads");
+    assert_eq!((row.get::<String, _>("candidate_version").as_str(), row.get::<i64, _>("records")), ("2", 7));
 }
 
 #[tokio::test(flavor = "multi_thread")]

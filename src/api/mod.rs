@@ -47,6 +47,8 @@ mod retraining;
 pub mod retraining_views;
 /// The settings in force.
 pub mod settings;
+/// Candidates beside the current models.
+pub mod shadow;
 mod status;
 /// Tallies with what they count.
 pub mod tallies;
@@ -148,6 +150,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(distributions::show))
         .routes(routes!(distributions::map))
         .routes(routes!(performance::show))
+        .routes(routes!(shadow::show))
         .routes(routes!(alerts::list))
         .routes(routes!(people::alert))
         .routes(routes!(people::acknowledge))

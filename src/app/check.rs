@@ -42,6 +42,11 @@ pub fn main(args: &Check) -> anyhow::Result<()> {
                 None => println!("model {}: takes the reference that is active in the store", manifest.spec.name),
             }
             precheck::check(&manifest.onnx)?;
+            if let Some(shadow) = model.shadow.as_ref().filter(|shadow| !shadow.follows_runs()) {
+                let candidate = Manifest::load(Path::new(&shadow.manifest))?;
+                super::shadow::check(shadow, &manifest, &candidate)?;
+                precheck::check(&candidate.onnx)?;
+            }
             if let Some(texts) = golden::check(&manifest, model, config.onnxruntime.as_deref())? {
                 println!("model {}: answers its golden set of {texts} texts as expected", manifest.spec.name);
             }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::golden::Golden;
+use super::shadow;
 use super::{decode_reference, load_reference};
 use crate::collect::observe::Watched;
 use crate::config::{self, Infer};
@@ -16,6 +17,7 @@ use crate::drift::routing::Rule;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::judge::rows::Receiver;
+use crate::judge::shadow::Shadowing;
 use crate::judge::{self, Judge};
 use crate::model::{Manifest, ModelHandle, batching};
 use crate::store::{ModelRow, ReferenceStore as _, SqlStore};
@@ -25,6 +27,7 @@ pub(super) struct Loaded {
     pub(super) config: config::Model,
     pub(super) manifest: Manifest,
     pub(super) watched: Watched,
+    pub(super) shadowing: Option<Shadowing>,
 }
 
 /// The file that the configuration names, or the reference that is active in the store.
@@ -87,6 +90,8 @@ pub(super) fn load(
     if heads == HeadSource::Inference && config.infer == Infer::Never {
         anyhow::bail!("model `{}`: heads are fed from our inference, but `infer` is `never`", manifest.spec.name);
     }
+    let (shadowing, running) = shadow::load(&config, &manifest, &reference, collects, library)
+        .map_or((None, None), |loaded| (Some(loaded.shadowing), loaded.running));
     let watched = Watched {
         reference: Arc::new(reference),
         model,
@@ -96,8 +101,9 @@ pub(super) fn load(
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
         label_sample: config.label_sample,
+        shadow: running,
     };
-    Ok(Loaded { config, manifest, watched })
+    Ok(Loaded { config, manifest, watched, shadowing })
 }
 
 /// What the judge loop needs of it.
@@ -122,6 +128,7 @@ pub(super) fn judge(
         plan: loaded.config.plan.clone(),
         rules: rules.to_vec(),
         backfill_after,
+        shadowing: loaded.shadowing.clone(),
         model: ModelRow {
             name: spec.name.clone(),
             version: spec.version.clone(),

@@ -68,6 +68,8 @@ pub mod retraining;
 pub mod retraining_desk;
 /// The daemon.
 pub mod run;
+/// Candidates beside the current models.
+pub mod shadow;
 /// Simulated traffic.
 pub mod simulate;
 /// Records on disk, to be read more than once.

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::{self, Print};
 use super::run::App;
+use super::shadow::{self, Brought};
 use crate::cli::Run;
 use crate::clock::Clock;
 use crate::config::live::Running;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Model};
 use crate::model::Manifest;
 use crate::registry::{Followed, Registry};
 use crate::store::{self, PromotionRow, PromotionStore as _, SqlStore};
@@ -63,19 +64,25 @@ impl Daemon<'_> {
             let (told, running) = (reload::hang_up()?, Running::new(file, &config));
             let standings = standings(&config).await?;
             apply(&mut config, &standings)?;
+            let watched = config.models.clone();
+            let brought = shadow::standing(&config).await?;
+            shadow::apply(&mut config, &brought)?;
             let (stop, changed) = (self.shutdown.child_token(), Arc::new(AtomicBool::new(false)));
             let start = |config| App::start(config, &self.args.roles, self.metrics.clone(), stop.clone());
             let (app, doors) = match start(config).await {
                 Err(error) if standings.values().any(|s| s.counts.is_some()) => {
                     let error = format!("{error:#}");
                     tracing::error!(error, "the registry's version cannot be watched; the configured one is");
-                    start(config::load(file)?).await?
+                    let mut config = config::load(file)?;
+                    shadow::apply(&mut config, &Brought::new())?;
+                    start(config).await?
                 }
                 started => started?,
             };
             let doors = reload::Doors { levels: self.levels.clone(), ..doors };
-            if !standings.is_empty() {
-                tokio::spawn(watch(app.store(), standings, changed.clone(), stop.clone()));
+            if !standings.is_empty() || !brought.is_empty() {
+                let seen = Seen { watched, standings, brought };
+                tokio::spawn(seen.watch(app.store(), changed.clone(), stop.clone()));
             }
             app.following(reload::run(running, seen, doors, told, stop)).join().await?;
             if self.shutdown.is_cancelled() || !changed.load(Ordering::Acquire) {
@@ -148,23 +155,48 @@ fn apply(config: &mut Config, standings: &Standings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks until `stop` whether something else is promoted than at the start; then says so, and stops the daemon's
-/// loops, which are started anew.
-async fn watch(store: SqlStore, seen: Standings, changed: Arc<AtomicBool>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        for (model, before) in &seen {
-            // A store that does not answer is the loops' trouble, and told by them.
-            let Ok(now) = store::within(store.promotion(model)).await else { continue };
-            if now.map(|p| p.delivery_id) != before.latest {
-                tracing::info!(model, "the registry names another version: starting with it");
+/// What stood where when the loops were started.
+struct Seen {
+    /// With promoted versions, and before candidates were put in their places.
+    watched: Vec<Model>,
+    standings: Standings,
+    brought: Brought,
+}
+
+impl Seen {
+    /// Looks until `stop` whether something else is promoted, or a run has brought another candidate, than at the
+    /// start; then says so, and stops the daemon's loops, which are started anew.
+    async fn watch(self, store: SqlStore, changed: Arc<AtomicBool>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            if self.is_past(&store).await {
                 changed.store(true, Ordering::Release);
                 stop.cancel();
                 return;
             }
+        }
+    }
+
+    /// A store that does not answer is the loops' trouble, and told by them.
+    async fn is_past(&self, store: &SqlStore) -> bool {
+        for (model, before) in &self.standings {
+            let Ok(now) = store::within(store.promotion(model)).await else { continue };
+            if now.map(|p| p.delivery_id) != before.latest {
+                tracing::info!(model, "the registry names another version: starting with it");
+                return true;
+            }
+        }
+        match shadow::brought(&self.watched, store).await {
+            Ok(now) if now != self.brought => {
+                tracing::info!(
+                    "a retraining run has brought another candidate: it stands beside its model from now on"
+                );
+                true
+            }
+            _ => false,
         }
     }
 }

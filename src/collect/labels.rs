@@ -26,14 +26,15 @@ impl Labels {
         self.labels.clear();
     }
 
-    /// Keeps what is needed of a prediction that was heard at this moment, if it belongs to the sample.
+    /// Keeps what is needed of a prediction that was heard at this moment, with what a candidate answered beside it,
+    /// if it belongs to the sample.
     pub fn keep(
         &mut self,
         watched: &Watched,
         id: Option<&str>,
         time: Timestamp,
         heard: Timestamp,
-        answers: &[Option<Answer>],
+        (answers, beside): (&[Option<Answer>], Option<&[Option<Answer>]>),
     ) {
         if watched.reference.performance.is_empty() {
             return;
@@ -41,7 +42,10 @@ impl Labels {
         let Some(key) = id.map(|id| key(watched, id)).filter(|key| is_sampled(*key, watched.label_sample)) else {
             return;
         };
-        let Some(kept) = Kept::of(&watched.reference, answers) else { return };
+        let Some(mut kept) = Kept::of(&watched.reference, answers) else { return };
+        if let Some((candidate, beside)) = watched.shadow.as_ref().zip(beside) {
+            kept = kept.beside(&candidate.id, beside);
+        }
         let heard = watched.closing.window.slot(heard, 0);
         // The same prediction once more: it was known as soon as it was first heard.
         let entry = self.predictions.entry((key, time)).or_insert_with(|| {

@@ -1,8 +1,8 @@
 //! The collect loop: read, infer, fold, commit.
 //!
-//! Everything between two commits lives in memory only. Whenever it is unsure (another replica moved
-//! a position, the model fails, the commit's outcome is unknown) the loop drops that memory and
-//! reads again from the stored positions: nothing is lost, and nothing counts twice.
+//! Everything between two commits lives in memory only. Whenever it is unsure (another replica moved a position, the
+//! model fails, the commit's outcome is unknown) the loop drops that memory and reads again from the stored positions:
+//! nothing is lost, and nothing counts twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Collect;
-use crate::drift::checkpoint::{CheckpointDelta, Delta, Partition, Position};
+use crate::drift::checkpoint::{Delta, Partition, Position};
 use crate::drift::record::Record;
 use crate::health::{Health, Part};
 use crate::retry::Backoff;
@@ -27,6 +27,8 @@ mod labels;
 /// Which records are run, and how they become observations.
 pub mod observe;
 mod partition;
+/// Candidates beside the current model.
+pub mod shadow;
 mod windows;
 
 use observe::Watched;
@@ -91,8 +93,8 @@ impl Collector {
         }
     }
 
-    /// Runs until `shutdown`, reopening the source with `reopen` after every trouble. On shutdown
-    /// what was folded is committed before the group is left.
+    /// Runs until `shutdown`, reopening the source with `reopen` after every trouble. On shutdown what was folded is
+    /// committed before the group is left.
     ///
     /// # Errors
     /// None that time heals; only a source that cannot be reopened because of its configuration.
@@ -232,8 +234,7 @@ impl Collector {
         }
     }
 
-    /// Partitions that nobody has read yet hold windows open, so they are noted before the others
-    /// are read.
+    /// Partitions that nobody has read yet hold windows open, so they are noted before the others are read.
     async fn note(&self, topics: &[(String, i32)], shutdown: &CancellationToken) -> anyhow::Result<()> {
         let mut backoff = Backoff::new();
         loop {
@@ -290,7 +291,7 @@ impl Collector {
 
     async fn fold_all(&mut self, records: Vec<(Record, Heard)>) -> anyhow::Result<()> {
         fault::point("in_inference");
-        let folded = self.windows.fold(&self.models, records).await;
+        let folded = self.windows.fold(&self.models, records, self.clock.now()).await;
         match &folded {
             Ok(()) => self.health.well(Part::Model),
             Err(error) => self.health.trouble(Part::Model, chain(error)),
@@ -360,18 +361,17 @@ impl Collector {
 
     fn collected(&self, trace: Option<&String>) -> Collected {
         let moved = self.partitions.iter().filter(|(_, reading)| reading.delta.is_moved());
-        let delta: CheckpointDelta = moved.map(|(p, reading)| (p.clone(), reading.delta.clone())).collect();
         Collected {
             flush_id: uuid::Uuid::now_v7().simple().to_string(),
             partials: self.windows.partials(&self.models, trace),
             labelled: self.windows.labelled(),
-            delta,
+            shadows: self.windows.shadows(&self.models),
+            delta: moved.map(|(p, reading)| (p.clone(), reading.delta.clone())).collect(),
             now: self.clock.now(),
         }
     }
 
-    /// Commits, trying again while the store is away. If an earlier try did go through after all,
-    /// the next one finds the position moved and is fenced, which leads to reading again.
+    /// Commits, trying again while the store is away. If an earlier try went through after all, the next is fenced.
     async fn commit(&self, collected: &Collected, shutdown: &CancellationToken) -> anyhow::Result<Commit> {
         let mut backoff = Backoff::new();
         loop {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::shadow::Candidate;
 use crate::config::Infer;
 use crate::drift::closing::Closing;
 use crate::drift::inference::Inference;
@@ -31,6 +32,8 @@ pub struct Watched {
     pub late_limit: Span,
     /// Share of predictions that are kept for their labels.
     pub label_sample: f64,
+    /// A candidate beside it.
+    pub shadow: Option<Candidate>,
 }
 
 /// What is asked of the model.

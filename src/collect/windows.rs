@@ -1,10 +1,12 @@
 //! Tallies of open windows, in memory until the next flush.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::labels::Labels;
 use super::observe::{self, Watched};
 use super::partition::{Heard, OfAnother};
+use super::shadow::Shadows;
 use crate::drift::observation::Observation;
 use crate::drift::record::Record;
 use crate::drift::summary::Summary;
@@ -12,7 +14,7 @@ use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 use crate::metrics;
 use crate::model::ModelError;
-use crate::store::{Labelled, Partial};
+use crate::store::{Labelled, Partial, ShadowPartial};
 
 /// Open windows by model, slot, and whether their records came late.
 #[derive(Default)]
@@ -20,6 +22,8 @@ pub(super) struct Windows {
     open: BTreeMap<(usize, Slot, bool), Summary>,
     /// Predictions and labels to be joined.
     labels: Labels,
+    /// What was counted of candidates.
+    shadows: Shadows,
 }
 
 impl Windows {
@@ -32,11 +36,17 @@ impl Windows {
     pub fn clear(&mut self) {
         self.open.clear();
         self.labels.clear();
+        self.shadows.clear();
     }
 
     /// Runs records through their models where they ask for it, and folds them in: all of them or,
     /// if a model fails, perhaps some, after which everything must be forgotten.
-    pub async fn fold(&mut self, models: &[Watched], records: Vec<(Record, Heard)>) -> Result<(), ModelError> {
+    pub async fn fold(
+        &mut self,
+        models: &[Watched],
+        records: Vec<(Record, Heard)>,
+        now: Timestamp,
+    ) -> Result<(), ModelError> {
         let mut by_model: BTreeMap<usize, (Vec<Record>, Vec<Heard>)> = BTreeMap::new();
         for (record, heard) in records {
             let (records, heards) = by_model.entry(record.model).or_default();
@@ -45,15 +55,22 @@ impl Windows {
         }
         for (index, (records, heards)) in by_model {
             let watched = &models[index];
+            let started = Instant::now();
             let inferences = observe::infer(watched, &records).await?;
+            self.shadows.spent(index, watched, &inferences, started.elapsed());
+            let beside = self.shadows.run(index, watched, &records, &heards, now).await;
             let late = heards.iter().filter(|heard| heard.late).count() as u64;
             let in_time = heards.len() as u64 - late;
             let mut by_slot: BTreeMap<(Slot, bool), Vec<(Timestamp, Observation)>> = BTreeMap::new();
-            for ((mut record, inference), heard) in records.into_iter().zip(inferences).zip(heards) {
+            let each = records.into_iter().zip(inferences).zip(heards).zip(beside);
+            for (((mut record, inference), heard), beside) in each {
                 let (time, slot) = (record.time, watched.closing.window.slot(record.time, 0));
                 let (id, labels) = (record.id.take(), std::mem::take(&mut record.labels));
                 let observation = Observation::new(record, inference, &watched.reference);
-                self.labels.keep(watched, id.as_deref(), time, heard.at, &observation.answers);
+                if let Some(candidate) = &beside {
+                    self.shadows.take(index, watched, &observation.answers, candidate);
+                }
+                self.labels.keep(watched, id.as_deref(), time, heard.at, (&observation.answers, beside.as_deref()));
                 self.labels.take(watched, id.as_deref(), heard.at, labels);
                 by_slot.entry((slot, heard.late)).or_default().push((time, observation));
             }
@@ -85,6 +102,11 @@ impl Windows {
     /// Predictions and labels to be joined.
     pub fn labelled(&self) -> Labelled {
         self.labels.rows()
+    }
+
+    /// What was counted of candidates.
+    pub fn shadows(&self, models: &[Watched]) -> Vec<ShadowPartial> {
+        self.shadows.partials(models)
     }
 
     /// What the store is to be given.

@@ -221,6 +221,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             retraining,
             batching,
             labels,
+            shadow,
             margin: _,
         } = model;
         let values = [
@@ -236,6 +237,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             ("retraining", json(retraining)),
             ("batching", json(batching)),
             ("labels", json(labels)),
+            ("shadow", json(shadow)),
         ];
         let name = format!("models[{}]", manifest.display());
         all.extend(values.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));

@@ -33,6 +33,8 @@ pub mod retraining;
 mod retraining_check;
 /// Who is told of which alerts.
 pub mod routes;
+/// Candidates beside the current model.
+pub mod shadow;
 /// What of it people may see.
 mod shown;
 mod validate;
@@ -167,6 +169,8 @@ pub struct Model {
     pub label_sample: f64,
     /// How long a label waits for its prediction.
     pub label_wait: Span,
+    /// A candidate beside it.
+    pub shadow: Option<shadow::Shadow>,
 }
 
 /// Which records are run through the model.

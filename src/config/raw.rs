@@ -13,6 +13,7 @@ use super::labels::RawLabelling;
 use super::mlflow::RawMlflow;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
 use super::routes::{RawMaintenance, RawRoute};
+use super::shadow::RawShadow;
 use crate::drift::observation::HeadSource;
 
 /// Configuration of driftd.
@@ -224,6 +225,8 @@ pub struct RawModel {
     /// Labels that come after their predictions.
     #[serde(default)]
     pub labels: RawLabelling,
+    /// A candidate beside it.
+    pub shadow: Option<RawShadow>,
     /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
     #[serde(default = "default_margin")]
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -216,6 +216,7 @@ impl Checker<'_> {
             Some(mlflow) => Some(self.mlflow(i, mlflow, configured.clone())?),
             None => None,
         };
+        let shadow = raw.shadow.as_ref().map_or(Some(None), |shadow| self.shadow(i, shadow).map(Some));
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
         let label_wait = self.span(&at("labels/wait"), &raw.labels.wait);
         let budget = Budget::parse(&raw.budget);
@@ -265,6 +266,7 @@ impl Checker<'_> {
             },
             label_sample: raw.labels.sample,
             label_wait: label_wait?,
+            shadow: shadow?,
         })
     }
 

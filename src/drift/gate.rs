@@ -5,26 +5,19 @@
 //! should not pass is let through only if its own test errs, the level needs no correction for their number
 //! (intersection–union; Berger, Technometrics 24, 1982). What the labels cannot decide is `undecided`.
 
-use super::answer::{Answer, Confidence};
-use super::gate_report::{
-    AnswersReport, Code, Cost, FlipReport, GateReport, Mover, Reason, Role, SCHEMA, Side, TaskReport, Verdict,
-};
+use super::answer::Answer;
+use super::compared::Compared;
+use super::gate_report::{Code, Cost, FlipReport, GateReport, Reason, Role, SCHEMA, Side, TaskReport, Verdict};
 use super::gold::{Gold, metric, score};
-use super::skew::answer_skew;
 use super::task::{ModelSpec, TaskKind, TaskSpec};
-use crate::stats::distance::effects;
 use crate::stats::paired::{Difference, Level, PairCounts, bounded_difference, pairs_needed, share, usual_power};
 
-/// Discordant pairs where nothing is known of them yet.
-const USUAL_DISCORDANCE: f64 = 0.06;
 /// A gain that one may hope for on a drifted task, beyond what is asked, to plan its labels.
-const HOPED_GAIN: f64 = 0.02;
+pub(super) const HOPED_GAIN: f64 = 0.02;
 /// Nearer to its limit than this, a difference takes more labels than anybody has.
 const LEAST_DISTANCE: f64 = 0.001;
 /// A row is right where its score is at least this.
-const RIGHT: f64 = 0.5;
-/// Classes told whose shares moved most.
-const MOVERS: usize = 3;
+pub(super) const RIGHT: f64 = 0.5;
 
 /// What is asked of a candidate.
 #[derive(Clone, Debug)]
@@ -62,11 +55,8 @@ struct Tally {
     scores: [f64; 2],
     flips: PairCounts,
     incomparable: u64,
-    compared: u64,
-    differ: u64,
-    mix: [Vec<i64>; 2],
-    confidence: [f64; 2],
-    confident: u64,
+    /// What the answers say of each other.
+    compared: Compared,
 }
 
 impl<'a> Gate<'a> {
@@ -89,7 +79,7 @@ impl<'a> Gate<'a> {
         for (i, (task, tally)) in self.spec.tasks.iter().zip(&mut self.tasks).enumerate() {
             let (first, second) = (baseline.get(i).and_then(Option::as_ref), candidate.get(i).and_then(Option::as_ref));
             if let (Some(first), Some(second)) = (first, second) {
-                tally.compare(task, first, second);
+                tally.compared.take(task, first, second);
             }
             if let Some(Some(gold)) = gold.get(i)
                 && (first.is_some() || second.is_some())
@@ -160,7 +150,7 @@ impl<'a> Gate<'a> {
             better_ln_p: better.then(|| tally.pairs.better_ln_p()),
             flips,
             labels_needed: decided.needed.filter(|_| decided.verdict == Verdict::Undecided),
-            answers: tally.answers(task),
+            answers: tally.compared.report(task),
             reasons,
         }
     }
@@ -201,10 +191,7 @@ impl<'a> Gate<'a> {
 
     /// Labels to begin with, from how often the two models differ at all: only those rows can be discordant.
     fn planned(&self, tally: &Tally, role: Role) -> u64 {
-        let discordance = match tally.compared {
-            0 => USUAL_DISCORDANCE,
-            n => (tally.differ as f64 + 1.0) / (n as f64 + 2.0),
-        };
+        let discordance = tally.compared.discordance();
         let distance = match role {
             Role::Protected { margin } => margin.max(LEAST_DISTANCE),
             Role::Drifted { .. } => HOPED_GAIN,
@@ -288,58 +275,6 @@ impl Tally {
         } else {
             self.differences.push(second - first);
         }
-    }
-
-    /// Any row: what the answers say of each other.
-    fn compare(&mut self, task: &TaskSpec, first: &Answer, second: &Answer) {
-        let Some(skew) = answer_skew(first, second) else { return };
-        self.compared += 1;
-        self.differ += u64::from(skew.differs);
-        let cells = task.classes.len() + 1;
-        for (mix, answer) in self.mix.iter_mut().zip([first, second]) {
-            mix.resize(cells, 0);
-            let mut count = |class: u32| mix[(class as usize).min(cells - 1)] += 1;
-            match answer {
-                Answer::Class { class, .. } => count(*class),
-                Answer::Labels { labels, .. } | Answer::Tokens { labels, .. } => labels.iter().copied().for_each(count),
-                Answer::Value(_) => {}
-            }
-        }
-        if let (Confidence::Known(a), Confidence::Known(b)) = (first.confidence(), second.confidence()) {
-            self.confident += 1;
-            self.confidence[0] += f64::from(a);
-            self.confidence[1] += f64::from(b);
-        }
-    }
-
-    fn answers(&self, task: &TaskSpec) -> Option<AnswersReport> {
-        let n = (self.compared > 0).then_some(self.compared as f64)?;
-        let reference: Vec<f64> = self.mix[0].iter().map(|c| *c as f64).collect();
-        let shares = |mix: &[i64]| {
-            let total = mix.iter().sum::<i64>().max(1) as f64;
-            mix.iter().map(|c| *c as f64 / total).collect::<Vec<f64>>()
-        };
-        let (before, after) = (shares(&self.mix[0]), shares(&self.mix[1]));
-        let mover = |(class, (b, a)): (usize, (&f64, &f64))| Mover {
-            class: task.class_name(class).to_owned(),
-            baseline: *b,
-            candidate: *a,
-        };
-        let mut movers: Vec<Mover> = before.iter().zip(&after).enumerate().map(mover).collect();
-        movers.retain(|m| m.baseline != m.candidate);
-        movers.sort_by(|a, b| b.moved().total_cmp(&a.moved()));
-        movers.truncate(MOVERS);
-        let effects = effects(&self.mix[1], &reference);
-        let confident = (self.confident > 0).then(|| self.confidence.map(|sum| sum / self.confident as f64));
-        Some(AnswersReport {
-            compared: self.compared,
-            differ: self.differ as f64 / n,
-            jensen_shannon: effects.map(|e| e.jensen_shannon),
-            hellinger: effects.map(|e| e.hellinger),
-            movers,
-            baseline_confidence: confident.map(|c| c[0]),
-            candidate_confidence: confident.map(|c| c[1]),
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of the gate: what it decides, and how often. The long version is `examples/gate_trials.rs`.
 
 use super::*;
-use crate::drift::answer::Uncertainty;
+use crate::drift::answer::{Confidence, Uncertainty};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 fn spec(kinds: &[TaskKind]) -> ModelSpec {

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::label::Label;
 use super::matured::{Change, Joined, Kept, Losses, Outcome, join};
 use super::performance::Performance;
+use super::shadow::Pair;
 use super::time::{Span, Timestamp};
 use super::window::{Slot, WindowRule};
 
@@ -77,6 +78,8 @@ pub struct Joining<'a> {
     pub changes: Vec<(usize, Change)>,
     /// Losses that became known.
     pub losses: Losses,
+    /// The same beside those of candidates, with their ids.
+    pub pairs: Vec<(String, Pair)>,
 }
 
 impl<'a> Joining<'a> {
@@ -97,6 +100,7 @@ impl<'a> Joining<'a> {
             touched: BTreeSet::new(),
             changes: Vec::new(),
             losses: Losses::default(),
+            pairs: Vec::new(),
         }
     }
 
@@ -138,6 +142,9 @@ impl<'a> Joining<'a> {
         let outcome = change.outcome;
         if let Some(loss) = change.loss {
             self.losses.add(task, loss);
+        }
+        if let Some((id, pair)) = self.predictions.get(&key).and_then(|(_, kept)| kept.pair(task, &change, scale)) {
+            self.pairs.push((id.to_owned(), pair));
         }
         self.joined.insert((key, task), change.joined.clone());
         self.touched.insert((key, task));

@@ -11,7 +11,8 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn kept(class: u32) -> Kept {
-    Kept { answers: vec![KeptAnswer { task: 0, answer: LabelValue::Class(class), expected: Some(CERTAIN) }] }
+    let answers = vec![KeptAnswer { task: 0, answer: LabelValue::Class(class), expected: Some(CERTAIN) }];
+    Kept { answers, candidate: None }
 }
 
 fn label(heard: Slot, revision: i64, class: u32) -> Pending {

@@ -7,48 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::Answer;
+pub use super::kept::Kept;
 use super::label::{CERTAIN, KeptAnswer, Label, LabelValue, PARTS};
 use super::performance::{Estimate, Performance, Z, f1};
-use super::reference::Reference;
 use super::task::TaskKind;
 use super::time::Timestamp;
 use crate::stats::performance::confusion::Confusion;
 use crate::stats::performance::interval::wilson;
-
-/// A prediction as it waits for its labels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// What each task answered.
-    pub answers: Vec<KeptAnswer>,
-}
-
-impl Kept {
-    /// What is kept of a record's answers: those of tasks whose performance the reference knows; `None` if
-    /// there are none.
-    pub fn of(reference: &Reference, answers: &[Option<Answer>]) -> Option<Kept> {
-        let answer = |performance: &Performance| {
-            let answer = answers.get(performance.task)?.as_ref()?;
-            let task = u16::try_from(performance.task).ok()?;
-            Some(KeptAnswer { task, answer: LabelValue::of(answer), expected: performance.expected(answer) })
-        };
-        let answers: Vec<KeptAnswer> = reference.performance.iter().filter_map(answer).collect();
-        (!answers.is_empty()).then_some(Kept { answers })
-    }
-
-    /// Bytes for the store.
-    pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("plain data always encodes")
-    }
-
-    /// From the store's bytes.
-    ///
-    /// # Errors
-    /// If they are not that.
-    pub fn decode(bytes: &[u8]) -> Result<Kept, postcard::Error> {
-        postcard::from_bytes(bytes)
-    }
-}
 
 /// One task of a prediction with the label that counts now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -226,11 +191,22 @@ impl Joined {
     }
 }
 
+impl Change {
+    /// What its label says.
+    pub(super) fn truth(&self) -> Option<&LabelValue> {
+        self.joined.label.value.as_ref()
+    }
+}
+
+pub(super) fn in_parts(loss: f64) -> u8 {
+    (loss * f64::from(PARTS)).round() as u8
+}
+
 fn contribution(answer: &KeptAnswer, predicted: Timestamp, label: &Label, scale: f64) -> Option<Contribution> {
     let truth = label.value.as_ref().filter(|_| !label.retracted)?;
     let loss = answer.answer.loss(truth, scale)?;
     Some(Contribution {
-        loss: (loss * f64::from(PARTS)).round() as u8,
+        loss: in_parts(loss),
         expected: answer.expected,
         delay_us: label.at.since(predicted).micros(),
         confusion: answer.answer.confusion(truth),

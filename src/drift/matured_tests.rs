@@ -12,6 +12,7 @@ fn kept(class: u32, expected: u16) -> Kept {
             answer(0, LabelValue::Class(class), Some(expected)),
             answer(2, LabelValue::Labels(vec![1, 4]), None),
         ],
+        candidate: None,
     }
 }
 

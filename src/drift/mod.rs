@@ -17,6 +17,8 @@ pub mod cause;
 pub mod checkpoint;
 /// Which windows are closed.
 pub mod closing;
+/// What two models' answers say of each other.
+pub mod compared;
 /// The course of one model through its windows: detectors, alerts and requests together.
 pub mod course;
 /// Evidence per signal and scale, and its weighted tree.
@@ -45,6 +47,8 @@ pub mod inference;
 pub mod joining;
 /// One closed window judged.
 pub mod judgement;
+/// Predictions as they wait for labels.
+pub mod kept;
 /// Ground truth, and what waits for it.
 pub mod label;
 /// Where in the model it drifted.
@@ -75,6 +79,8 @@ pub mod season;
 pub mod segment;
 /// How urgent an alert is.
 pub mod severity;
+/// The same question asked of live inputs, for as long as one likes.
+pub mod shadow;
 /// What is measured: one small file a signal.
 pub mod signal;
 /// What production answered beside the exported model's own answer.
@@ -87,6 +93,8 @@ pub mod task;
 pub mod text;
 /// Moments and lengths of event time.
 pub mod time;
+/// One model's answers as another's.
+pub mod translation;
 /// How the signals' evidence becomes one number.
 pub mod tree;
 /// Records that name another version of the model.

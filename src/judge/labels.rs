@@ -89,8 +89,9 @@ impl Judge {
         }
         changes.joined = joining.touched().map(join_row).collect::<Result<_, _>>()?;
         changes.realised = self.realised(store, &joining).await?;
+        let shadow = self.add_pairs(store, &joining.pairs, now).await?;
         course.mature(slot, &joining.losses);
-        Ok(Some((Judged { labels: changes, next_slot: course.next_slot, ..rows::nothing(self, now) }, ends)))
+        Ok(Some((Judged { labels: changes, shadow, next_slot: course.next_slot, ..rows::nothing(self, now) }, ends)))
     }
 
     /// The tallies that change, as they will be.

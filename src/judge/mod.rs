@@ -31,10 +31,13 @@ mod dispatch;
 pub mod labels;
 /// Judgements to rows and messages.
 pub mod rows;
+/// Candidates beside the current model.
+pub mod shadow;
 mod superseded;
 
 use labels::Labelling;
 use rows::Receiver;
+use shadow::Shadowing;
 
 /// How often windows are looked for without being told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -66,6 +69,8 @@ pub struct Judge {
     pub rules: Vec<Rule>,
     /// Windows that ended longer ago are of a backlog.
     pub backfill_after: Option<Span>,
+    /// A candidate beside it.
+    pub shadowing: Option<Shadowing>,
     /// What readers should know of the model.
     pub model: ModelRow,
 }
@@ -158,6 +163,7 @@ impl Judge {
             *registered = true;
         }
         messages |= self.announce_gaps(store, now).await?;
+        self.add_shadows(store, now).await?;
         let mut reached = store.reached().await?;
         reached.retain(|r| self.topics.is_empty() || self.topics.contains(&r.partition.topic));
         let Some(below) = self.closing.first_open(&reached, now) else { return Ok(messages) };

@@ -146,6 +146,7 @@ pub(super) fn nothing(judge: &Judge, now: Timestamp) -> Judged {
         request: None,
         deliveries: Vec::new(),
         labels: LabelChanges::default(),
+        shadow: None,
         now,
     }
 }

@@ -67,6 +67,7 @@ impl CollectStore for SqlStore {
             .execute(&mut *transaction)
             .await?;
         }
+        super::shadows::write_partials(&mut transaction, collected).await?;
         write_labelled(&mut transaction, &collected.flush_id, &collected.labelled, collected.now).await?;
         transaction.commit().await?;
         Ok(Commit::Applied)

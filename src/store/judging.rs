@@ -157,6 +157,12 @@ impl JudgeStore for SqlStore {
             transaction.rollback().await?;
             return Ok(false);
         }
+        if let Some(change) = &judged.shadow
+            && !super::shadows::write_shadow(&mut transaction, change).await?
+        {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         if let Some(report) = &judged.report {
             count(&mut transaction, report).await?;
             write_report(&mut transaction, report, judged.now).await?;

@@ -169,6 +169,11 @@ impl MaintainStore for SqlStore {
                 cutoffs.deliveries,
             ),
             (
+                // Of candidates that nobody judges any more.
+                "-- expire (shadow)\ndelete from shadow_partial where flushed_us < $1",
+                cutoffs.windows,
+            ),
+            (
                 "-- expire (performance)\ndelete from window_performance where start_us < $1 and updated_us < $1",
                 cutoffs.windows,
             ),

@@ -44,6 +44,7 @@ mod request_columns;
 mod requests;
 mod retraining;
 mod rows;
+mod shadows;
 mod sql;
 mod sqlite;
 mod tallies;
@@ -53,6 +54,7 @@ pub use access::{AccessStore, AuditRow};
 pub use alerting::OpenAlert;
 pub use changes::ChangeStore;
 pub use fleet::FleetStore;
+pub use gates::CandidateRow;
 pub use ids::stable_id;
 pub use label_rows::*;
 pub use labels::LabelStore;
@@ -60,6 +62,7 @@ pub use performance::{PerformanceStore, TaskPoints};
 pub use promotions::{Promoted, PromotionRow, PromotionStore};
 pub use requests::*;
 pub use rows::*;
+pub use shadows::{ShadowChange, ShadowKey, ShadowPartial, ShadowRow, ShadowStore};
 pub use sql::SqlStore;
 pub use tallies::TallyStore;
 
@@ -137,7 +140,7 @@ pub trait CollectStore: Send + Sync {
 
 /// What the judge loop asks of a store.
 #[async_trait]
-pub trait JudgeStore: LabelStore {
+pub trait JudgeStore: LabelStore + ShadowStore {
     /// Takes or renews a lease; false while another holds it.
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError>;
 
@@ -327,6 +330,9 @@ pub trait RetrainingStore: Send + Sync {
     /// Records what the gate said of a candidate, up to `most` for each request; false, and nothing is written, if
     /// there are as many, or the request has ended.
     async fn add_gate(&self, gate: &GateRow, most: i64) -> Result<bool, StoreError>;
+    /// The candidate of a model that a run brought last, and that the gate did not refuse: it passed or was left
+    /// undecided there, or its request has succeeded without being asked.
+    async fn latest_candidate(&self, model: &str) -> Result<Option<CandidateRow>, StoreError>;
     /// Records a call-back that was refused, up to a limit for each request.
     async fn refuse_callback(&self, refused: &Callback) -> Result<(), StoreError>;
     /// The kill switch's newest row of each model, and of all.
@@ -337,7 +343,7 @@ pub trait RetrainingStore: Send + Sync {
 
 /// What the API asks of a store. Lists are newest first.
 #[async_trait]
-pub trait ReadStore: FleetStore + TallyStore + ChangeStore + PerformanceStore {
+pub trait ReadStore: FleetStore + TallyStore + ChangeStore + PerformanceStore + ShadowStore {
     /// `postgres` or `sqlite`.
     fn kind(&self) -> &'static str;
     /// Answers if the store does.

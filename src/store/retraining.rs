@@ -9,8 +9,8 @@ use super::judging::write_delivery;
 use super::request_columns::{callback_row, move_row, request_row, tried_row};
 use super::sql::{Columns, SqlStore};
 use super::{
-    Added, AuditRow, Callback, Change, GateRow, NewDelivery, NewRequest, Pause, RequestHistory, RequestRow,
-    RetrainingStore, StoreError, Token, Tried,
+    Added, AuditRow, Callback, CandidateRow, Change, GateRow, NewDelivery, NewRequest, Pause, RequestHistory,
+    RequestRow, RetrainingStore, StoreError, Token, Tried,
 };
 use crate::drift::retraining::Kind;
 use crate::drift::retraining::life::State;
@@ -162,6 +162,10 @@ impl RetrainingStore for SqlStore {
 
     async fn add_gate(&self, gate: &GateRow, most: i64) -> Result<bool, StoreError> {
         self.write_gate(gate, most).await
+    }
+
+    async fn latest_candidate(&self, model: &str) -> Result<Option<CandidateRow>, StoreError> {
+        self.brought_last(model).await
     }
 
     async fn refuse_callback(&self, refused: &Callback) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LabelChanges, Labelled, NewRequest};
+use super::{LabelChanges, Labelled, NewRequest, ShadowChange, ShadowPartial};
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -37,6 +37,8 @@ pub struct Collected {
     pub partials: Vec<Partial>,
     /// Predictions and labels to be joined.
     pub labelled: Labelled,
+    /// What was counted of candidates.
+    pub shadows: Vec<ShadowPartial>,
     /// Positions.
     pub delta: CheckpointDelta,
     /// Wall clock.
@@ -295,6 +297,8 @@ pub struct Judged {
     pub deliveries: Vec<NewDelivery>,
     /// What labels change.
     pub labels: LabelChanges,
+    /// What they say of a candidate.
+    pub shadow: Option<ShadowChange>,
     /// Wall clock.
     pub now: Timestamp,
 }

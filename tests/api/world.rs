@@ -163,6 +163,7 @@ pub fn judged(reference: &Reference, slot: i64, version: i64, now: Timestamp) ->
         request: None,
         deliveries: vec![],
         labels: LabelChanges::default(),
+        shadow: None,
         now,
     }
 }

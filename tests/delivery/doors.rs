@@ -123,6 +123,7 @@ pub async fn write(store: &SqlStore, change: Change<'_>) {
         request: None,
         deliveries: change.endpoints.iter().map(delivery).collect(),
         labels: LabelChanges::default(),
+        shadow: None,
         now: change.now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));
@@ -162,6 +163,7 @@ pub async fn judged_until(store: &SqlStore, end: Timestamp, now: Timestamp) {
         request: None,
         deliveries: vec![],
         labels: LabelChanges::default(),
+        shadow: None,
         now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));

@@ -100,6 +100,7 @@ fn setup(
         receiver: receiver.to_owned(),
         infer,
         budget: scene.budget,
+        model: String::new(),
         window: format!("length: {}, grace: 0s", scene.window),
         collect: "flush_every: 200ms".into(),
         properties: CLASSIC.into(),

@@ -118,6 +118,7 @@ impl Run {
             receiver,
             infer: "missing",
             budget: "1/1d",
+            model: String::new(),
             window: "length: 2s, grace: 500ms".into(),
             collect: "flush_every: 100ms, flush_records: 150, idle_after: 2s".into(),
             properties: CLASSIC.into(),

@@ -230,6 +230,7 @@ fn judge() -> Judge {
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],
         rules: vec![],
         backfill_after: None,
+        shadowing: None,
         model: ModelRow {
             name: "m".into(),
             version: "1".into(),
@@ -262,6 +263,7 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: 
         closing: CLOSING,
         late_limit: Span::from_secs(300),
         label_sample: 0.9,
+        shadow: None,
     };
     let first = broker.join();
     let reopen = move || -> anyhow::Result<Box<dyn Source>> { Ok(broker.join()) };

@@ -257,6 +257,26 @@ impl JudgeStore for MemoryStore {
     }
 }
 
+/// Nothing stands beside the model here.
+#[async_trait]
+impl ShadowStore for MemoryStore {
+    async fn shadow_partials(&self, _: &ShadowKey, _: i64) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.work(|_| Vec::new()).await
+    }
+
+    async fn shadow(&self, _: &ShadowKey) -> Result<Option<ShadowRow>, StoreError> {
+        self.work(|_| None).await
+    }
+
+    async fn latest_shadow(&self, _: &str) -> Result<Option<ShadowRow>, StoreError> {
+        self.work(|_| None).await
+    }
+
+    async fn commit_shadow(&self, _: &ShadowChange) -> Result<bool, StoreError> {
+        self.work(|_| false).await
+    }
+}
+
 /// A clock that shows the simulation's time, so much fast.
 pub fn clock(began: tokio::time::Instant, fast: Span) -> Clock {
     Clock::from_fn(move || {

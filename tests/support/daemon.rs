@@ -18,6 +18,8 @@ pub struct Setup {
     pub receiver: String,
     pub infer: &'static str,
     pub budget: &'static str,
+    /// Another line of the model.
+    pub model: String,
     /// What stands in `window: {…}`.
     pub window: String,
     /// What stands in `collect: {…}`.
@@ -71,6 +73,7 @@ impl Setup {
              store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
              \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{{retraining}}}\n\
+             \x20   {model}\n\
              collect: {{{collect}}}\n\
              endpoints:\n  - {{name: test, url: '{receiver}', secret: {{env: TEST_SECRET}}}}\n\
              api: {{listen: '127.0.0.1:{api}', auth: {auth}}}\nops: {{listen: '127.0.0.1:{ops}'}}\n{more}",
@@ -82,6 +85,7 @@ impl Setup {
             reference = self.reference.display(),
             infer = self.infer,
             budget = self.budget,
+            model = self.model,
             window = self.window,
             collect = self.collect,
             receiver = self.receiver,

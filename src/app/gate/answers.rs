@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Context as _;
-
-use super::{GateArgs, Incomparable, Row, incomparable, is_manifest};
+use super::{GateArgs, Incomparable, Row, is_manifest};
 use crate::app::replay::MOST_LINE_BYTES;
 use crate::app::threads;
 use crate::drift::answer::Answer;
 use crate::drift::gate_report::Side;
 use crate::drift::record::InputText;
 use crate::drift::task::ModelSpec;
+use crate::drift::translation::Translation;
 use crate::model::onnx::OnnxModel;
 use crate::model::{Depth, Manifest};
 use crate::source::files::FileRecords;
@@ -37,8 +36,8 @@ pub enum Answers {
 /// A model that is run.
 pub struct Run {
     model: OnnxModel,
-    /// By measured task: the model's own, and its classes as the measured task's.
-    tasks: Vec<(usize, Vec<u32>)>,
+    /// Its answers as the measured tasks'.
+    translation: Translation,
     side: Side,
     batch: usize,
     texts: u64,
@@ -55,15 +54,13 @@ impl Answers {
         if is_manifest(path) {
             let manifest = Manifest::load(path)?;
             let own = manifest.spec.clone();
-            if let Some(reason) = incomparable(spec, &own) {
-                return Err(Incomparable { manifest: path.display().to_string(), reason }.into());
-            }
+            let translation = Translation::between(spec, &own)
+                .map_err(|reason| Incomparable { manifest: path.display().to_string(), reason })?;
             let bytes = std::fs::metadata(&manifest.onnx).ok().map(|m| m.len());
             let model = OnnxModel::load(manifest, args.device, threads(args.threads), None)?;
             let side = Side { name: own.name.clone(), version: own.version.clone(), source, bytes, ms_per_text: None };
-            let tasks = mapping(spec, &own);
             let batch = args.batch.max(1);
-            return Ok(Answers::Run(Box::new(Run { model, tasks, side, batch, texts: 0, secs: 0.0 })));
+            return Ok(Answers::Run(Box::new(Run { model, translation, side, batch, texts: 0, secs: 0.0 })));
         }
         let mut answers = HashMap::new();
         for line in FileRecords::open(path, decoder, MOST_LINE_BYTES)? {
@@ -124,43 +121,10 @@ impl Run {
         let mut inferences = self.model.infer(&texts, self.batch)?.into_iter();
         self.secs += started.elapsed().as_secs_f64();
         self.texts += texts.len() as u64;
-        let tasks = &self.tasks;
-        let translated = |own: &[Option<Answer>]| {
-            tasks.iter().map(|(task, classes)| Some(translate(own.get(*task)?.as_ref()?, classes))).collect()
-        };
         let answer = |row: &Row| {
             row.text.as_ref()?;
-            Some(translated(&inferences.next()?.answers))
+            Some(self.translation.of(&inferences.next()?.answers))
         };
         Ok(rows.iter().map(answer).collect())
     }
-}
-
-fn mapping(spec: &ModelSpec, own: &ModelSpec) -> Vec<(usize, Vec<u32>)> {
-    let of = |task: &crate::drift::task::TaskSpec| {
-        let index = own.task(&task.name).context("every task was found")?;
-        let other = task.classes.len() as u32;
-        let known = own.tasks[index].classes.iter().map(|class| task.class(class).unwrap_or(other));
-        // One past the last is `other` on both sides.
-        let classes = known.chain([other]).collect();
-        anyhow::Ok((index, classes))
-    };
-    spec.tasks.iter().map(of).collect::<anyhow::Result<_>>().expect("`incomparable` has found every task")
-}
-
-/// An answer in the classes of the measured task; a class that it does not know is `other`.
-fn translate(answer: &Answer, classes: &[u32]) -> Answer {
-    let other = classes.last().copied().unwrap_or(0);
-    let class = |class: &u32| classes.get(*class as usize).copied().unwrap_or(other);
-    let mut answer = answer.clone();
-    match &mut answer {
-        Answer::Class { class: own, .. } => *own = class(own),
-        Answer::Labels { labels, .. } => {
-            labels.iter_mut().for_each(|label| *label = class(label));
-            labels.sort_unstable();
-        }
-        Answer::Tokens { labels, .. } => labels.iter_mut().for_each(|label| *label = class(label)),
-        Answer::Value(_) => {}
-    }
-    answer
 }

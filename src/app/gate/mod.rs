@@ -12,7 +12,7 @@ use crate::cli::gate::{GateArgs, GateFormat, Named};
 use crate::drift::gate::{Demands, Gate};
 use crate::drift::gate_report::{GateReport, Role, Side, Verdict};
 use crate::drift::record::InputText;
-use crate::drift::task::{ModelSpec, TaskKind};
+use crate::drift::task::ModelSpec;
 use crate::model::Manifest;
 use crate::source::files::{FAR_FUTURE, Lines};
 use crate::source::labelled::{Golds, by_prediction, golds};
@@ -22,7 +22,7 @@ use crate::source::paired::PairDecoder;
 /// Where a model's answers come from.
 mod answers;
 /// A report for the terminal.
-mod table;
+pub(super) mod table;
 
 use answers::Answers;
 
@@ -40,8 +40,10 @@ pub struct NotPassed(pub Verdict);
 #[derive(Debug, thiserror::Error)]
 #[error("`{manifest}` cannot be compared: {reason}")]
 pub struct Incomparable {
-    manifest: String,
-    reason: String,
+    /// The manifest of the other model.
+    pub manifest: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One row on its way through both models.
@@ -232,16 +234,4 @@ fn compare(gate: &mut Gate, models: &mut [Answers; 2], rows: &[Row], left_out: &
         }
     }
     Ok(())
-}
-
-/// What keeps a model's tasks from being compared with those it is measured by.
-fn incomparable(spec: &ModelSpec, own: &ModelSpec) -> Option<String> {
-    spec.tasks.iter().find_map(|task| match own.task(&task.name).map(|i| &own.tasks[i]) {
-        None => Some(format!("it has no task `{}`", task.name)),
-        Some(other) if other.kind != task.kind => Some(format!("task `{}` is of another kind", task.name)),
-        Some(other) if task.kind != TaskKind::Regression && !other.classes.iter().any(|c| task.class(c).is_some()) => {
-            Some(format!("task `{}` has none of the classes", task.name))
-        }
-        Some(_) => None,
-    })
 }
