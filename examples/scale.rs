@@ -1,4 +1,4 @@
-//! The API on a store of 100 models × 10 tasks × 90 days: how long each read takes.
+//! The API on a store of 100 models × 10 tasks × 90 days: how long each read takes, and the fleet page in a browser.
 //!
 //!     scripts/with-services.sh --postgres -- cargo run --release --example scale [MODELS DAYS]
 //!
@@ -6,6 +6,7 @@
 //! many rows, and no read looks at more than a page of them. Rows are written by Postgres itself, from one
 //! window that was really tallied.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -232,7 +233,15 @@ async fn measure(url: &str, models: i64, days: i64) -> anyhow::Result<()> {
             slow.push(shape);
         }
     }
+    println!("the fleet page in a browser that has never seen it");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}:{}", root.join(".deps/node/bin").display(), std::env::var("PATH")?);
+    let mut browser = std::process::Command::new("node");
+    browser.arg("tools/paint.mjs").arg(base.trim_end_matches("/api/v1")).arg(models.to_string());
+    browser.current_dir(root.join("dashboards/web")).env("PATH", path);
+    let painted = tokio::task::spawn_blocking(move || browser.status()).await?.context("`node`: run `make setup`")?;
     ensure!(slow.is_empty(), "slower than {AIM:?} at the 95th percentile: {slow:?}");
+    ensure!(painted.success(), "the fleet page is painted late, or complains");
     Ok(())
 }
 
