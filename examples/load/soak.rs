@@ -36,7 +36,10 @@ impl Look {
             look.threads += daemon.status("Threads:")? as usize;
             look.descriptors += std::fs::read_dir(format!("/proc/{}/fd", daemon.id()))?.count();
         }
-        let sizes = "select pg_database_size(current_database()) as bytes,
+        // Predictions are kept for a day at least, so half an hour of them only grows.
+        let sizes = "select pg_database_size(current_database()) - cast((
+                select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
+                where inhparent in ('kept_prediction'::regclass, 'label_join'::regclass)) as bigint) as bytes,
             cast((select coalesce(sum(n_dead_tup), 0) from pg_stat_user_tables) as bigint) as dead";
         let row = bed.connect().await?.fetch_one(sizes).await?;
         look.tables_mb = row.try_get::<i64, _>("bytes")? as f64 / 1e6;
@@ -53,7 +56,7 @@ pub async fn soak(directory: &Path, minutes: usize) -> anyhow::Result<()> {
     let records = traffic(DISTINCT, STEP)?;
     let labels = labels(&records)?;
     let reference = fit(directory, &labelled(&records, &labels), "1h")?;
-    let retention = ", retention: {statistics: 2m, windows: 2m, rollups: 4m, deliveries: 2m, predictions: 2m}";
+    let retention = ", retention: {statistics: 2m, windows: 2m, rollups: 4m, deliveries: 2m}";
     let bed = Bed::new(directory, &reference, "1h", retention).await?;
     let daemons = [bed.start("collect,judge,deliver,api")?, bed.start("collect,judge,deliver,api")?];
     let producer = Producer::connect(&bed.brokers, &bed.topic)?;
