@@ -102,8 +102,8 @@ pub fn remarks(config: &Config) -> Vec<String> {
         let policy = model.watch.retraining;
         if policy.mode != Mode::Off && policy.on == Trigger::Harm {
             said.push(format!(
-                "models.{i}.retraining.on: `harm` needs labels, and this daemon reads none yet: no alert will ask for \
-                 retraining; take `both` or `drift`"
+                "models.{i}.retraining.on: `harm` is known from labels alone; without them, or with a reference that was \
+                 fitted without them, no alert will ask for retraining: then take `both` or `drift`"
             ));
         }
         if model.plan.hook.is_some() && config.retraining.callback.is_none() {
