@@ -37,6 +37,9 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     ] {
         counter!(name).absolute(0);
     }
+    for outcome in ["compared", "over_limit"] {
+        counter!("driftd_skew_texts_total", "outcome" => outcome).absolute(0);
+    }
     for reason in ["retention", "topic_recreated"] {
         counter!("driftd_losses_total", "reason" => reason).absolute(0);
     }
@@ -67,6 +70,10 @@ fn describe() {
     describe_counter!("driftd_records_total", "records taken in, by what became of them");
     describe_counter!("driftd_dead_letters_total", "records refused and dead-lettered, by reason");
     describe_counter!("driftd_gap_records_total", "offsets that Kafka skipped");
+    describe_counter!(
+        "driftd_skew_texts_total",
+        "texts of the skew sample, by outcome: compared, or over_limit and not run"
+    );
     describe_counter!("driftd_unknown_tasks_total", "answers of tasks that no manifest names");
     describe_counter!("driftd_fenced_total", "flushes refused because another replica had moved a position");
     describe_counter!("driftd_kafka_errors_total", "errors of the Kafka client");
@@ -229,6 +236,11 @@ pub fn gaps(count: u64) {
 /// Answers of tasks nobody knows.
 pub fn unknown_tasks(count: u64) {
     counter!("driftd_unknown_tasks_total").increment(count);
+}
+
+/// A text was chosen to be run only for comparison: `compared`, or `over_limit` and so not run.
+pub fn skew_text(outcome: &'static str) {
+    counter!("driftd_skew_texts_total", "outcome" => outcome).increment(1);
 }
 
 /// A flush was refused.

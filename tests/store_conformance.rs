@@ -21,6 +21,7 @@ use alerting::{
     one_delivery_may_tell_others_and_any_can_be_sent_again, silences_last_and_end,
     standing_alerts_are_known_by_endpoint,
 };
+use driftd::drift::allowance::{Limit, Used};
 use driftd::drift::checkpoint::{Delta, Ledger, Partition};
 use driftd::drift::retraining::Kind;
 use driftd::drift::retraining::life::State;
@@ -45,7 +46,9 @@ fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
     let mut watermark = Watermark::default();
     watermark.observe(at(to));
     let ledger = Ledger { folded: to - from.unwrap_or(0), ..Ledger::default() };
-    let delta = Delta { ledger, ..Delta::starting(from, to, watermark) };
+    let mut used = Used::default();
+    used.take("m", 3, 0.1, Limit { texts: Some(5), rate: 1.0 });
+    let delta = Delta { ledger, used, ..Delta::starting(from, to, watermark) };
     let records = ledger.folded;
     let body = vec![0, 255, u8::try_from(to % 200).expect("small")];
     Collected {
@@ -361,6 +364,7 @@ async fn positions_move_only_from_where_they_are(store: &SqlStore) {
     let stored = store.positions(&[partition(0), partition(1)]).await.expect("read");
     assert_eq!(stored.len(), 1);
     assert_eq!((stored[0].1.next_offset, stored[0].1.watermark.reached()), (10, Some(at(10))));
+    assert!(!stored[0].1.used.is_empty(), "what was compared is stored with the position");
 
     // Nobody may begin it a second time, move it from elsewhere, or leave tallies behind.
     for wrong in [flush("b", None, 12, 5), flush("c", Some(9), 12, 5), flush("d", Some(11), 12, 5)] {

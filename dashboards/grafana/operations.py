@@ -78,6 +78,7 @@ def operations():
                 "ops",
             ),
             lines("Errors of Kafka's client", "Errors that the client reported; single ones are normal when brokers restart.", promql((rate("driftd_kafka_errors_total", "instance"), "{{instance}}")), "ops"),
+            lines("Texts of the skew sample", "Texts chosen to be run only for comparison: compared, or over the limit (`skew_limit`) and not run.", promql((rate("driftd_skew_texts_total", "outcome"), "{{outcome}}")), "ops"),
             lines("Answers of unknown tasks", "Answers of tasks that no manifest names.", promql((rate("driftd_unknown_tasks_total", "instance"), "{{instance}}")), "ops"),
             "Model",
             lines("Texts", "Texts through the tokenizer or the model.", promql((rate("driftd_inferences_total", "instance"), "{{instance}}")), "ops"),

@@ -98,6 +98,7 @@ pub(super) fn load(
         heads,
         infer: config.infer,
         skew_sample: config.skew_sample,
+        skew_limit: config.skew_limit,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
         label_sample: config.label_sample,

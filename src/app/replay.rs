@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::golden::Golden;
 use crate::cli::ModelArgs;
-use crate::collect::observe::Wanted;
+use crate::collect::observe::{Wanted, number};
 use crate::config::{Batching, Infer};
 use crate::drift::inference::Inference;
 use crate::drift::label::Label;
@@ -144,8 +144,11 @@ impl Replay {
         take: &mut impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let embedding = self.manifest.embedding.is_some();
-        let wanted = Wanted { infer: Infer::Missing, skew_sample: self.skew_sample, heads, embedding };
-        let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record)).collect();
+        let wanted = Wanted { infer: Infer::Missing, heads, embedding };
+        let compared = |record: &Record| {
+            wanted.may_compare(record) && number(record.id.as_deref().unwrap_or_default()) < self.skew_sample
+        };
+        let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record, compared(record))).collect();
         let texts: Vec<(InputText, Depth)> =
             records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
         let mut inferences =

@@ -172,8 +172,7 @@ impl Collector {
                         self.starting.insert(partition, epoch);
                         continue;
                     };
-                    let delta = Delta::starting(Some(s.next_offset), s.next_offset, s.watermark.clone());
-                    self.partitions.insert(partition, Reading::new(epoch, delta));
+                    self.partitions.insert(partition, Reading::new(epoch, s.going_on()));
                 }
                 if positions.send(answer).is_err() {
                     bail!("the source gave up waiting for positions");

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::shadow::Candidate;
 use crate::config::Infer;
+use crate::drift::allowance::{Limit, Used};
 use crate::drift::closing::Closing;
 use crate::drift::inference::Inference;
 use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record};
 use crate::drift::reference::Reference;
 use crate::drift::time::Span;
+use crate::metrics;
 use crate::model::{Depth, ModelError, ModelHandle};
 
 /// One model as the collect loop needs it.
@@ -26,6 +28,8 @@ pub struct Watched {
     pub infer: Infer,
     /// Share of records whose answers are compared with the model's own.
     pub skew_sample: f64,
+    /// Texts that are run only for that, at most, by window and partition.
+    pub skew_limit: Option<u32>,
     /// How its stream is cut, and when a record is late.
     pub closing: Closing,
     /// Later records are set aside.
@@ -41,8 +45,6 @@ pub struct Watched {
 pub struct Wanted {
     /// Which records are run.
     pub infer: Infer,
-    /// Share of records whose answers are compared.
-    pub skew_sample: f64,
     /// Whose answers feed the head signals.
     pub heads: HeadSource,
     /// Whether there is a use for embeddings.
@@ -50,27 +52,62 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// How deep a record's text is to be looked into; `None` for not at all.
-    pub fn depth(&self, record: &Record) -> Option<Depth> {
+    /// How deep a record's text is to be looked into, given whether its answers are to be compared; `None` for not
+    /// at all.
+    pub fn depth(&self, record: &Record, compared: bool) -> Option<Depth> {
         record.text.as_ref()?;
-        let lacks = (self.embedding && record.embedding.is_none()) || self.heads == HeadSource::Inference;
-        let id = record.id.as_deref().unwrap_or_default();
-        let compared = !record.answers.is_empty() && chosen(id, self.skew_sample);
+        let (lacks, id) = (self.lacks(record), record.id.as_deref().unwrap_or_default());
         match self.infer {
             Infer::Never => None,
             Infer::Always => Some(Depth::Full),
             Infer::Missing => Some(if lacks || compared { Depth::Full } else { Depth::Tokens }),
-            Infer::Sample(rate) => chosen(id, rate).then_some(Depth::Full),
+            Infer::Sample(rate) => (number(id) < rate).then_some(Depth::Full),
         }
+    }
+
+    /// A record whose text is run only if its answers are to be compared: it has both, and nothing else asks for
+    /// a run of its own.
+    pub fn may_compare(&self, record: &Record) -> bool {
+        let both = record.text.is_some() && !record.answers.is_empty();
+        both && self.infer == Infer::Missing && !self.lacks(record)
+    }
+
+    fn lacks(&self, record: &Record) -> bool {
+        (self.embedding && record.embedding.is_none()) || self.heads == HeadSource::Inference
     }
 }
 
-/// Whether a record with this id belongs to a sample of this rate: the same on every replica.
-fn chosen(id: &str, rate: f64) -> bool {
+/// A number from 0 to below 1 that follows from a record's id: a sample of some rate is what lies below it, the
+/// same on every replica.
+pub fn number(id: &str) -> f64 {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(id.as_bytes());
     let number = u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]);
-    f64::from(number) < rate * (f64::from(u32::MAX) + 1.0)
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Whether a record, the next of its partition, is run for its answers to be compared; what that takes of the
+/// limit is used up.
+pub fn compares(watched: &Watched, record: &Record, used: &mut Used) -> bool {
+    if !watched.wanted().may_compare(record) {
+        return false;
+    }
+    let number = number(record.id.as_deref().unwrap_or_default());
+    let slot = watched.closing.window.slot(record.time, 0);
+    let limit = Limit { texts: watched.skew_limit, rate: watched.skew_sample };
+    let compared = used.take(&watched.reference.spec.name, slot, number, limit);
+    match (compared, number < limit.rate) {
+        (true, _) => metrics::skew_text("compared"),
+        (false, true) => metrics::skew_text("over_limit"),
+        (false, false) => {}
+    }
+    compared
+}
+
+impl Watched {
+    fn wanted(&self) -> Wanted {
+        Wanted { infer: self.infer, heads: self.heads, embedding: self.reference.geometry.is_some() }
+    }
 }
 
 /// Whether a record brings labels and nothing to fold.
@@ -78,19 +115,19 @@ pub fn is_only_label(record: &Record) -> bool {
     !record.labels.is_empty() && record.text.is_none() && record.embedding.is_none() && record.answers.is_empty()
 }
 
-/// Runs what the records ask for; one entry a record.
+/// Runs what the records ask for, and those to be compared; one entry a record.
 ///
 /// # Errors
 /// As [`ModelHandle::infer`].
-pub async fn infer(watched: &Watched, records: &[Record]) -> Result<Vec<Option<Inference>>, ModelError> {
+pub async fn infer(
+    watched: &Watched,
+    records: &[Record],
+    compared: &[bool],
+) -> Result<Vec<Option<Inference>>, ModelError> {
     let Some(model) = &watched.model else { return Ok(vec![None; records.len()]) };
-    let wanted = Wanted {
-        infer: watched.infer,
-        skew_sample: watched.skew_sample,
-        heads: watched.heads,
-        embedding: watched.reference.geometry.is_some(),
-    };
-    let depths: Vec<Option<Depth>> = records.iter().map(|record| wanted.depth(record)).collect();
+    let wanted = watched.wanted();
+    let depth = |(record, compared): (&Record, &bool)| wanted.depth(record, *compared);
+    let depths: Vec<Option<Depth>> = records.iter().zip(compared).map(depth).collect();
     let texts: Vec<(InputText, Depth)> =
         records.iter().zip(&depths).filter_map(|(record, depth)| Some((record.text.clone()?, (*depth)?))).collect();
     let mut inferences = model.infer(texts).await?.into_iter();
@@ -129,21 +166,28 @@ mod tests {
             (Predictions, false, &bare, Depth::Tokens),
             (Inference, false, &full, Depth::Full),
         ] {
-            let wanted = Wanted { infer: Infer::Missing, skew_sample: 0.0, heads, embedding: wants };
-            assert_eq!(wanted.depth(record), Some(expected));
+            let wanted = Wanted { infer: Infer::Missing, heads, embedding: wants };
+            assert_eq!(wanted.depth(record, false), Some(expected));
         }
-        let wanted = |infer| Wanted { infer, skew_sample: 1.0, heads: Predictions, embedding: true };
-        assert_eq!(wanted(Infer::Missing).depth(&full), Some(Depth::Tokens), "no answers to compare");
+        let wanted = |infer| Wanted { infer, heads: Predictions, embedding: true };
+        assert!(!wanted(Infer::Missing).may_compare(&full), "no answers to compare");
         let answered = Record { answers: vec![None], ..record(Some(vec![1.0])) };
-        assert_eq!(wanted(Infer::Missing).depth(&answered), Some(Depth::Full));
-        assert_eq!(wanted(Infer::Never).depth(&bare), None);
-        assert_eq!(wanted(Infer::Always).depth(&Record { text: None, ..bare }), None);
+        assert!(wanted(Infer::Missing).may_compare(&answered) && !wanted(Infer::Always).may_compare(&answered));
+        assert!(
+            !wanted(Infer::Missing).may_compare(&Record { answers: vec![None], ..record(None) }),
+            "it is run anyway"
+        );
+        assert_eq!(wanted(Infer::Missing).depth(&answered, true), Some(Depth::Full));
+        assert_eq!(wanted(Infer::Missing).depth(&answered, false), Some(Depth::Tokens));
+        assert_eq!(wanted(Infer::Never).depth(&bare, true), None);
+        assert_eq!(wanted(Infer::Always).depth(&Record { text: None, ..bare }, true), None);
     }
 
     #[test]
     fn sampling_is_stable_and_has_its_rate() {
-        let share = (0..10_000).filter(|i| chosen(&i.to_string(), 0.2)).count();
+        let share = (0..10_000).filter(|i| number(&i.to_string()) < 0.2).count();
         assert!((1_850..2_150).contains(&share), "{share}");
-        assert!(!chosen("x", 0.0) && chosen("x", 1.0));
+        // From SHA-256, as Python gives it: every version of driftd draws the same.
+        assert!((number("x") - 1_108_767_021.0 / 4_294_967_296.0).abs() < 1e-12);
     }
 }

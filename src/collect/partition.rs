@@ -57,6 +57,8 @@ pub(super) struct OfAnother {
 pub(super) struct Heard {
     /// Whether that was after its window had closed.
     pub late: bool,
+    /// Whether it is run only for its answers to be compared.
+    pub compared: bool,
     /// The later of its own time and its partition's watermark.
     pub at: Timestamp,
 }
@@ -144,6 +146,7 @@ impl Reading {
             };
         }
         self.delta.ledger.folded += 1;
-        Outcome::Fold(record, Heard { late, at })
+        let compared = observe::compares(watched, &record, &mut self.delta.used);
+        Outcome::Fold(record, Heard { late, compared, at })
     }
 }

@@ -55,8 +55,9 @@ impl Windows {
         }
         for (index, (records, heards)) in by_model {
             let watched = &models[index];
+            let compared: Vec<bool> = heards.iter().map(|heard| heard.compared).collect();
             let started = Instant::now();
-            let inferences = observe::infer(watched, &records).await?;
+            let inferences = observe::infer(watched, &records, &compared).await?;
             self.shadows.spent(index, watched, &inferences, started.elapsed());
             let beside = self.shadows.run(index, watched, &records, &heards, now).await;
             let late = heards.iter().filter(|heard| heard.late).count() as u64;

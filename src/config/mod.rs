@@ -151,6 +151,8 @@ pub struct Model {
     pub infer: Infer,
     /// Share of records whose answers are compared with the exported model's.
     pub skew_sample: f64,
+    /// Texts that are run only for that, at most, by window and partition.
+    pub skew_limit: Option<u32>,
     /// Length of a window.
     pub window: Span,
     /// How long a window waits for stragglers.

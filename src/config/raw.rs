@@ -206,6 +206,12 @@ pub struct RawModel {
     #[serde(default = "default_skew_sample")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub skew_sample: f64,
+    /// Texts that are run only for this comparison, at most, in a window of one partition: a budget for it that holds
+    /// whatever the traffic. While it is used up the sample is thinned by halves, the same on every replica; without
+    /// it the sample's share is all that limits. N texts in each of P partitions and windows of W seconds take
+    /// N·P/(W·t) of a core that runs t texts a second.
+    #[schemars(range(min = 1))]
+    pub skew_limit: Option<u32>,
     /// Windows of event time.
     #[serde(default)]
     pub window: RawWindow,

@@ -239,6 +239,9 @@ impl Checker<'_> {
                 self.fail(&at(key), format!("found `{share}`, expected a share between 0 and 1"));
             }
         }
+        if raw.skew_limit == Some(0) {
+            self.fail(&at("skew_limit"), "found `0`: `skew_sample: 0` compares nothing".to_owned());
+        }
         let (window, (policy, plan)) = (window?, retraining?);
         let sensitivity = Sensitivity { min_records: raw.window.min_records, margin: raw.margin };
         let watch = watch(budget?.threshold(window), sensitivity, raw.resolve_after, policy);
@@ -253,6 +256,7 @@ impl Checker<'_> {
             heads: raw.heads,
             infer,
             skew_sample: raw.skew_sample,
+            skew_limit: raw.skew_limit,
             window,
             grace: grace?,
             late_limit: late_limit?,

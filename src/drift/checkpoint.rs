@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::allowance::Used;
 use super::time::Timestamp;
 use super::watermark::Watermark;
 
@@ -58,6 +59,16 @@ pub struct Position {
     pub next_offset: i64,
     /// Event-time progress.
     pub watermark: Watermark,
+    /// Texts that were re-computed for comparison.
+    pub used: Used,
+}
+
+impl Position {
+    /// The delta that goes on from here.
+    pub fn going_on(&self) -> Delta {
+        let delta = Delta::starting(Some(self.next_offset), self.next_offset, self.watermark.clone());
+        Delta { used: self.used.clone(), ..delta }
+    }
 }
 
 /// Why records were lost before they could be read.
@@ -105,6 +116,8 @@ pub struct Delta {
     pub to: i64,
     /// Event-time progress at `to`.
     pub watermark: Watermark,
+    /// Texts re-computed for comparison, as of `to`.
+    pub used: Used,
     /// What became of the records between.
     pub ledger: Ledger,
     /// The latest loss, until the first record after it is committed.
@@ -126,13 +139,14 @@ pub fn applies(stored: Option<i64>, delta: &Delta) -> bool {
 impl Delta {
     /// A delta that starts at a stored position, or at the beginning of a new partition.
     pub fn starting(from: Option<i64>, to: i64, watermark: Watermark) -> Delta {
-        Delta { from, restart: None, to, watermark, ledger: Ledger::default(), gap: None }
+        Delta { from, restart: None, to, watermark, used: Used::default(), ledger: Ledger::default(), gap: None }
     }
 
     /// The delta that goes on where this one was committed.
     pub fn committed(&mut self) -> Delta {
         let open = self.gap.filter(|gap| gap.until.is_none());
-        Delta { gap: open, ..Delta::starting(Some(self.to), self.to, std::mem::take(&mut self.watermark)) }
+        let going_on = Delta::starting(Some(self.to), self.to, std::mem::take(&mut self.watermark));
+        Delta { gap: open, used: std::mem::take(&mut self.used), ..going_on }
     }
 
     /// Whether there is anything to commit.

@@ -7,6 +7,8 @@
 
 /// Alert states and their transitions, each with its reason.
 pub mod alert;
+/// How many texts are re-computed for comparison.
+pub mod allowance;
 /// What one head said about one record.
 pub mod answer;
 /// How a reference's own windows vary.

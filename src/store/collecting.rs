@@ -6,8 +6,10 @@ use sqlx::{Any, Transaction};
 use super::labels::write_labelled;
 use super::sql::{Columns, SqlStore};
 use super::{CollectStore, Collected, Commit, StoreError};
+use crate::drift::allowance::Used;
 use crate::drift::checkpoint::{Delta, Gap, Partition, Position};
 use crate::drift::time::Timestamp;
+use crate::drift::watermark::Watermark;
 use crate::fault;
 
 #[async_trait]
@@ -24,9 +26,9 @@ impl CollectStore for SqlStore {
             .fetch_optional(&self.pool)
             .await?;
             if let Some(row) = row {
-                let watermark = postcard::from_bytes(&row.bytes("watermark")?)
+                let (watermark, used) = progress(&row.bytes("watermark")?)
                     .map_err(|error| StoreError::Corrupt(format!("watermark of `{}`: {error}", partition.topic)))?;
-                found.push((partition.clone(), Position { next_offset: row.int("next_offset")?, watermark }));
+                found.push((partition.clone(), Position { next_offset: row.int("next_offset")?, watermark, used }));
             }
         }
         Ok(found)
@@ -171,6 +173,12 @@ async fn write_gap(
     Ok(())
 }
 
+/// A watermark, and behind it what was used up of allowances, where there are any.
+fn progress(bytes: &[u8]) -> Result<(Watermark, Used), postcard::Error> {
+    let (watermark, rest) = postcard::take_from_bytes(bytes)?;
+    Ok((watermark, if rest.is_empty() { Used::default() } else { postcard::from_bytes(rest)? }))
+}
+
 /// The compare-and-set; false if the stored position is not where the delta starts.
 async fn move_position(
     transaction: &mut Transaction<'static, Any>,
@@ -178,7 +186,10 @@ async fn move_position(
     delta: &Delta,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let watermark = postcard::to_stdvec(&delta.watermark).expect("a list of times always encodes");
+    let mut watermark = postcard::to_stdvec(&delta.watermark).expect("a list of times always encodes");
+    if !delta.used.is_empty() {
+        watermark.extend(postcard::to_stdvec(&delta.used).expect("counts by name always encode"));
+    }
     let statement = match delta.from {
         Some(_) => {
             "-- move_position

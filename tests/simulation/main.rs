@@ -18,6 +18,7 @@ use driftd::clock::Clock;
 use driftd::collect::observe::Watched;
 use driftd::collect::{self, Collector};
 use driftd::config::{Collect, Infer};
+use driftd::drift::allowance::Used;
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
 use driftd::drift::checkpoint::{Ledger, Partition};
 use driftd::drift::closing::Closing;
@@ -26,7 +27,7 @@ use driftd::drift::detector::Sensitivity;
 use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::label::{Label, LabelValue};
 use driftd::drift::observation::{HeadSource, Joined};
-use driftd::drift::record::{Record, VersionMatch};
+use driftd::drift::record::{InputText, Record, VersionMatch};
 use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
@@ -128,7 +129,7 @@ fn labels_of(rng: &mut StdRng, record: &Record, wrong: f64) -> Vec<Label> {
 fn label_record(record: &Record, label: Label, delay_ms: i64) -> (i64, Record) {
     let time = record.time.plus(Span::from_micros(delay_ms * 1_000));
     let labels = vec![Label { at: time, ..label }];
-    (time.micros() / 1_000, Record { time, answers: Vec::new(), labels, ..record.clone() })
+    (time.micros() / 1_000, Record { time, text: None, answers: Vec::new(), labels, ..record.clone() })
 }
 
 /// Labels of a record as they come: late, before it, partial, twice, corrected, taken back, or never.
@@ -174,7 +175,8 @@ fn logs() -> Vec<Vec<Entry>> {
         };
         // An id now and then comes twice.
         let id = if i % 50 == 7 { i - 1 } else { i };
-        let record = record(&mut rng, Some(format!("p{id}")), 1_000_000 + ms, shift);
+        let text = Some(InputText { text: "hello".into(), pair: None });
+        let record = Record { text, ..record(&mut rng, Some(format!("p{id}")), 1_000_000 + ms, shift) };
         if rng.random_bool(0.4) {
             let wrong = if i > 420 { 0.9 } else { 0.2 };
             later.extend(told(&mut rng, &record, wrong));
@@ -258,8 +260,10 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: 
         reference: reference(),
         model: None,
         heads: HeadSource::Predictions,
-        skew_sample: 0.0,
-        infer: Infer::Never,
+        // Nothing is run; what would be is chosen, and the choice is stored.
+        skew_sample: 0.7,
+        skew_limit: Some(9),
+        infer: Infer::Missing,
         closing: CLOSING,
         late_limit: Span::from_secs(300),
         label_sample: 0.9,
@@ -290,6 +294,7 @@ fn performance(labels: &labels::Labels) -> Vec<String> {
 #[derive(Debug, PartialEq)]
 struct End {
     ledgers: Vec<(i64, i64, Ledger)>,
+    compared: Vec<Used>,
     reports: Vec<String>,
     statistics: Vec<String>,
     alerts: Vec<String>,
@@ -381,6 +386,7 @@ async fn life(seed: u64, trouble: f64, judge: Judge) -> End {
     let report = |r: &driftd::store::ReportRow| format!("{:?}", driftd::store::ReportRow { revision: 0, ..r.clone() });
     End {
         ledgers: rows.positions.values().map(|r| (r.first_offset, r.position.next_offset, r.ledger)).collect(),
+        compared: rows.positions.values().map(|r| r.position.used.clone()).collect(),
         reports: rows.reports.values().map(report).collect(),
         statistics: rows.statistics.iter().map(|(key, s)| format!("{key} {s:?}")).collect(),
         alerts: rows
@@ -412,6 +418,7 @@ fn every_life_ends_the_same() {
     assert!(undisturbed.reports.iter().any(|r| !r.contains("late_records: 0")), "records come late");
     assert!(undisturbed.performance.iter().filter(|row| row.contains("RealisedRow")).count() > 20, "labels are joined");
     assert!(undisturbed.alerts.iter().any(|a| a.contains("concept")), "and found to say something");
+    assert!(undisturbed.compared.iter().all(|used| !used.is_empty()), "texts are chosen for comparison");
     let versions: Vec<&String> =
         undisturbed.alerts.iter().filter(|a| a.contains(r#"cause_part: Some("version")"#)).collect();
     let [alert] = versions.as_slice() else { panic!("one alert of another version: {versions:#?}") };

@@ -103,7 +103,8 @@ impl CollectStore for MemoryStore {
                 }
             }
             for (partition, delta) in &collected.delta {
-                let position = Position { next_offset: delta.to, watermark: delta.watermark.clone() };
+                let position =
+                    Position { next_offset: delta.to, watermark: delta.watermark.clone(), used: delta.used.clone() };
                 let before = rows.positions.get(partition);
                 let first_offset = before.map_or(delta.to - delta.ledger.total(), |row| row.first_offset);
                 let mut ledger = before.map(|row| row.ledger).unwrap_or_default();
