@@ -70,10 +70,7 @@ fn describe() {
     describe_counter!("driftd_records_total", "records taken in, by what became of them");
     describe_counter!("driftd_dead_letters_total", "records refused and dead-lettered, by reason");
     describe_counter!("driftd_gap_records_total", "offsets that Kafka skipped");
-    describe_counter!(
-        "driftd_skew_texts_total",
-        "texts of the skew sample, by outcome: compared, or over_limit and not run"
-    );
+    describe_counter!("driftd_skew_texts_total", "texts of the skew sample: compared, or over_limit and not run");
     describe_counter!("driftd_unknown_tasks_total", "answers of tasks that no manifest names");
     describe_counter!("driftd_fenced_total", "flushes refused because another replica had moved a position");
     describe_counter!("driftd_kafka_errors_total", "errors of the Kafka client");
@@ -147,7 +144,7 @@ fn describe() {
     describe_gauge!(
         "driftd_clock_offset_seconds",
         Unit::Seconds,
-        "how far this machine's clock is ahead of the store's; only where the store has one"
+        "how far this machine's clock is ahead of Postgres's"
     );
     describe_gauge!("driftd_config_waiting_settings", "changed settings that wait for a restart");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
