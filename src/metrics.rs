@@ -111,10 +111,7 @@ fn describe() {
         "mean time from prediction to label, of the latest window told of"
     );
     describe_gauge!("driftd_task_accuracy_ratio", "accuracy of a task's latest window, estimated and by labels");
-    describe_gauge!(
-        "driftd_task_estimate_muted",
-        "1 if labels contradict a task's estimate, so that it does not count"
-    );
+    describe_gauge!("driftd_task_estimate_muted", "1 if labels contradict a task's estimate: it does not count");
     describe_counter!("driftd_predictions_kept_total", "predictions of the sample that wait for labels, by model");
     describe_counter!(
         "driftd_labels_joined_total",
@@ -141,11 +138,7 @@ fn describe() {
     describe_counter!("driftd_authentication_failures_total", "callers of the API who were refused, by reason");
     describe_counter!("driftd_config_reloads_total", "times the configuration was read again, by outcome");
     describe_gauge!("driftd_config_last_reload_successful", "0 while the configuration's file is refused");
-    describe_gauge!(
-        "driftd_clock_offset_seconds",
-        Unit::Seconds,
-        "how far this machine's clock is ahead of Postgres's"
-    );
+    describe_gauge!("driftd_clock_offset_seconds", Unit::Seconds, "how far this clock is ahead of Postgres's");
     describe_gauge!("driftd_config_waiting_settings", "changed settings that wait for a restart");
     describe_counter!("driftd_requests_limited_total", "requests to the API beyond a caller's limit");
     describe_gauge!("driftd_event_listeners", "pages and programs that listen for changes");
