@@ -7,6 +7,7 @@ mod airflow;
 mod api;
 mod gate;
 mod guards;
+mod kubernetes;
 mod scene;
 mod seeds;
 mod target;
