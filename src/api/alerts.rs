@@ -33,10 +33,13 @@ pub async fn list(
     for transition in state.store.transitions_of(of.model.as_deref(), page).await? {
         by_alert.entry(transition.alert_id.clone()).or_default().push(transition);
     }
+    let taken = state.store.acknowledgements_of(of.model.as_deref(), page).await?;
+    let mut taken: HashMap<String, AcknowledgementRow> =
+        taken.into_iter().map(|row| (row.alert_id.clone(), row)).collect();
     let mut rows: Vec<(AlertRow, Vec<TransitionRow>, Option<AcknowledgementRow>)> = Vec::new();
     for alert in state.store.alerts(of.model.as_deref(), page).await? {
         let transitions = by_alert.remove(&alert.alert_id).unwrap_or_default();
-        let acknowledgement = state.store.acknowledgement(&alert.alert_id).await?;
+        let acknowledgement = taken.remove(&alert.alert_id);
         rows.push((alert, transitions, acknowledgement));
     }
     Ok(Json(paged(rows, page, |(alert, _, _)| alert.opened, |(alert, changes, by)| AlertView::new(alert, changes, by))))

@@ -39,15 +39,7 @@ impl DeskStore for SqlStore {
             .bind(alert_id)
             .fetch_optional(&self.pool)
             .await?;
-        let read = |row: AnyRow| -> Result<_, sqlx::Error> {
-            Ok(AcknowledgementRow {
-                alert_id: row.text("alert_id")?,
-                at: row.time("at_us")?,
-                by: row.text("by_whom")?,
-                comment: row.text("comment")?,
-            })
-        };
-        Ok(row.map(read).transpose()?)
+        Ok(row.as_ref().map(acknowledgement_row).transpose()?)
     }
 
     async fn told(&self, alert_id: &str) -> Result<Vec<Told>, StoreError> {
@@ -288,5 +280,15 @@ pub(super) fn silence_row(row: &AnyRow) -> Result<SilenceRow, sqlx::Error> {
         created: row.time("created_us")?,
         starts: row.time("starts_us")?,
         ends: row.time("ends_us")?,
+    })
+}
+
+/// Who has taken an alert on.
+pub(super) fn acknowledgement_row(row: &AnyRow) -> Result<AcknowledgementRow, sqlx::Error> {
+    Ok(AcknowledgementRow {
+        alert_id: row.text("alert_id")?,
+        at: row.time("at_us")?,
+        by: row.text("by_whom")?,
+        comment: row.text("comment")?,
     })
 }

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
+use super::alerting::acknowledgement_row;
 use super::reading::{model_row, transition_row};
 use super::references::flag;
 use super::sql::{Columns, Number, SqlStore};
-use super::{LatestWindow, ModelRow, Page, ReportRow, Standing, StoreError, TransitionRow};
+use super::{AcknowledgementRow, LatestWindow, ModelRow, Page, ReportRow, Standing, StoreError, TransitionRow};
 
 /// Reads how models stand.
 #[async_trait]
@@ -18,6 +19,10 @@ pub trait FleetStore: Send + Sync {
     async fn standings(&self, model: Option<&str>) -> Result<Vec<Standing>, StoreError>;
     /// Transitions of the alerts of a page, oldest first.
     async fn transitions_of(&self, model: Option<&str>, page: Page) -> Result<Vec<TransitionRow>, StoreError>;
+
+    /// Who has taken on which of the alerts on a page.
+    async fn acknowledgements_of(&self, model: Option<&str>, page: Page)
+    -> Result<Vec<AcknowledgementRow>, StoreError>;
 }
 
 #[async_trait]
@@ -58,6 +63,25 @@ impl FleetStore for SqlStore {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().map(transition_row).collect::<Result<_, _>>()?)
+    }
+
+    async fn acknowledgements_of(
+        &self,
+        model: Option<&str>,
+        page: Page,
+    ) -> Result<Vec<AcknowledgementRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- acknowledgements_of
+            select * from alert_acknowledgement where alert_id in (
+                select alert_id from alert where ($1 = '*' or model = $1) and state <> 'inactive' and opened_us < $2
+                order by opened_us desc, alert_id limit $3)",
+        )
+        .bind(model.unwrap_or("*"))
+        .bind(page.before_us)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(acknowledgement_row).collect::<Result<_, _>>()?)
     }
 }
 

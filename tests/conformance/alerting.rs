@@ -137,7 +137,10 @@ pub async fn standing_alerts_are_known_by_endpoint(store: &SqlStore) {
     store.acknowledge(&row, &[], &audit()).await.expect("acknowledges");
     row.by = "joão".into();
     store.acknowledge(&row, &[], &audit()).await.expect("again");
-    assert_eq!(store.acknowledgement("al_1").await.expect("read"), Some(row));
+    assert_eq!(store.acknowledgement("al_1").await.expect("read"), Some(row.clone()));
+    let page = Page { limit: 10, before_us: i64::MAX };
+    assert_eq!(store.acknowledgements_of(None, page).await.expect("read"), [row]);
+    assert_eq!(store.acknowledgements_of(Some("other"), page).await.expect("read"), []);
     assert!(store.untold(at(9_999)).await.expect("read").is_empty(), "somebody has it");
     assert_eq!(store.alert("al_1").await.expect("read").map(|a| a.state), Some("firing".to_owned()));
     assert_eq!(store.alert("none").await.expect("read"), None);
