@@ -346,7 +346,9 @@ fn a_model_that_does_not_answer_its_golden_set_is_refused() {
     with("{file: broken.jsonl}");
     let said = fail_with(&mut check(), 3);
     assert!(said.contains("line 1: `intent` answers otherwise") && said.contains("12 of 12"), "{said}");
-    let said = fail_with(driftd().args(["run", "--roles", "collect", "-c"]).arg(at("driftd.yaml")), 3);
+    let mut run = driftd();
+    run.args(["run", "--roles", "collect", "-c"]).arg(at("driftd.yaml")).current_dir(directory.path());
+    let said = fail_with(&mut run, 3);
     assert!(said.contains("does not answer its golden set"), "nothing is read before: {said}");
     simulate(&at("inputs.jsonl"), 300, &["--inputs-only"]);
     let mut fit = driftd();
