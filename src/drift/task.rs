@@ -25,17 +25,22 @@ impl TaskKind {
     pub fn has_classes(self) -> bool {
         self != TaskKind::Regression
     }
-}
 
-impl fmt::Display for TaskKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Its name in manifests and records.
+    pub fn name(self) -> &'static str {
+        match self {
             TaskKind::Binary => "binary",
             TaskKind::Multiclass => "multiclass",
             TaskKind::Multilabel => "multilabel",
             TaskKind::TokenLabels => "token_labels",
             TaskKind::Regression => "regression",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

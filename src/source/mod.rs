@@ -31,6 +31,8 @@ pub mod native;
 mod native_answer;
 mod native_json;
 mod native_label;
+mod native_number;
+mod native_quick;
 /// Answers of two models to the same rows.
 pub mod paired;
 /// Records to Kafka, and a broker inside the process.

@@ -12,6 +12,7 @@ use super::native_json::{
     PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabels, RawRecord, RawTime, Text, unpack,
 };
 use super::native_label::value_of;
+use super::native_quick;
 use crate::drift::label::Label;
 use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
@@ -69,7 +70,11 @@ impl NativeDecoder {
             Ok(text) => text,
             Err(error) => return reject(RejectReason::InvalidUtf8, &format!("at byte {}", error.valid_up_to())),
         };
-        let native = serde_json::from_str::<RawRecord>(text);
+        let mut quick = RawRecord::default();
+        let native = match native_quick::record(text, &mut quick) {
+            Some(()) => Ok(quick),
+            None => serde_json::from_str::<RawRecord>(text),
+        };
         // A change of a row of labels; what is not is taken as it is, or refused for what it lacks.
         let wrapped = native.as_ref().map_or(true, |raw| raw.op.is_some());
         let change = if wrapped { debezium::unwrap(text)? } else { None };

@@ -17,7 +17,7 @@ use crate::drift::task::{TaskKind, TaskSpec};
 pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Result<Answer, Rejected> {
     let wrong = |what: &str| Rejected::new(RejectReason::WrongKind, format!("task `{}`: {what}", task.name));
     if let Some(kind) = &raw.kind
-        && kind.0 != task.kind.to_string()
+        && kind.0 != task.kind.name()
     {
         return Err(wrong("the output's kind is not the manifest's"));
     }

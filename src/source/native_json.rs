@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::drift::time::Timestamp;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct RawRecord<'a> {
     #[serde(borrow)]
     pub(super) schema: Option<Text<'a>>,
@@ -80,7 +80,7 @@ pub(super) struct PackedEmbedding<'a> {
     pub(super) data_b64: Text<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct RawOutput<'a> {
     #[serde(borrow)]
     pub(super) kind: Option<Text<'a>>,
