@@ -75,6 +75,13 @@ impl<'a> Shares<'a> {
         if expected > 0.0 { ((self.current[cell] as f64 - expected) / expected.sqrt()).abs() } else { 0.0 }
     }
 
+    /// ln of how many times as much a cell holds as expected; half a count on either side keeps cells of few
+    /// records near 0.
+    pub(super) fn ln_rise(&self, cell: usize) -> f64 {
+        let expected = self.expected[cell] / self.total * self.n;
+        ((self.current[cell] as f64 + 0.5) / (expected + 0.5)).ln()
+    }
+
     /// One cell with its name, as far as that may be told.
     pub(super) fn cell(&self, cell: usize) -> Cell {
         let task = self.signal.key.task.map(|t| &self.reference.spec.tasks[t]);

@@ -29,6 +29,8 @@ pub mod detector;
 pub mod distribution;
 /// A picture of the encoder's space.
 pub mod encoder_map;
+/// Texts that show best what is new.
+pub mod examples;
 /// How a reference is learned from records.
 pub mod fit;
 /// Whether a new version may take the place of the current one.
@@ -65,6 +67,8 @@ pub mod observation;
 pub mod performance;
 /// What came from Kafka, or why it was refused.
 pub mod record;
+/// Texts without what names or reaches people.
+pub mod redaction;
 /// What current windows are compared with.
 pub mod reference;
 /// Records to train on again, so that nothing is forgotten.

@@ -9,8 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Keeps the items of the smallest ranks, and one more: the threshold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BottomK<T> {
     most: usize,
     kept: BTreeMap<(u64, String), T>,
