@@ -53,10 +53,14 @@ impl Drop for Traces {
     }
 }
 
+/// Whether traces are kept at all.
+pub fn on() -> bool {
+    ON.load(Ordering::Acquire)
+}
+
 /// Whether a record's context is worth keeping: traces are on, and its producer sampled it.
 pub fn wanted(traceparent: &[u8]) -> bool {
-    ON.load(Ordering::Acquire)
-        && std::str::from_utf8(traceparent).is_ok_and(|t| context(t).is_some_and(|c| c.is_sampled()))
+    on() && std::str::from_utf8(traceparent).is_ok_and(|t| context(t).is_some_and(|c| c.is_sampled()))
 }
 
 /// Adds a context to those that a span will link to, as long as there is room.

@@ -283,9 +283,9 @@ impl World {
                 self.break_records(&planted.fault, &mut records, &mut rng)?;
             }
             let mut summary = Summary::empty(reference);
-            for (record, ours) in records {
+            for (mut record, ours) in records {
                 let inference = if planted.compared { Some(ours) } else { facts(ours) };
-                let observation = Observation::new(record, inference, reference);
+                let observation = Observation::new(&mut record, inference, reference);
                 summary.fold(reference, Timestamp::from_micros(0), &observation);
             }
             let at = Timestamp::from_micros(slot as i64);
@@ -425,9 +425,9 @@ fn mangle(text: &InputText) -> InputText {
     InputText { text: words.map(half).collect::<Vec<_>>().join(" "), pair: None }
 }
 
-fn joined(record: Record, ours: Inference, compared: bool) -> Joined {
+fn joined(mut record: Record, ours: Inference, compared: bool) -> Joined {
     let inference = if compared { Some(ours) } else { facts(ours) };
-    Joined::new(record, inference, HeadSource::Predictions)
+    Joined::new(&mut record, inference, HeadSource::Predictions)
 }
 
 /// Without the run of the model: only what the tokenizer says.

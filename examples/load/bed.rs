@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -101,6 +102,8 @@ pub struct Bed {
     store: String,
     directory: PathBuf,
     text: String,
+    /// Ports given so far.
+    taken: AtomicU16,
 }
 
 impl Bed {
@@ -133,17 +136,27 @@ impl Bed {
             example().display(),
             reference.display(),
         );
-        Ok(Bed { brokers, topic: name, store, directory: directory.to_owned(), text })
+        Ok(Bed { brokers, topic: name, store, directory: directory.to_owned(), text, taken: AtomicU16::new(0) })
     }
 
     pub fn start(&self, roles: &str) -> anyhow::Result<Daemon> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = self.free_port().context("no free port between 20000 and 32000")?;
         let file = self.directory.join(format!("driftd-{port}.yaml"));
         let listen = format!("api: {{listen: '127.0.0.1:0'}}\nops: {{listen: '127.0.0.1:{port}'}}\n");
         std::fs::write(&file, format!("{}{listen}", self.text))?;
         let mut command = Command::new(driftd());
         command.args(["run", "--roles", roles, "-c"]).arg(&file).env("RUST_LOG", "error");
         Ok(Daemon { ops: format!("http://127.0.0.1:{port}"), child: command.spawn()? })
+    }
+
+    /// A free port that none of its daemons was given before. It lies below the range from which the system takes the
+    /// local ports of outgoing connections: there any client may take it before the daemon does.
+    fn free_port(&self) -> Option<u16> {
+        const PORTS: std::ops::Range<u16> = 20_000..32_000;
+        let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = PORTS.skip(usize::from(self.taken.load(Ordering::Relaxed))).find(free)?;
+        self.taken.store(port + 1 - PORTS.start, Ordering::Relaxed);
+        Some(port)
     }
 
     pub async fn connect(&self) -> anyhow::Result<AnyConnection> {

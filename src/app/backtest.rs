@@ -186,7 +186,7 @@ impl<'a> Stream<'a> {
             self.counts.late += 1;
             return Ok(());
         }
-        let observation = Observation::new(record, inference, self.reference);
+        let observation = Observation::new(&mut record, inference, self.reference);
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);

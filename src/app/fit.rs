@@ -33,7 +33,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let mut known = args.labels.as_deref().map(|file| labels::by_id(&replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
     let (mut spool, mut inferred) = (Spool::new()?, false);
-    runtime()?.block_on(replay.run(&args.input, heads, &bar, |record, inference| {
+    runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
         if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
             return Ok(());
@@ -44,7 +44,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         let mut labels = record.labels.clone();
         inferred |= inference.is_some();
         labels.extend(record.id.as_ref().and_then(|id| known.remove(id)).unwrap_or_default());
-        spool.push(&FitRecord { time, joined: Joined::new(record, inference, heads), labels })
+        spool.push(&FitRecord { time, joined: Joined::new(&mut record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
     let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };

@@ -57,6 +57,10 @@ impl Labels {
 
     /// Takes labels that were heard at this moment.
     pub fn take(&mut self, watched: &Watched, id: Option<&str>, heard: Timestamp, labels: Vec<Label>) {
+        // Most records bring none, and a key is a digest.
+        if labels.is_empty() {
+            return;
+        }
         let reference = &watched.reference;
         let Some(key) = id.map(|id| key(watched, id)) else {
             metrics::labels("without_id", labels.len() as u64);

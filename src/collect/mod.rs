@@ -200,7 +200,7 @@ impl Collector {
                 let _ = done.send(());
             }
             Event::Messages(messages) => {
-                self.fold(messages).await?;
+                self.fold(messages, source).await?;
                 if self.unflushed >= self.limits.flush_records || self.windows.len() >= self.limits.max_open_windows {
                     self.flush(source, shutdown).await?;
                 }
@@ -264,38 +264,41 @@ impl Collector {
         Ok(())
     }
 
-    async fn fold(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
-        let mut waiting: Vec<(Record, Heard)> = Vec::new();
+    async fn fold(&mut self, messages: Vec<Message>, source: &dyn Source) -> anyhow::Result<()> {
+        let mut waiting: Vec<(Record, Heard)> = Vec::with_capacity(TEXTS);
         for mut message in messages {
             if let Some(trace) = message.trace.take() {
                 traces::keep(&mut self.traces, trace);
             }
-            let partition = message.partition.clone();
-            let Some(reading) = self.partitions.get_mut(partition.as_ref()) else { continue };
+            let Some(reading) = self.partitions.get_mut(message.partition.as_ref()) else { continue };
             match reading.account(message, &self.models) {
                 Outcome::Ignore => continue,
                 Outcome::Done => {}
-                Outcome::Refuse(offset, refused) => self.refused.push((partition.as_ref().clone(), offset, refused)),
+                Outcome::Refuse(partition, offset, refused) => {
+                    self.refused.push((partition.as_ref().clone(), offset, refused));
+                }
                 Outcome::Fold(record, heard) => waiting.push((record, heard)),
                 Outcome::Other(record) => self.windows.count_other(&self.models, &record),
                 Outcome::Label(record, at) => self.windows.take_labels(&self.models, record, at),
             }
             self.unflushed += 1;
             if waiting.len() >= TEXTS {
-                self.fold_all(std::mem::take(&mut waiting)).await?;
+                let full = std::mem::replace(&mut waiting, Vec::with_capacity(TEXTS));
+                self.fold_all(full, source).await?;
             }
         }
-        self.fold_all(waiting).await
+        self.fold_all(waiting, source).await
     }
 
-    async fn fold_all(&mut self, records: Vec<(Record, Heard)>) -> anyhow::Result<()> {
+    async fn fold_all(&mut self, records: Vec<(Record, Heard)>, source: &dyn Source) -> anyhow::Result<()> {
         fault::point("in_inference");
         let folded = self.windows.fold(&self.models, records, self.clock.now()).await;
         match &folded {
-            Ok(()) => self.health.well(Part::Model),
+            Ok(_) => self.health.well(Part::Model),
             Err(error) => self.health.trouble(Part::Model, chain(error)),
         }
-        Ok(folded?)
+        folded?.into_iter().for_each(|spent| source.give_back(spent));
+        Ok(())
     }
 
     /// Dead letters first, then tallies and positions in one transaction, then the hint to Kafka.

@@ -1,10 +1,11 @@
 //! One partition being read: where it is, what became of its records, whether it has ended for now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::drift::checkpoint::Delta;
+use crate::drift::checkpoint::{Delta, Partition};
 use crate::drift::joining::heard;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::time::Timestamp;
@@ -35,7 +36,7 @@ pub(super) enum Outcome {
     /// It names another version of the model: counted in its window, and nothing else.
     Other(OfAnother),
     /// It goes to the dead-letter topic.
-    Refuse(i64, Refused),
+    Refuse(Arc<Partition>, i64, Refused),
     /// It is accounted, and that is all.
     Done,
     /// It is not this assignment's, or was taken in before.
@@ -111,17 +112,22 @@ impl Reading {
             metrics::record("repeated", 1);
             return Outcome::Ignore;
         }
-        metrics::gaps((self.delta.ledger.gaps - before).unsigned_abs());
+        // A counter is looked up by its name: not for nothing, and not for each record.
+        if self.delta.ledger.gaps != before {
+            metrics::gaps((self.delta.ledger.gaps - before).unsigned_abs());
+        }
         let record = match message.decoded {
             Ok(record) => record,
             Err(refused) => {
                 self.delta.ledger.dead_lettered += 1;
                 metrics::dead_letter(refused.why.reason);
-                return Outcome::Refuse(message.offset, refused);
+                return Outcome::Refuse(message.partition, message.offset, refused);
             }
         };
         let watermark = self.delta.observe(record.time);
-        metrics::unknown_tasks(u64::from(record.unknown_tasks));
+        if record.unknown_tasks > 0 {
+            metrics::unknown_tasks(u64::from(record.unknown_tasks));
+        }
         let watched = &models[record.model];
         // Labels may be as late as they like: they are joined when they are heard.
         let only_label = observe::is_only_label(&record);

@@ -14,6 +14,7 @@ use crate::drift::time::Timestamp;
 use crate::drift::window::Slot;
 use crate::metrics;
 use crate::model::ModelError;
+use crate::source::{Leftovers, Spent};
 use crate::store::{Labelled, Partial, ShadowPartial};
 
 /// Open windows by model, slot, and whether their records came late.
@@ -24,6 +25,22 @@ pub(super) struct Windows {
     labels: Labels,
     /// What was counted of candidates.
     shadows: Shadows,
+}
+
+/// What is left of records that were folded.
+#[derive(Default)]
+struct Folded {
+    records: Vec<Record>,
+    observed: Vec<Vec<(Timestamp, Observation)>>,
+}
+
+impl Leftovers for Folded {
+    fn free_one(&mut self) -> bool {
+        if self.observed.last_mut().is_some_and(|observed| observed.pop().is_none()) {
+            self.observed.pop();
+        }
+        self.records.pop().is_some()
+    }
 }
 
 impl Windows {
@@ -40,20 +57,21 @@ impl Windows {
     }
 
     /// Runs records through their models where they ask for it, and folds them in: all of them or,
-    /// if a model fails, perhaps some, after which everything must be forgotten.
+    /// if a model fails, perhaps some, after which everything must be forgotten. Gives what is left of them.
     pub async fn fold(
         &mut self,
         models: &[Watched],
         records: Vec<(Record, Heard)>,
         now: Timestamp,
-    ) -> Result<(), ModelError> {
+    ) -> Result<Vec<Spent>, ModelError> {
+        let mut spent: Vec<Spent> = Vec::new();
         let mut by_model: BTreeMap<usize, (Vec<Record>, Vec<Heard>)> = BTreeMap::new();
         for (record, heard) in records {
             let (records, heards) = by_model.entry(record.model).or_default();
             records.push(record);
             heards.push(heard);
         }
-        for (index, (records, heards)) in by_model {
+        for (index, (mut records, heards)) in by_model {
             let watched = &models[index];
             let compared: Vec<bool> = heards.iter().map(|heard| heard.compared).collect();
             let started = Instant::now();
@@ -62,28 +80,32 @@ impl Windows {
             let beside = self.shadows.run(index, watched, &records, &heards, now).await;
             let late = heards.iter().filter(|heard| heard.late).count() as u64;
             let in_time = heards.len() as u64 - late;
+            let mut left = Folded::default();
             let mut by_slot: BTreeMap<(Slot, bool), Vec<(Timestamp, Observation)>> = BTreeMap::new();
-            let each = records.into_iter().zip(inferences).zip(heards).zip(beside);
-            for (((mut record, inference), heard), beside) in each {
+            let each = records.iter_mut().zip(inferences).zip(heards).zip(beside);
+            for (((record, inference), heard), beside) in each {
                 let (time, slot) = (record.time, watched.closing.window.slot(record.time, 0));
-                let (id, labels) = (record.id.take(), std::mem::take(&mut record.labels));
                 let observation = Observation::new(record, inference, &watched.reference);
+                let (id, labels) = (record.id.as_deref(), std::mem::take(&mut record.labels));
                 if let Some(candidate) = &beside {
                     self.shadows.take(index, watched, &observation.answers, candidate);
                 }
-                self.labels.keep(watched, id.as_deref(), time, heard.at, (&observation.answers, beside.as_deref()));
-                self.labels.take(watched, id.as_deref(), heard.at, labels);
+                self.labels.keep(watched, id, time, heard.at, (&observation.answers, beside.as_deref()));
+                self.labels.take(watched, id, heard.at, labels);
                 by_slot.entry((slot, heard.late)).or_default().push((time, observation));
             }
-            for ((slot, late), observations) in by_slot {
+            for ((slot, late), observed) in by_slot {
                 let window = self.open.entry((index, slot, late)).or_insert_with(|| Summary::empty(&watched.reference));
-                let observations: Vec<(Timestamp, &Observation)> = observations.iter().map(|(t, o)| (*t, o)).collect();
+                let observations: Vec<(Timestamp, &Observation)> = observed.iter().map(|(t, o)| (*t, o)).collect();
                 window.fold_all(&watched.reference, &observations);
+                left.observed.push(observed);
             }
+            left.records = records;
+            spent.push(Box::new(left));
             metrics::record("folded", in_time);
             metrics::record("folded_late", late);
         }
-        Ok(())
+        Ok(spent)
     }
 
     /// Counts a record of another version in its window.

@@ -1,6 +1,8 @@
 //! What signals see of one record: facts about the input, a place in the encoder's space, and
 //! the heads' answers, each from the one place the model's configuration takes it from.
 
+use std::mem::take;
+
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
@@ -61,13 +63,13 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Joins a record with our inference of it.
-    pub fn new(record: Record, inference: Option<Inference>, heads: HeadSource) -> Joined {
+    /// Joins a record with our inference of it. What it needs of the record it takes out, the rest stays.
+    pub fn new(record: &mut Record, inference: Option<Inference>, heads: HeadSource) -> Joined {
         let text = record.text.as_ref().map(TextFacts::of);
-        let skew = inference.as_ref().and_then(|ours| Skew::between(&record, ours));
+        let skew = inference.as_ref().and_then(|ours| Skew::between(record, ours));
         let (input, ours, inferred) =
             inference.map_or((None, Vec::new(), Vec::new()), |i| (Some(i.input), i.embedding, i.answers));
-        let served = record.embedding.unwrap_or_default();
+        let served = record.embedding.take().unwrap_or_default();
         let (first, second) = match heads {
             HeadSource::Predictions => (served, ours),
             HeadSource::Inference => (ours, served),
@@ -75,11 +77,11 @@ impl Joined {
         Joined {
             input,
             text,
-            attributes: record.attributes,
-            tags: record.tags,
+            attributes: take(&mut record.attributes),
+            tags: take(&mut record.tags),
             embedding: if first.is_empty() { second } else { first },
             answers: match heads {
-                HeadSource::Predictions => record.answers,
+                HeadSource::Predictions => take(&mut record.answers),
                 HeadSource::Inference => inferred,
             },
             skew,
@@ -87,24 +89,33 @@ impl Joined {
     }
 
     /// As a reference looks at it.
-    pub fn observe(self, place: Place, segments: &[SegmentTag]) -> Observation {
+    pub fn observe(mut self, place: Place, segments: &[SegmentTag]) -> Observation {
+        self.taken_out(place, segments)
+    }
+
+    /// As a reference looks at it; embedding and tags stay.
+    fn taken_out(&mut self, place: Place, segments: &[SegmentTag]) -> Observation {
         Observation {
             segments: segments.iter().map(|tag| tag.value(&self.tags)).collect(),
-            input: self.input,
+            input: self.input.take(),
             text: self.text,
-            attributes: self.attributes,
+            attributes: take(&mut self.attributes),
             place,
-            answers: self.answers,
-            skew: self.skew,
+            answers: take(&mut self.answers),
+            skew: self.skew.take(),
         }
     }
 }
 
 impl Observation {
-    /// A record with our inference of it, as a reference looks at it.
-    pub fn new(record: Record, inference: Option<Inference>, reference: &Reference) -> Observation {
-        let joined = Joined::new(record, inference, reference.heads);
+    /// A record with our inference of it, as a reference looks at it. What is in the observation is taken out of
+    /// the record, the rest is there when this is done, if only to be freed where it came from.
+    pub fn new(record: &mut Record, inference: Option<Inference>, reference: &Reference) -> Observation {
+        let mut joined = Joined::new(record, inference, reference.heads);
         let place = place(&joined.embedding, reference.geometry.as_ref());
-        joined.observe(place, &reference.segments)
+        let observation = joined.taken_out(place, &reference.segments);
+        record.embedding = Some(joined.embedding).filter(|values| !values.is_empty());
+        record.tags = joined.tags;
+        observation
     }
 }

@@ -123,13 +123,21 @@ impl TextFacts {
         let parts = || [Some(input.text.as_str()), input.pair.as_deref()].into_iter().flatten();
         let (mut characters, mut blank, mut ascii) = (0_u32, true, 0_u32);
         let mut scripts = [0_u32; Script::ALL.len()];
-        for character in parts().flat_map(str::chars) {
-            characters = characters.saturating_add(1);
-            blank &= character.is_whitespace();
-            if character.is_ascii_alphabetic() {
-                ascii += 1;
-            } else if !character.is_ascii() && character.is_alphabetic() {
-                scripts[Script::of(character) as usize] += 1;
+        for part in parts() {
+            if part.is_ascii() {
+                characters = characters.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
+                blank &= part.bytes().all(|byte| char::from(byte).is_whitespace());
+                ascii += part.bytes().filter(u8::is_ascii_alphabetic).count() as u32;
+                continue;
+            }
+            for character in part.chars() {
+                characters = characters.saturating_add(1);
+                blank &= character.is_whitespace();
+                if character.is_ascii_alphabetic() {
+                    ascii += 1;
+                } else if !character.is_ascii() && character.is_alphabetic() {
+                    scripts[Script::of(character) as usize] += 1;
+                }
             }
         }
         scripts[Script::Latin as usize] += ascii;
@@ -180,6 +188,9 @@ mod tests {
             ("它在哪里", Script::Han),
             ("これはペンです", Script::Kana),
             ("abcd где", Script::Mixed),
+            ("\u{b}\u{c}\t", Script::Empty),
+            ("\u{1f}", Script::NoLetters),
+            ("\u{a0}\u{85}", Script::Empty),
         ] {
             assert_eq!(facts(text).script, script, "{text}");
         }

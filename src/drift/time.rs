@@ -35,7 +35,9 @@ impl Timestamp {
 
     /// Parses RFC 3339; `None` if it is not that or lies outside the years −9999 to 9999.
     pub fn parse(text: &str) -> Option<Timestamp> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Timestamp(t.as_microsecond()))
+        usual(text.as_bytes())
+            .map(Timestamp)
+            .or_else(|| text.parse::<jiff::Timestamp>().ok().map(|t| Timestamp(t.as_microsecond())))
     }
 
     /// Later by `span`, saturating.
@@ -53,6 +55,33 @@ impl Timestamp {
         let micros = self.0.saturating_sub(earlier.0);
         Span(if micros > 0 { micros } else { 0 })
     }
+}
+
+/// Microseconds of `2026-11-22T10:15:30.5Z`, as nearly all times are written: UTC of the years 1970 to 9999, with six
+/// digits after the point at most. `None` for any other text.
+fn usual(text: &[u8]) -> Option<i64> {
+    let (date, fraction) = text.strip_suffix(b"Z")?.split_at_checked(19)?;
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0_i64, |n, d| d.is_ascii_digit().then(|| 10 * n + i64::from(d - b'0')));
+    let marks = [date[4], date[7], date[10], date[13], date[16]];
+    let (year, month, day) = (number(&date[..4])?, number(&date[5..7])?, number(&date[8..10])?);
+    let (hour, minute, second) = (number(&date[11..13])?, number(&date[14..16])?, number(&date[17..])?);
+    // Days that some months lack, and leap seconds, are left to the calendar.
+    let in_range = year >= 1970 && (1..=12).contains(&month) && (1..=28).contains(&day);
+    if marks != *b"--T::" || !in_range || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let micros = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => number(digits)? * 10_i64.pow(6 - digits.len() as u32),
+        _ => return None,
+    };
+    // Days since 1970 in years that begin in March, so that the leap day is the last (Hinnant, chrono-compatible
+    // low-level date algorithms, 2013).
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 * MICROS + second * MICROS + micros)
 }
 
 impl fmt::Display for Timestamp {
@@ -131,6 +160,40 @@ mod tests {
         assert_eq!(moment.to_string(), "2026-11-22T10:15:30.123456Z");
         assert_eq!(Timestamp::parse("9999-12-31T00:00:00+02:00").map(Timestamp::micros), Some(253_402_207_200_000_000));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 5_000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn usual_times_are_what_the_calendar_says(
+            text in "(19[67][0-9]|[0-9]{4}|20[0-9]{2})-(0[0-9]|1[0-3])-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,8})?(Z|z|\\+00:00)"
+        ) {
+            let calendar = text.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond());
+            if let Some(micros) = usual(text.as_bytes()) {
+                proptest::prop_assert_eq!(Some(micros), calendar, "{}", text);
+            }
+            proptest::prop_assert_eq!(Timestamp::parse(&text).map(Timestamp::micros), calendar, "{}", text);
+        }
+
+        #[test]
+        fn written_times_are_read_as_usual(micros in 0_i64..253_000_000_000_000_000) {
+            let text = Timestamp(micros).to_string();
+            proptest::prop_assert!(usual(text.as_bytes()).is_none_or(|found| found == micros), "{}", text);
+            proptest::prop_assert_eq!(Timestamp::parse(&text), Some(Timestamp(micros)), "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_usual_form_is_taken() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2024-02-28T23:59:59.000001Z", 1_709_164_799_000_001),
+            ("2026-11-22T10:15:30.5Z", 1_795_342_530_500_000),
+            ("2000-03-01T00:00:00Z", 951_868_800_000_000),
+        ] {
+            assert_eq!(usual(text.as_bytes()), Some(micros), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::client::{check_topics, consumer_config};
 use super::native::NativeDecoder;
 use super::rebalance::Context;
-use super::{ANSWER, Event, Message, Refused, Source, SourceError};
+use super::{ANSWER, Event, Message, Refused, Source, SourceError, Spent};
 use crate::clock;
 use crate::config;
 use crate::drift::checkpoint::Partition;
@@ -35,12 +35,20 @@ const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// A batch leaves after this long, however small.
 const LINGER: Duration = Duration::from_millis(20);
+/// A batch of more messages than this fills in no time; then the clock is looked at after so many.
+const MANY: usize = 64;
+const LOOK: usize = 16;
 /// One poll.
 const POLL: Duration = Duration::from_millis(10);
+/// What is left of batches on its way back at most: more is freed where it is. Of a batch several parts come back,
+/// since the collect loop folds it in parts.
+const RETURNED: usize = 8 * QUEUED_BATCHES;
+
 /// A consumer on its thread. Dropping it leaves the group.
 pub struct KafkaSource {
     events: mpsc::Receiver<Event>,
     hints: std::sync::mpsc::Sender<Hint>,
+    spent: std::sync::mpsc::SyncSender<Spent>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,11 +84,21 @@ impl KafkaSource {
         consumer.subscribe(&topics)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (hints, hinted) = std::sync::mpsc::channel();
-        let reader =
-            Reader { consumer, decoder, max_future, events: sender, hinted, stop: stop.clone(), names: Vec::new() };
+        let (spent, returned) = std::sync::mpsc::sync_channel(RETURNED);
+        let reader = Reader {
+            consumer,
+            decoder,
+            max_future,
+            events: sender,
+            hinted,
+            returned,
+            leftovers: None,
+            stop: stop.clone(),
+            names: Vec::new(),
+        };
         let thread = thread::Builder::new().name("kafka".into()).spawn(move || reader.run());
         let thread = thread.map_err(|_| SourceError::Gone)?;
-        Ok(KafkaSource { events, hints, stop, thread: Some(thread) })
+        Ok(KafkaSource { events, hints, spent, stop, thread: Some(thread) })
     }
 }
 
@@ -93,6 +111,11 @@ impl Source for KafkaSource {
     fn hint(&self, positions: Vec<(Partition, i64)>) {
         // A thread that has ended needs no hint.
         let _ = self.hints.send(positions);
+    }
+
+    fn give_back(&self, spent: Spent) {
+        // Where there is no room, or the thread has ended, it is freed here.
+        let _ = self.spent.try_send(spent);
     }
 
     async fn stop(mut self: Box<Self>) {
@@ -120,7 +143,11 @@ struct Reader {
     max_future: Span,
     events: mpsc::Sender<Event>,
     hinted: std::sync::mpsc::Receiver<Hint>,
+    returned: std::sync::mpsc::Receiver<Spent>,
+    leftovers: Option<Spent>,
     stop: Arc<AtomicBool>,
+    /// Partitions of this batch's messages. Each batch has its own: a count of references that two threads change
+    /// at once costs more than the rest of handing a message over.
     names: Vec<Arc<Partition>>,
 }
 
@@ -130,15 +157,23 @@ impl Reader {
         let (mut began, mut bytes) = (Instant::now(), 0);
         let mut latest = clock::now().plus(self.max_future);
         while !self.stop.load(Ordering::Acquire) {
-            self.pass_hints();
-            match self.consumer.poll(POLL) {
+            if batch.is_empty() {
+                self.pass_hints();
+            }
+            let polled = self.consumer.poll(POLL);
+            let look = polled.is_none() || batch.len() < MANY || batch.len().is_multiple_of(LOOK);
+            match polled {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
+                        self.names.clear();
                         bytes = 0;
                         began = Instant::now();
                         latest = clock::now().plus(self.max_future);
                     }
                     bytes += message.payload_len();
+                    if !self.leftovers.as_mut().is_some_and(|left| left.free_one()) {
+                        self.leftovers = self.returned.try_recv().ok();
+                    }
                     let known = partition(&mut self.names, &message);
                     batch.push(decode(&self.decoder, &message, known, epoch(&self.consumer), latest));
                 }
@@ -149,13 +184,15 @@ impl Reader {
                         break;
                     }
                 }
-                None => {}
+                // Nothing comes: nothing need be kept for it.
+                None => self.leftovers = self.returned.try_iter().last(),
             }
             if self.consumer.context().failed.load(Ordering::Acquire) {
                 break;
             }
-            let due = batch.len() >= BATCH || bytes >= BATCH_BYTES || (!batch.is_empty() && began.elapsed() >= LINGER);
-            if due && !self.send(std::mem::take(&mut batch)) {
+            let lingered = look && !batch.is_empty() && began.elapsed() >= LINGER;
+            let due = batch.len() >= BATCH || bytes >= BATCH_BYTES || lingered;
+            if due && !self.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))) {
                 break;
             }
         }
@@ -267,7 +304,8 @@ fn decode(
         }),
         time,
     });
-    let trace = message.headers().and_then(|headers| headers.iter().find(|h| h.key == "traceparent")?.value);
+    let headers = if traces::on() { message.headers() } else { None };
+    let trace = headers.and_then(|headers| headers.iter().find(|h| h.key == "traceparent")?.value);
     let trace = trace.filter(|t| traces::wanted(t)).map(|t| String::from_utf8_lossy(t).into_owned());
     Message { partition, offset: message.offset(), epoch, trace, decoded }
 }

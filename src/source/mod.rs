@@ -52,8 +52,23 @@ pub trait Source: Send + Sync {
     /// Tells the broker how far we are, for lag tools; nothing depends on it.
     fn hint(&self, positions: Vec<(Partition, i64)>);
 
+    /// Takes back what is left of messages: memory is best freed by the thread that asked for it.
+    fn give_back(&self, spent: Spent) {
+        drop(spent);
+    }
+
     /// Ends it; events on their way are dropped.
     async fn stop(self: Box<Self>);
+}
+
+/// What is left of messages, only to be freed.
+pub type Spent = Box<dyn Leftovers>;
+
+/// Memory that is freed message by message: what one leaves is what the next is made of, and an allocator that keeps
+/// a few pieces at hand gives them straight on.
+pub trait Leftovers: Send {
+    /// Frees what one message left; false if there is nothing more.
+    fn free_one(&mut self) -> bool;
 }
 
 /// Where refused records go.

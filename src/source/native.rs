@@ -71,10 +71,11 @@ impl NativeDecoder {
             Err(error) => return reject(RejectReason::InvalidUtf8, &format!("at byte {}", error.valid_up_to())),
         };
         let mut quick = RawRecord::default();
-        let native = match native_quick::record(text, &mut quick) {
-            Some(()) => Ok(quick),
-            None => serde_json::from_str::<RawRecord>(text),
-        };
+        if native_quick::record(text, &mut quick).is_some() && quick.op.is_none() {
+            let (index, model) = self.model(&quick)?;
+            return checked(self.record(quick, index, model, received)?, latest);
+        }
+        let native = serde_json::from_str::<RawRecord>(text);
         // A change of a row of labels; what is not is taken as it is, or refused for what it lacks.
         let wrapped = native.as_ref().map_or(true, |raw| raw.op.is_some());
         let change = if wrapped { debezium::unwrap(text)? } else { None };
@@ -86,18 +87,7 @@ impl NativeDecoder {
                 self.record(raw, index, model, received)?
             }
         };
-        let nothing = record.text.is_none()
-            && record.embedding.is_none()
-            && record.answers.is_empty()
-            && record.labels.is_empty()
-            && record.unknown_tasks == 0;
-        if record.time > latest {
-            return reject(RejectReason::FutureTime, &format!("{} lies too far in the future", record.time));
-        }
-        if nothing {
-            return reject(RejectReason::NothingInIt, "neither text, embedding, outputs nor labels");
-        }
-        Ok(record)
+        checked(record, latest)
     }
 
     /// A label from a row that was written or deleted elsewhere.
@@ -202,6 +192,23 @@ impl NativeDecoder {
             attributes,
         })
     }
+}
+
+/// A record that says something, and nothing of the future.
+fn checked(record: Record, latest: Timestamp) -> Result<Record, Rejected> {
+    let nothing = record.text.is_none()
+        && record.embedding.is_none()
+        && record.answers.is_empty()
+        && record.labels.is_empty()
+        && record.unknown_tasks == 0;
+    if record.time > latest {
+        let detail = format!("{} lies too far in the future", record.time);
+        return Err(Rejected::new(RejectReason::FutureTime, detail));
+    }
+    if nothing {
+        return Err(Rejected::new(RejectReason::NothingInIt, "neither text, embedding, outputs nor labels"));
+    }
+    Ok(record)
 }
 
 fn tag((name, value): (Text, Text)) -> (String, String) {

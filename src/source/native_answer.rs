@@ -55,7 +55,7 @@ pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOu
         }
         TaskKind::Multilabel => multilabel(task, raw, &index).ok_or_else(|| wrong("`labels` or `scores`")),
         TaskKind::TokenLabels => {
-            let labels = raw.labels.ok_or_else(|| wrong("it has no `labels`"))?.iter().map(index).collect::<Vec<_>>();
+            let labels = token_labels(&raw.labels.ok_or_else(|| wrong("it has no `labels`"))?, index);
             let confidence = match raw.scores.map(|s| s.full(labels.len())) {
                 None => Confidence::Absent,
                 Some(Some(scores)) => mean_confidence(scores.into_iter().map(probability)),
@@ -64,6 +64,18 @@ pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOu
             Ok(Answer::Tokens { labels, confidence, uncertainty: Uncertainty::default() })
         }
     }
+}
+
+/// Labels of tokens; most are the same as the one before.
+fn token_labels(names: &[Text], index: impl Fn(&Text) -> u32) -> Vec<u32> {
+    let mut labels = Vec::with_capacity(names.len());
+    let mut before = ("", None);
+    for name in names {
+        let label = before.1.filter(|_| before.0 == name.0).unwrap_or_else(|| index(name));
+        before = (&name.0, Some(label));
+        labels.push(label);
+    }
+    labels
 }
 
 /// A class with named, perhaps partial, scores.

@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::native_json::{Numbers, Pairs, RawInput, RawModel, RawOutput, RawRecord, Text};
+use super::native_json::{Numbers, Pairs, RawInput, RawModel, RawOutput, RawRecord, RawTime, Text};
 use super::native_number;
+use crate::drift::time::Timestamp;
 
 /// Values that open more objects and arrays than this are left to the careful reader, whose limit of depth is
 /// counted from the record's beginning.
@@ -33,7 +34,7 @@ pub(super) fn record<'a>(text: &'a str, raw: &mut RawRecord<'a>) -> Option<()> {
         match key {
             "schema" => raw.schema = seen.once(0)?.then_text(cursor)?,
             "prediction_id" => raw.prediction_id = seen.once(1)?.then_text(cursor)?,
-            "timestamp" | "labeled_at" => raw.timestamp = seen.once(2)?.then(cursor)?,
+            "timestamp" | "labeled_at" => raw.timestamp = seen.once(2)?.then_some(cursor, time)?,
             "model" => raw.model = seen.once(3)?.then_some(cursor, model)?,
             "input" => raw.input = seen.once(4)?.then_some(cursor, input)?,
             "embedding" => raw.embedding = seen.once(5)?.then(cursor)?,
@@ -54,6 +55,13 @@ pub(super) fn record<'a>(text: &'a str, raw: &mut RawRecord<'a>) -> Option<()> {
     })?;
     cursor.blank();
     (cursor.at == text.len()).then_some(())
+}
+
+fn time(cursor: &mut Cursor) -> Option<RawTime> {
+    match cursor.peek()? {
+        b'"' => cursor.text().map(|text| RawTime(Timestamp::parse(&text.0))),
+        _ => cursor.careful(),
+    }
 }
 
 fn model<'a>(cursor: &mut Cursor<'a>) -> Option<RawModel<'a>> {

@@ -93,10 +93,10 @@ fn reference() -> Arc<Reference> {
     static FITTED: OnceLock<Arc<Reference>> = OnceLock::new();
     let fitted = FITTED.get_or_init(|| {
         let mut rng = StdRng::seed_from_u64(1);
-        let labelled = |record: Record| FitRecord {
+        let labelled = |mut record: Record| FitRecord {
             time: record.time,
             labels: labels_of(&mut StdRng::seed_from_u64(record.time.micros().unsigned_abs()), &record, 0.2),
-            joined: Joined::new(record, None, HeadSource::Predictions),
+            joined: Joined::new(&mut record, None, HeadSource::Predictions),
         };
         let mut records: Vec<FitRecord> =
             (0..3_000).map(|i| labelled(record(&mut rng, None, i * 200, false))).collect();
