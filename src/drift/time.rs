@@ -169,7 +169,7 @@ mod tests {
         fn usual_times_are_what_the_calendar_says(
             text in "(19[67][0-9]|[0-9]{4}|20[0-9]{2})-(0[0-9]|1[0-3])-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,8})?(Z|z|\\+00:00)"
         ) {
-            let calendar = text.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond());
+            let calendar = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond);
             if let Some(micros) = usual(text.as_bytes()) {
                 proptest::prop_assert_eq!(Some(micros), calendar, "{}", text);
             }
