@@ -274,9 +274,7 @@ impl Collector {
             match reading.account(message, &self.models) {
                 Outcome::Ignore => continue,
                 Outcome::Done => {}
-                Outcome::Refuse(partition, offset, refused) => {
-                    self.refused.push((partition.as_ref().clone(), offset, refused));
-                }
+                Outcome::Refuse(refused) => self.refused.push(refused),
                 Outcome::Fold(record, heard) => waiting.push((record, heard)),
                 Outcome::Other(record) => self.windows.count_other(&self.models, &record),
                 Outcome::Label(record, at) => self.windows.take_labels(&self.models, record, at),

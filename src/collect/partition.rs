@@ -1,6 +1,5 @@
 //! One partition being read: where it is, what became of its records, whether it has ended for now.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,7 +35,7 @@ pub(super) enum Outcome {
     /// It names another version of the model: counted in its window, and nothing else.
     Other(OfAnother),
     /// It goes to the dead-letter topic.
-    Refuse(Arc<Partition>, i64, Refused),
+    Refuse((Partition, i64, Refused)),
     /// It is accounted, and that is all.
     Done,
     /// It is not this assignment's, or was taken in before.
@@ -121,7 +120,7 @@ impl Reading {
             Err(refused) => {
                 self.delta.ledger.dead_lettered += 1;
                 metrics::dead_letter(refused.why.reason);
-                return Outcome::Refuse(message.partition, message.offset, refused);
+                return Outcome::Refuse((message.partition.as_ref().clone(), message.offset, refused));
             }
         };
         let watermark = self.delta.observe(record.time);
