@@ -330,6 +330,7 @@ fn model(name: &str) -> ModelRow {
         window_us: HOUR,
         embedding_dimension: Some(32),
         tasks: serde_json::json!(tasks).to_string(),
+        examples: 0,
         inference: None,
     }
 }
@@ -399,6 +400,7 @@ fn midnight(day: i64, version: i64, summary: &[u8]) -> Judged {
         request: None,
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         deliveries: vec![],
         now: start,
     }

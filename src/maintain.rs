@@ -17,7 +17,7 @@ use crate::drift::time::{Span, Timestamp};
 use crate::health::{Health, Part as Troubled};
 use crate::judge::{Judge, rewatch, rows};
 use crate::metrics;
-use crate::store::{Cutoffs, MaintainStore, RollupRow};
+use crate::store::{Cutoffs, Kept, MaintainStore, RollupRow};
 
 /// How often there may be something to do.
 const EVERY: Duration = Duration::from_secs(60);
@@ -79,7 +79,8 @@ pub async fn step(
             }
         }
     }
-    let removed = store.expire(&cutoffs(retention, now)).await?;
+    let kept: Vec<Kept> = models.iter().map(|judge| kept(judge, now)).collect();
+    let removed = store.expire(&cutoffs(retention, now)).await? + store.forget_examples(&kept, now).await?;
     if removed > 0 {
         tracing::info!(removed, "retention removed tables or rows");
     }
@@ -112,6 +113,11 @@ async fn roll_up(
         summary: summary.encode(),
     };
     Ok(store.commit_rollup(&rollup, &parts, now).await?)
+}
+
+/// Texts of a model whose examples are off go at once, and those of others earlier where that is said now.
+fn kept(judge: &Judge, now: Timestamp) -> Kept {
+    Kept { model: judge.model.name.clone(), before: judge.examples.map(|rule| now.minus(rule.retention)) }
 }
 
 fn cutoffs(retention: &Retention, now: Timestamp) -> Cutoffs {

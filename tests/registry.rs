@@ -258,6 +258,7 @@ fn alarmed(reference: &str) -> Judged {
         }],
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         now,
     }
 }

@@ -5,6 +5,8 @@
 mod access;
 #[path = "conformance/alerting.rs"]
 mod alerting;
+#[path = "conformance/examples.rs"]
+mod examples;
 #[path = "conformance/shadows.rs"]
 mod shadows;
 mod support;
@@ -29,6 +31,10 @@ use driftd::drift::rollup::Grain;
 use driftd::drift::time::Timestamp;
 use driftd::drift::watermark::Watermark;
 use driftd::store::*;
+use examples::{
+    examples_of_an_alert_are_replaced_together_and_read_on_record, texts_go_with_time_and_where_they_are_off,
+    texts_wait_for_the_judgement_of_their_window,
+};
 use shadows::{
     a_candidate_that_the_gate_refused_stands_beside_nothing, what_flushes_count_of_a_candidate_is_added_once,
     what_labels_say_of_a_candidate_comes_with_the_judgement,
@@ -61,6 +67,7 @@ fn flush(id: &str, from: Option<i64>, to: i64, slot: i64) -> Collected {
             records,
             trace: Some(id.to_owned()),
             body,
+            texts: None,
         }],
         labelled: Labelled::default(),
         shadows: vec![],
@@ -154,6 +161,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
         deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
         labels: LabelChanges::default(),
         shadow: None,
+        examples: vec![],
         now: at(1_000),
     }
 }
@@ -620,6 +628,7 @@ async fn models_are_registered_and_updated(store: &SqlStore) {
         window_us: 300_000_000,
         embedding_dimension: Some(4),
         tasks: "[]".into(),
+        examples: if version == "1" { 5 } else { 0 },
         inference: inference.map(Into::into),
     };
     let reference = ReferenceRow {
@@ -669,6 +678,7 @@ async fn models_stand_by_their_latest_window(store: &SqlStore) {
         window_us: 300_000_000,
         embedding_dimension: None,
         tasks: "[]".into(),
+        examples: 0,
         inference: None,
     };
     let reference = ReferenceRow {
@@ -1155,6 +1165,9 @@ conformance!(
     what_flushes_count_of_a_candidate_is_added_once,
     what_labels_say_of_a_candidate_comes_with_the_judgement,
     a_candidate_that_the_gate_refused_stands_beside_nothing,
+    texts_wait_for_the_judgement_of_their_window,
+    examples_of_an_alert_are_replaced_together_and_read_on_record,
+    texts_go_with_time_and_where_they_are_off,
 );
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ mod dashboard;
 mod distributions;
 /// Changes as they happen.
 pub mod events;
+/// Texts for those who may read them.
+mod examples;
 /// What became of every record.
 pub mod ledger;
 mod mlflow;
@@ -153,6 +155,7 @@ fn routed() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .routes(routes!(shadow::show))
         .routes(routes!(alerts::list))
         .routes(routes!(people::alert))
+        .routes(routes!(examples::show))
         .routes(routes!(people::acknowledge))
         .routes(routes!(people::silences, people::silence))
         .routes(routes!(people::expire))

@@ -60,6 +60,8 @@ pub struct ModelDetail {
     /// What the fleet shows of it.
     #[serde(flatten)]
     pub model: ModelView,
+    /// Whether redacted texts are kept of its alerts.
+    pub examples: bool,
     /// Encoder and tasks.
     pub manifest: ManifestView,
     /// What it is compared with.

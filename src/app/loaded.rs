@@ -103,6 +103,7 @@ pub(super) fn load(
         late_limit: config.late_limit,
         label_sample: config.label_sample,
         shadow: running,
+        examples: config.examples,
     };
     Ok(Loaded { config, manifest, watched, shadowing })
 }
@@ -130,6 +131,7 @@ pub(super) fn judge(
         rules: rules.to_vec(),
         backfill_after,
         shadowing: loaded.shadowing.clone(),
+        examples: loaded.config.examples,
         model: ModelRow {
             name: spec.name.clone(),
             version: spec.version.clone(),
@@ -139,6 +141,7 @@ pub(super) fn judge(
             window_us: loaded.config.window.micros(),
             embedding_dimension: spec.embedding_dimension.and_then(|d| i64::try_from(d).ok()),
             tasks: json!(tasks).to_string(),
+            examples: loaded.config.examples.map_or(0, |rule| i64::try_from(rule.keep).unwrap_or(i64::MAX)),
             inference: placement,
         },
     }

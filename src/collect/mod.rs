@@ -361,13 +361,14 @@ impl Collector {
 
     fn collected(&self, trace: Option<&String>) -> Collected {
         let moved = self.partitions.iter().filter(|(_, reading)| reading.delta.is_moved());
+        let now = self.clock.now();
         Collected {
             flush_id: uuid::Uuid::now_v7().simple().to_string(),
-            partials: self.windows.partials(&self.models, trace),
+            partials: self.windows.partials(&self.models, trace, now),
             labelled: self.windows.labelled(),
             shadows: self.windows.shadows(&self.models),
             delta: moved.map(|(p, reading)| (p.clone(), reading.delta.clone())).collect(),
-            now: self.clock.now(),
+            now,
         }
     }
 

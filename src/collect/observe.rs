@@ -7,6 +7,7 @@ use super::shadow::Candidate;
 use crate::config::Infer;
 use crate::drift::allowance::{Limit, Used};
 use crate::drift::closing::Closing;
+use crate::drift::examples::Rule;
 use crate::drift::inference::Inference;
 use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record};
@@ -38,6 +39,8 @@ pub struct Watched {
     pub label_sample: f64,
     /// A candidate beside it.
     pub shadow: Option<Candidate>,
+    /// How examples of what is new are kept; `None` for no texts at all.
+    pub examples: Option<Rule>,
 }
 
 /// What is asked of the model.

@@ -7,6 +7,7 @@ use super::labels::Labels;
 use super::observe::{self, Watched};
 use super::partition::{Heard, OfAnother};
 use super::shadow::Shadows;
+use crate::drift::examples::{Drawn, Ticket};
 use crate::drift::observation::Observation;
 use crate::drift::record::Record;
 use crate::drift::summary::Summary;
@@ -15,12 +16,14 @@ use crate::drift::window::Slot;
 use crate::metrics;
 use crate::model::ModelError;
 use crate::source::{Leftovers, Spent};
-use crate::store::{Labelled, Partial, ShadowPartial};
+use crate::store::{Labelled, Partial, ShadowPartial, Texts};
 
 /// Open windows by model, slot, and whether their records came late.
 #[derive(Default)]
 pub(super) struct Windows {
     open: BTreeMap<(usize, Slot, bool), Summary>,
+    /// Redacted texts of the same windows, but for records that came late: no alert comes of those.
+    texts: BTreeMap<(usize, Slot), Drawn>,
     /// Predictions and labels to be joined.
     labels: Labels,
     /// What was counted of candidates.
@@ -52,6 +55,7 @@ impl Windows {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.open.clear();
+        self.texts.clear();
         self.labels.clear();
         self.shadows.clear();
     }
@@ -85,10 +89,16 @@ impl Windows {
             let each = records.iter_mut().zip(inferences).zip(heards).zip(beside);
             for (((record, inference), heard), beside) in each {
                 let (time, slot) = (record.time, watched.closing.window.slot(record.time, 0));
+                let ticket = self.ticket(index, watched, slot, heard.late, record);
                 let observation = Observation::new(record, inference, &watched.reference);
                 let (id, labels) = (record.id.as_deref(), std::mem::take(&mut record.labels));
                 if let Some(candidate) = &beside {
                     self.shadows.take(index, watched, &observation.answers, candidate);
+                }
+                if let Some(ticket) = ticket
+                    && let Some(drawn) = self.texts.get_mut(&(index, slot))
+                {
+                    drawn.take(ticket, &watched.reference, time, &observation);
                 }
                 self.labels.keep(watched, id, time, heard.at, (&observation.answers, beside.as_deref()));
                 self.labels.take(watched, id, heard.at, labels);
@@ -106,6 +116,12 @@ impl Windows {
             metrics::record("folded_late", late);
         }
         Ok(spent)
+    }
+
+    /// A record's place among the texts of its window: its text is redacted here.
+    fn ticket(&mut self, index: usize, watched: &Watched, slot: Slot, late: bool, record: &Record) -> Option<Ticket> {
+        let (rule, text) = (watched.examples.filter(|_| !late)?, record.text.as_ref()?);
+        self.texts.entry((index, slot)).or_default().ticket(rule, record.id.as_deref(), record.time, text)
     }
 
     /// Counts a record of another version in its window.
@@ -133,7 +149,11 @@ impl Windows {
     }
 
     /// What the store is to be given.
-    pub fn partials(&self, models: &[Watched], trace: Option<&String>) -> Vec<Partial> {
+    pub fn partials(&self, models: &[Watched], trace: Option<&String>, now: Timestamp) -> Vec<Partial> {
+        let texts = |model: usize, slot: Slot, late: bool| {
+            let body = self.texts.get(&(model, slot)).filter(|_| !late)?.encode()?;
+            Some(Texts { body, until: now.plus(models[model].examples?.retention) })
+        };
         let partial = |((model, slot, late), summary): (&(usize, Slot, bool), &Summary)| Partial {
             model: models[*model].reference.spec.name.clone(),
             reference_id: models[*model].reference.id.clone(),
@@ -142,6 +162,7 @@ impl Windows {
             records: i64::try_from(summary.records).unwrap_or(i64::MAX),
             trace: trace.cloned(),
             body: summary.encode(),
+            texts: texts(*model, *slot, *late),
         };
         self.open.iter().map(partial).collect()
     }

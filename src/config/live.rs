@@ -223,6 +223,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             batching,
             labels,
             shadow,
+            examples,
             margin: _,
         } = model;
         let values = [
@@ -240,6 +241,7 @@ fn fixed(raw: &RawConfig) -> BTreeMap<String, Value> {
             ("batching", json(batching)),
             ("labels", json(labels)),
             ("shadow", json(shadow)),
+            ("examples", json(examples)),
         ];
         let name = format!("models[{}]", manifest.display());
         all.extend(values.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));

@@ -20,6 +20,8 @@ use crate::drift::time::Span;
 pub mod access;
 /// Receivers of events.
 pub mod endpoint;
+/// Texts that show what is new.
+pub mod examples;
 /// How labels are joined with predictions.
 pub mod labels;
 /// What a running process takes up when its file changes.
@@ -173,6 +175,8 @@ pub struct Model {
     pub label_wait: Span,
     /// A candidate beside it.
     pub shadow: Option<shadow::Shadow>,
+    /// How examples of what is new are kept; `None` for no texts at all.
+    pub examples: Option<crate::drift::examples::Rule>,
 }
 
 /// Which records are run through the model.

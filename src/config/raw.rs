@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::RawApi;
 use super::endpoint::RawEndpoint;
+use super::examples::RawExamples;
 use super::labels::RawLabelling;
 use super::mlflow::RawMlflow;
 use super::retraining::{RawRetraining, RawRetrainingDesk};
@@ -233,6 +234,8 @@ pub struct RawModel {
     pub labels: RawLabelling,
     /// A candidate beside it.
     pub shadow: Option<RawShadow>,
+    /// Redacted texts that show what an alert is about; without it no text is stored.
+    pub examples: Option<RawExamples>,
     /// Smallest change that may alarm, as Cohen's w (0.1 is called small).
     #[serde(default = "default_margin")]
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -217,6 +217,7 @@ impl Checker<'_> {
             None => None,
         };
         let shadow = raw.shadow.as_ref().map_or(Some(None), |shadow| self.shadow(i, shadow).map(Some));
+        let examples = raw.examples.as_ref().map_or(Some(None), |examples| self.examples(i, examples).map(Some));
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
         let label_wait = self.span(&at("labels/wait"), &raw.labels.wait);
         let budget = Budget::parse(&raw.budget);
@@ -271,6 +272,7 @@ impl Checker<'_> {
             label_sample: raw.labels.sample,
             label_wait: label_wait?,
             shadow: shadow?,
+            examples: examples?,
         })
     }
 

@@ -21,7 +21,7 @@ use super::redaction::Redacted;
 use super::reference::{Reference, SignalReference};
 use super::signal::SignalKey;
 use super::summary::Summary;
-use super::time::Timestamp;
+use super::time::{Span, Timestamp};
 use super::witness::owns_signal;
 use crate::stats::bottom_k::BottomK;
 
@@ -35,13 +35,15 @@ const FORMAT: u16 = 1;
 /// What ranks follow from, beside the record's identity.
 const SEED: &[u8] = b"driftd examples\0";
 
-/// How many texts, and how long.
+/// How many texts, how long, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Examples of an alert.
     pub keep: usize,
     /// Characters of a text, after redaction; a second text of a pair has as many.
     pub most_characters: usize,
+    /// How long they are kept.
+    pub retention: Span,
 }
 
 /// A uniform sample of a window's texts.

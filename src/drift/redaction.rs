@@ -37,7 +37,8 @@ const LOOKED_AT: usize = 8;
 /// Passes until nothing changes: a second one finds what only a cut made look like a pattern.
 const MOST_PASSES: usize = 4;
 
-/// A redacted text. There is no other way to make one than to redact, and none to print it by accident.
+/// A redacted text. There is no way to make one but to redact, or to read what was redacted before; and none to
+/// print it by accident.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Redacted(String);
@@ -54,6 +55,11 @@ impl Redacted {
             redacted = again;
         }
         Redacted(redacted)
+    }
+
+    /// A text as a store holds it, which was redacted before it came there.
+    pub fn stored(text: String) -> Redacted {
+        Redacted(text)
     }
 
     /// The text: for the store, and for who may read it.

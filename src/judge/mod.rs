@@ -12,6 +12,7 @@ use crate::clock;
 use crate::drift::alert::AlertState;
 use crate::drift::closing::Closing;
 use crate::drift::course::{Course, Watch, Watching};
+use crate::drift::examples::Rule as Keeping;
 use crate::drift::judgement::{ClosedWindow, Verdict, revise};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::plan::Plan;
@@ -27,6 +28,7 @@ use crate::traces;
 
 /// Who is told of an alert.
 mod dispatch;
+mod examples;
 /// Labels on their way into judgement.
 pub mod labels;
 /// Judgements to rows and messages.
@@ -71,6 +73,8 @@ pub struct Judge {
     pub backfill_after: Option<Span>,
     /// A candidate beside it.
     pub shadowing: Option<Shadowing>,
+    /// How examples of what is new are kept; `None` for no texts at all.
+    pub examples: Option<Keeping>,
     /// What readers should know of the model.
     pub model: ModelRow,
 }
@@ -309,7 +313,8 @@ impl Judge {
             let tasks = self.tasks(store, &outcome, start).await?;
             let estimates = self.estimates(&window.summary, start);
             let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
-            Judged { labels, ..rows::judged(self, &window, &outcome, now) }
+            let examples = self.examples_of(store, &outcome, &window.summary, partials, now).await?;
+            Judged { labels, examples, ..rows::judged(self, &window, &outcome, now) }
         };
         if let Some(report) = &mut judged.report {
             report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));

@@ -147,6 +147,7 @@ pub(super) fn nothing(judge: &Judge, now: Timestamp) -> Judged {
         deliveries: Vec::new(),
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         now,
     }
 }

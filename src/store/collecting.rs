@@ -69,6 +69,7 @@ impl CollectStore for SqlStore {
             .execute(&mut *transaction)
             .await?;
         }
+        super::examples::write_texts(&mut transaction, collected).await?;
         super::shadows::write_partials(&mut transaction, collected).await?;
         write_labelled(&mut transaction, &collected.flush_id, &collected.labelled, collected.now).await?;
         transaction.commit().await?;

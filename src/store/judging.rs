@@ -45,12 +45,14 @@ impl JudgeStore for SqlStore {
         let mut transaction = self.begin().await?;
         sqlx::query(
             "-- register (model)
-            insert into model (name, version, reference_id, budget, threshold, window_us, embedding_dimension, tasks, inference, updated_us)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            insert into model (name, version, reference_id, budget, threshold, window_us, embedding_dimension, tasks, inference,
+                updated_us, examples)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             on conflict (name) do update set version = excluded.version, reference_id = excluded.reference_id,
                 budget = excluded.budget, threshold = excluded.threshold, window_us = excluded.window_us,
                 embedding_dimension = excluded.embedding_dimension, tasks = excluded.tasks,
-                inference = coalesce(excluded.inference, model.inference), updated_us = excluded.updated_us",
+                inference = coalesce(excluded.inference, model.inference), updated_us = excluded.updated_us,
+                examples = excluded.examples",
         )
         .bind(&model.name)
         .bind(&model.version)
@@ -62,6 +64,7 @@ impl JudgeStore for SqlStore {
         .bind(&model.tasks)
         .bind(model.inference.clone())
         .bind(now.micros())
+        .bind(model.examples)
         .execute(&mut *transaction)
         .await?;
         keep(&mut *transaction, reference).await?;
@@ -153,12 +156,7 @@ impl JudgeStore for SqlStore {
         if !move_course(&mut transaction, judged).await?
             || !consume(&mut transaction, judged).await?
             || !write_changes(&mut transaction, judged).await?
-        {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
-        if let Some(change) = &judged.shadow
-            && !super::shadows::write_shadow(&mut transaction, change).await?
+            || !super::shadows::write_judged(&mut transaction, judged).await?
         {
             transaction.rollback().await?;
             return Ok(false);
@@ -174,6 +172,7 @@ impl JudgeStore for SqlStore {
             write_alert(&mut transaction, alert, judged.now).await?;
             write_transition(&mut transaction, transition).await?;
         }
+        super::examples::write_examples(&mut transaction, judged).await?;
         // A microsecond apart, so that an endpoint gets them in the order they were written: whoever hears of an
         // alert and of the request that it led to hears of the alert first.
         let mut at = judged.now;

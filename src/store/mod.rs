@@ -27,6 +27,7 @@ mod alerting;
 mod changes;
 mod collecting;
 mod delivering;
+mod examples;
 mod fleet;
 mod gates;
 mod ids;
@@ -53,6 +54,7 @@ mod values;
 pub use access::{AccessStore, AuditRow};
 pub use alerting::OpenAlert;
 pub use changes::ChangeStore;
+pub use examples::{ExampleRow, ExampleStore, ForgetExamples, Kept, ReadExamples, Texts};
 pub use fleet::FleetStore;
 pub use gates::CandidateRow;
 pub use ids::stable_id;
@@ -140,7 +142,7 @@ pub trait CollectStore: Send + Sync {
 
 /// What the judge loop asks of a store.
 #[async_trait]
-pub trait JudgeStore: LabelStore + ShadowStore {
+pub trait JudgeStore: LabelStore + ShadowStore + ExampleStore {
     /// Takes or renews a lease; false while another holds it.
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError>;
 
@@ -183,7 +185,7 @@ pub trait JudgeStore: LabelStore + ShadowStore {
 
 /// What the maintain loop asks of a store.
 #[async_trait]
-pub trait MaintainStore: JudgeStore {
+pub trait MaintainStore: JudgeStore + ForgetExamples {
     /// Starts of roll-ups that are complete and not made, or made before one of their parts changed.
     async fn unrolled(&self, model: &str, reference_id: &str, grain: Grain) -> Result<Vec<Timestamp>, StoreError>;
 
@@ -343,7 +345,7 @@ pub trait RetrainingStore: Send + Sync {
 
 /// What the API asks of a store. Lists are newest first.
 #[async_trait]
-pub trait ReadStore: FleetStore + TallyStore + ChangeStore + PerformanceStore + ShadowStore {
+pub trait ReadStore: FleetStore + TallyStore + ChangeStore + PerformanceStore + ShadowStore + ReadExamples {
     /// `postgres` or `sqlite`.
     fn kind(&self) -> &'static str;
     /// Answers if the store does.

@@ -210,6 +210,7 @@ pub(super) fn model_row(row: &AnyRow) -> Result<ModelRow, sqlx::Error> {
         window_us: row.int("window_us")?,
         embedding_dimension: row.maybe_int("embedding_dimension")?,
         tasks: row.text("tasks")?,
+        examples: row.int("examples")?,
         inference: row.maybe_text("inference")?,
     })
 }

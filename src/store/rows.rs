@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LabelChanges, Labelled, NewRequest, ShadowChange, ShadowPartial};
+use super::{ExampleRow, LabelChanges, Labelled, NewRequest, ShadowChange, ShadowPartial, Texts};
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -26,6 +26,8 @@ pub struct Partial {
     pub trace: Option<String>,
     /// An encoded [`crate::drift::summary::Summary`].
     pub body: Vec<u8>,
+    /// Redacted texts, where the model keeps some.
+    pub texts: Option<Texts>,
 }
 
 /// One flush: tallies and the positions they moved.
@@ -299,6 +301,8 @@ pub struct Judged {
     pub labels: LabelChanges,
     /// What they say of a candidate.
     pub shadow: Option<ShadowChange>,
+    /// Texts that show what alerts are about, by alert and place; they take the place of those before them.
+    pub examples: Vec<ExampleRow>,
     /// Wall clock.
     pub now: Timestamp,
 }
@@ -322,6 +326,8 @@ pub struct ModelRow {
     pub embedding_dimension: Option<i64>,
     /// Tasks as JSON.
     pub tasks: String,
+    /// Texts kept for an alert; 0 where they are off.
+    pub examples: i64,
     /// Where it really runs, as JSON; `None` if this deployment runs no model.
     pub inference: Option<String>,
 }

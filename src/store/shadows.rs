@@ -6,7 +6,7 @@ use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::sql::{Columns, SqlStore};
 use super::values::{chunks, list};
-use super::{Collected, StoreError};
+use super::{Collected, Judged, StoreError};
 use crate::drift::time::Timestamp;
 
 type Tx = Transaction<'static, Any>;
@@ -149,6 +149,14 @@ pub(super) async fn write_partials(transaction: &mut Tx, collected: &Collected) 
         .await?;
     }
     Ok(())
+}
+
+/// What a judgement changes, if anything; false as below.
+pub(super) async fn write_judged(transaction: &mut Tx, judged: &Judged) -> Result<bool, StoreError> {
+    match &judged.shadow {
+        Some(change) => write_shadow(transaction, change).await,
+        None => Ok(true),
+    }
 }
 
 /// A change; false if it starts from elsewhere, or a partial is gone.

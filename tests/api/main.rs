@@ -3,6 +3,7 @@
 mod caching;
 mod contract;
 mod events;
+mod examples;
 mod fuzz;
 mod people;
 mod performance;

@@ -11,6 +11,7 @@ use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::geometry::place;
 use driftd::drift::inference::InputFacts;
 use driftd::drift::observation::{HeadSource, Joined};
+use driftd::drift::redaction::Redacted;
 use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::life::State;
 use driftd::drift::summary::Summary;
@@ -164,6 +165,7 @@ pub fn judged(reference: &Reference, slot: i64, version: i64, now: Timestamp) ->
         deliveries: vec![],
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         now,
     }
 }
@@ -225,6 +227,8 @@ pub fn alarmed(mut judged: Judged) -> Judged {
     };
     judged.request = Some(NewRequest { row, who: "driftd".into(), deliveries: vec![], audit: None, now: judged.now });
     judged.alerts = vec![(alert, transition)];
+    judged.examples =
+        vec![example(&judged, 0, "where is 4711 0815 12", None), example(&judged, 1, "x", Some("locker"))];
     judged.deliveries = vec![NewDelivery {
         delivery_id: "msg_1".into(),
         endpoint: "pager".into(),
@@ -234,6 +238,23 @@ pub fn alarmed(mut judged: Judged) -> Judged {
         thread: Thread::default(),
     }];
     judged
+}
+
+/// A text of the alert, for a day.
+fn example(judged: &Judged, ordinal: i64, text: &str, pair: Option<&str>) -> ExampleRow {
+    ExampleRow {
+        alert_id: "al_1".into(),
+        ordinal,
+        model: "m".into(),
+        window: judged.report.as_ref().expect("has one").start,
+        text: Redacted::of(text, 80),
+        pair: pair.map(|pair| Redacted::of(pair, 80)),
+        reasons: serde_json::json!([{"scope": "encoder", "task": null, "segment": null, "signal": "encoder_leaf_16",
+            "cell": "leaf 3", "reference_share": 0.06, "current_share": 0.2}])
+        .to_string(),
+        found: judged.now,
+        until: driftd::clock::now().plus(Span::from_secs(86_400)),
+    }
 }
 
 /// Writes the world and serves it.
@@ -253,6 +274,7 @@ pub async fn start() -> World {
         tasks:
             r#"[{"name":"intent","kind":"multiclass","classes":5},{"name":"urgency","kind":"multiclass","classes":3}]"#
                 .into(),
+        examples: 5,
         inference: None,
     };
     store.register(&model, &ReferenceRow::of(&reference, at(10)), at(10)).await.expect("registered");

@@ -124,6 +124,7 @@ pub async fn write(store: &SqlStore, change: Change<'_>) {
         deliveries: change.endpoints.iter().map(delivery).collect(),
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         now: change.now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));
@@ -164,6 +165,7 @@ pub async fn judged_until(store: &SqlStore, end: Timestamp, now: Timestamp) {
         deliveries: vec![],
         labels: LabelChanges::default(),
         shadow: None,
+        examples: Vec::new(),
         now,
     };
     assert!(store.commit_judged(&judged).await.expect("applies"));

@@ -6,7 +6,7 @@ use driftd::drift::examples::{Drawn, Example, POOL, Rule};
 
 use super::*;
 
-const RULE: Rule = Rule { keep: 5, most_characters: 80 };
+const RULE: Rule = Rule { keep: 5, most_characters: 80, retention: Span::from_secs(3_600) };
 
 /// A record with what it is told apart by.
 #[derive(Clone)]

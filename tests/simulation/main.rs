@@ -24,6 +24,7 @@ use driftd::drift::checkpoint::{Ledger, Partition};
 use driftd::drift::closing::Closing;
 use driftd::drift::course::Watch;
 use driftd::drift::detector::Sensitivity;
+use driftd::drift::examples::Rule;
 use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::label::{Label, LabelValue};
 use driftd::drift::observation::{HeadSource, Joined};
@@ -38,12 +39,13 @@ use driftd::judge::Judge;
 use driftd::judge::labels::Labelling;
 use driftd::judge::rows::Receiver;
 use driftd::source::{DeadLetterSink, Refused, Source, SourceError};
-use driftd::store::ModelRow;
+use driftd::store::{ExampleRow, ModelRow};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use store::{MemoryStore, clock};
 use tokio_util::sync::CancellationToken;
 
+const EXAMPLES: Rule = Rule { keep: 5, most_characters: 60, retention: Span::from_secs(3_600) };
 const PARTITIONS: usize = 3;
 const WINDOW: Span = Span::from_secs(10);
 const CLOSING: Closing =
@@ -175,7 +177,7 @@ fn logs() -> Vec<Vec<Entry>> {
         };
         // An id now and then comes twice.
         let id = if i % 50 == 7 { i - 1 } else { i };
-        let text = Some(InputText { text: "hello".into(), pair: None });
+        let text = Some(InputText { text: format!("hello from p{id}@mail.example, {shift} {i}"), pair: None });
         let record = Record { text, ..record(&mut rng, Some(format!("p{id}")), 1_000_000 + ms, shift) };
         if rng.random_bool(0.4) {
             let wrong = if i > 420 { 0.9 } else { 0.2 };
@@ -233,6 +235,7 @@ fn judge() -> Judge {
         rules: vec![],
         backfill_after: None,
         shadowing: None,
+        examples: Some(EXAMPLES),
         model: ModelRow {
             name: "m".into(),
             version: "1".into(),
@@ -242,6 +245,7 @@ fn judge() -> Judge {
             window_us: WINDOW.micros(),
             embedding_dimension: None,
             tasks: "[]".into(),
+            examples: 5,
             inference: None,
         },
         reference,
@@ -268,6 +272,7 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: 
         late_limit: Span::from_secs(300),
         label_sample: 0.9,
         shadow: None,
+        examples: Some(EXAMPLES),
     };
     let first = broker.join();
     let reopen = move || -> anyhow::Result<Box<dyn Source>> { Ok(broker.join()) };
@@ -281,6 +286,11 @@ async fn judging(store: MemoryStore, clock: Clock, holder: String, judge: Judge)
         let _ = judge.step(&store, &holder, &mut registered, clock.now()).await;
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
+}
+
+/// An example as it is read, but for when it was found, which follows the wall clock.
+fn shown(row: &ExampleRow) -> String {
+    format!("{} {} {} {} {}", row.alert_id, row.ordinal, row.window, row.text.as_str(), row.reasons)
 }
 
 /// What is known of performance, row by row.
@@ -298,6 +308,7 @@ struct End {
     reports: Vec<String>,
     statistics: Vec<String>,
     alerts: Vec<String>,
+    examples: Vec<String>,
     performance: Vec<String>,
     messages: Vec<String>,
 }
@@ -396,6 +407,7 @@ async fn life(seed: u64, trouble: f64, judge: Judge) -> End {
             .chain(rows.transitions.values().map(|t| format!("{t:?}")))
             .chain(rows.requests.values().map(|r| format!("{r:?}")))
             .collect(),
+        examples: rows.examples.values().flatten().map(shown).collect(),
         performance: performance(&rows.labels),
         messages: rows.deliveries.values().map(|d| format!("{d:?}")).collect(),
     }
@@ -419,6 +431,10 @@ fn every_life_ends_the_same() {
     assert!(undisturbed.performance.iter().filter(|row| row.contains("RealisedRow")).count() > 20, "labels are joined");
     assert!(undisturbed.alerts.iter().any(|a| a.contains("concept")), "and found to say something");
     assert!(undisturbed.compared.iter().all(|used| !used.is_empty()), "texts are chosen for comparison");
+    let examples = &undisturbed.examples;
+    assert!(examples.len() > 3 && examples.iter().all(|e| e.contains(" hello from [email], ")), "{examples:#?}");
+    let elsewhere = [&undisturbed.reports, &undisturbed.statistics, &undisturbed.alerts, &undisturbed.messages];
+    assert!(!elsewhere.into_iter().flatten().any(|row| row.contains("hello")), "texts are with the examples alone");
     let versions: Vec<&String> =
         undisturbed.alerts.iter().filter(|a| a.contains(r#"cause_part: Some("version")"#)).collect();
     let [alert] = versions.as_slice() else { panic!("one alert of another version: {versions:#?}") };
@@ -465,6 +481,7 @@ fn alerts_of_a_backlog_are_marked() {
 
 fn difference(a: &End, b: &End) -> String {
     let parts = [
+        (&a.examples, &b.examples),
         (&a.reports, &b.reports),
         (&a.statistics, &b.statistics),
         (&a.alerts, &b.alerts),

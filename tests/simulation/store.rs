@@ -41,6 +41,7 @@ pub struct Rows {
     pub deliveries: BTreeMap<String, NewDelivery>,
     leases: BTreeMap<String, (String, Timestamp)>,
     pub labels: labels::Labels,
+    pub examples: BTreeMap<String, Vec<ExampleRow>>,
 }
 
 /// Rows behind a door that may fail.
@@ -246,6 +247,11 @@ impl JudgeStore for MemoryStore {
                     rows.statistics.insert(key, StatisticRow { ln_e, ln_evidence, ..s.clone() });
                 }
             }
+            for row in &judged.examples {
+                let of = rows.examples.entry(row.alert_id.clone()).or_default();
+                of.truncate(usize::try_from(row.ordinal).expect("small"));
+                of.push(row.clone());
+            }
             rows.alerts.extend(judged.alerts.iter().map(|(a, _)| (a.alert_id.clone(), a.clone())));
             rows.transitions.extend(judged.alerts.iter().map(|(_, t)| (t.transition_id.clone(), t.clone())));
             // A deadline follows the wall clock, which faults move.
@@ -253,6 +259,17 @@ impl JudgeStore for MemoryStore {
             rows.requests.extend(judged.request.iter().map(|r| (r.row.request_id.clone(), request(r))));
             rows.deliveries.extend(judged.deliveries.iter().map(|d| (d.delivery_id.clone(), d.clone())));
             true
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl ExampleStore for MemoryStore {
+    async fn texts(&self, partial_ids: &[String]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.work(|rows| {
+            let texts = |id: &String| Some(rows.partials.get(id)?.texts.as_ref()?.body.clone());
+            partial_ids.iter().filter_map(texts).collect()
         })
         .await
     }

@@ -36,7 +36,7 @@ describe("mock", () => {
   afterAll(() => mock.stop());
 
   /** What the page reads, and so what the mock answers. Events are no JSON, and a session is tested in the browser. */
-  const READ = /^\/api\/v1\/(status|ledger|settings|session|silences|alerts|deliveries|retraining-requests|models)(\/\{\w+\})?(\/(windows|statistics|distributions|map|performance))?(\/\{\w+\}\/statistics)?$/;
+  const READ = /^\/api\/v1\/(status|ledger|settings|session|silences|alerts|deliveries|retraining-requests|models)(\/\{\w+\})?(\/(examples|windows|statistics|distributions|map|performance))?(\/\{\w+\}\/statistics)?$/;
   const QUERIES = { "/statistics": "?scope=head&task=intent&signal=confidence", "/distributions": "?scope=head&task=intent&signal=confidence" };
   const reads = Object.entries(document.paths).filter(([path, methods]) => methods.get && READ.test(path));
 

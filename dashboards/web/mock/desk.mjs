@@ -67,6 +67,17 @@ export function makeDesk(models, clock, announce) {
   return {
     alerts,
     alert: (id) => found(alerts(null), id, "alert"),
+    examples: (id) => {
+      const { model, opened_window, cause } = found(alerts(null), id, "alert");
+      const task = cause.tasks_affected[0] ?? null;
+      const reasons = [
+        { scope: "encoder", task: null, segment: null, signal: "encoder_leaf_16", cell: "leaf 7", reference_share: 0.061, current_share: 0.214 },
+        ...(task === null ? [] : [{ scope: "head", task, segment: null, signal: "predicted_class", cell: "refund", reference_share: 0.12, current_share: 0.27 }]),
+      ];
+      const texts = ["my parcel from [number] went to the wrong locker, mail me at [email]", "the locker does not open, see [url]", "locker code [token] is refused"];
+      const example = (text) => ({ text, pair: null, window_start: time(Date.parse(opened_window) / 1000), kept_until: time(clock() / 1000 + 7 * 86_400), reasons });
+      return { alert_id: id, model, enabled: true, data: texts.map(example) };
+    },
     acknowledge: (id, { comment = "" }, caller) => {
       const row = found(alerts(null), id, "alert");
       acknowledged.set(id, { at: now(), by: caller, comment });

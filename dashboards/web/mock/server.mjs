@@ -68,7 +68,7 @@ async function answerApi({ world, settings, access, listeners, old }, url, reque
   const session = access.session(request);
   if (session === null) return problem(response, 401, "say who you are: `authorization: Bearer …`, or a session's cookie");
   if (writes && request.headers["x-csrf-token"] !== session.csrf_token) return problem(response, 403, "the header `x-csrf-token` is missing or not the session's");
-  const need = writes ? NEEDS[parts[2] ?? parts[0]] : undefined;
+  const need = writes ? NEEDS[parts[2] ?? parts[0]] : parts[2] === "examples" ? "samples:read" : undefined;
   if (need !== undefined && !has(session, need)) return problem(response, 403, `this needs ${need}`);
   if (parts[0] === "events" && !old) return listen(listeners, request, response);
   world.advance();
@@ -108,6 +108,7 @@ function read(world, settings, [first, name, third, start, fifth], query, old) {
     if (third === "performance") return paged(model.performance(), query);
   }
   if (old) return null;
+  if (first === "alerts" && third === "examples") return desk.examples(name);
   if (first === "alerts") return desk.alert(name);
   if (first === "deliveries") return desk.delivery(name);
   if (first === "retraining-requests") return desk.request(name);

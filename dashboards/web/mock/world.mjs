@@ -148,6 +148,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
       inference: { provider: "CPUExecutionProvider", device: "cpu" },
       budget: "1/30d",
       window_secs: windowSeconds,
+      examples: true,
     }),
     windows: () => windows.map((w) => w.window).toReversed(),
     statistics: (start) => {

@@ -205,8 +205,9 @@ impl Access {
         AuditRow::done(&caller.actor(), action, object, detail, self.clock.now())
     }
 
-    /// A write that was refused leaves a row too. If it cannot be written the answer stays a refusal.
-    async fn refused(&self, caller: &Caller, action: &str, path: &str) {
+    /// A write that was refused, or a reading of texts, leaves a row too. If it cannot be written the answer stays a
+    /// refusal.
+    pub(super) async fn refused(&self, caller: &Caller, action: &str, path: &str) {
         self.keep_refusal(self.act(caller, action, path, &json!({}))).await;
     }
 

@@ -8,6 +8,7 @@ import type {
   Delivery,
   DeliveryDetail,
   EncoderMap,
+  Examples,
   Ledger,
   Model,
   ModelRow,
@@ -98,6 +99,10 @@ export const alert = async (id: string, signal: AbortSignal): Promise<Alert | nu
   const listed = (await list<Alert>("/alerts", { limit: "500" }, signal)).find((a) => a.id === id);
   return listed === undefined ? null : alertOf(listed);
 };
+
+/** Redacted texts of an alert: that they are read is written down. */
+export const examples = (id: string, signal: AbortSignal): Promise<Examples | null> =>
+  unlessMissing(read(`/alerts/${part(id)}/examples`, {}, signal));
 
 export const deliveries = (name: string | null, limit: number, signal: AbortSignal): Promise<Delivery[]> =>
   page("/deliveries", { ...ofModel(name), limit: String(limit) }, signal);

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import * as api from "./client";
-import type { Role, Session } from "./types";
+import type { Role, Scope, Session } from "./types";
 
 /** `unknown` until the server has said; `out` where it asks for a key. */
 export type Access = { state: "unknown" } | { state: "out" } | { state: "in"; session: Session };
@@ -53,7 +53,7 @@ export function useAccess(): Access {
 }
 
 /** Whether the caller may do what needs a role or a scope. */
-export function useMay(need: Role | "retraining:approve"): boolean {
+export function useMay(need: Role | Scope): boolean {
   const access = useAccess();
   return access.state === "in" && may(access.session, need);
 }
@@ -61,7 +61,7 @@ export function useMay(need: Role | "retraining:approve"): boolean {
 const ROLES: string[] = ["viewer", "operator", "admin"];
 
 /** Roles contain each other and never a scope. */
-export function may(session: Session, need: Role | "retraining:approve"): boolean {
+export function may(session: Session, need: Role | Scope): boolean {
   if (need.includes(":")) return session.scopes.includes(need);
   return session.roles.some((role) => ROLES.indexOf(role) >= ROLES.indexOf(need));
 }

@@ -49,6 +49,8 @@ export interface Model {
   threshold: number;
   /** Length of a window; servers before 0.2 do not say it. */
   window_secs?: number;
+  /** Whether redacted texts are kept of its alerts; servers that keep none do not say it. */
+  examples?: boolean;
   state: State;
   worst: Place | null;
 }
@@ -184,6 +186,30 @@ export interface Alert {
 export interface Witness extends Place {
   signal: string;
   explained: boolean;
+}
+
+/** Redacted texts of an alert, the most telling first. */
+export interface Examples {
+  alert_id: string;
+  model: string;
+  enabled: boolean;
+  data: Example[];
+}
+
+export interface Example {
+  text: string;
+  pair: string | null;
+  window_start: string;
+  kept_until: string;
+  reasons: Reason[];
+}
+
+/** A cell that holds more than it should, and in which the example's record lies. */
+export interface Reason extends Place {
+  signal: string;
+  cell: string;
+  reference_share: number;
+  current_share: number;
 }
 
 export interface Acknowledgement {
@@ -340,6 +366,8 @@ export interface Ledger {
 }
 
 export type Role = "viewer" | "operator" | "admin";
+/** What is granted by name, and by no role. */
+export type Scope = "retraining:approve" | "samples:read";
 
 /** Who the caller is. */
 export interface Session {

@@ -9,6 +9,7 @@ import { modelHref } from "../../router";
 import { Affected } from "./affected";
 import { Evidence } from "./evidence";
 import { Head } from "./head";
+import { Examples } from "./examples";
 import { type Incident, loadIncident } from "./load";
 import { Retraining } from "./request";
 import { Told } from "./told";
@@ -41,6 +42,7 @@ function Content({ incident, onChange }: { incident: Incident; onChange: () => v
       <div class="incident">
         <div class="stack">
           <Evidence incident={incident} />
+          <Examples key={incident.alert.id} incident={incident} />
           <Affected incident={incident} />
         </div>
         <div class="stack">

@@ -1,0 +1,61 @@
+//! Texts that show what is new.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::validate::Checker;
+use crate::drift::examples::Rule;
+use crate::drift::time::Span;
+
+/// Examples of one alert at most: more is reading the traffic, not looking at what is new.
+const MOST_KEPT: u32 = 20;
+/// Characters of an example at least, so that something is said …
+const LEAST_CHARACTERS: u32 = 20;
+/// … and at most: a hundred texts of an open window are held in memory.
+const MOST_CHARACTERS: u32 = 1_000;
+/// Texts are kept for a quarter at most.
+const LONGEST: Span = Span::from_secs(90 * 86_400);
+
+/// A few redacted texts for each alert, those that show best what is new. Without this section no text is stored
+/// anywhere. E-mail addresses, addresses of pages and machines, long numbers, account numbers and keys are taken out
+/// by pattern before a text is stored; names and whatever else is said in words are not: this is no anonymization.
+/// They are read with the scope `samples:read` alone.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawExamples {
+    /// Texts of an alert at most.
+    #[schemars(range(min = 1, max = 20))]
+    pub keep: u32,
+    /// Characters of a text at most; the second text of a pair has as many.
+    #[schemars(range(min = 20, max = 1_000))]
+    pub max_characters: u32,
+    /// How long they are kept: `90d` at most.
+    pub retention: String,
+}
+
+impl Default for RawExamples {
+    fn default() -> RawExamples {
+        RawExamples { keep: 5, max_characters: 280, retention: "7d".into() }
+    }
+}
+
+impl Checker<'_> {
+    /// How a model's examples are kept.
+    pub(super) fn examples(&mut self, i: usize, raw: &RawExamples) -> Option<Rule> {
+        let at = |key: &str| format!("/models/{i}/examples/{key}");
+        let retention = self.positive(&at("retention"), &raw.retention);
+        for (key, found, least, most) in [
+            ("keep", raw.keep, 1, MOST_KEPT),
+            ("max_characters", raw.max_characters, LEAST_CHARACTERS, MOST_CHARACTERS),
+        ] {
+            if !(least..=most).contains(&found) {
+                self.fail(&at(key), format!("found `{found}`, expected {least} to {most}"));
+            }
+        }
+        if retention.is_some_and(|retention| retention > LONGEST) {
+            self.fail(&at("retention"), format!("found `{}`, expected `90d` at most", raw.retention));
+        }
+        let (keep, most_characters) = (raw.keep as usize, raw.max_characters as usize);
+        Some(Rule { keep, most_characters, retention: retention? })
+    }
+}
