@@ -20,9 +20,10 @@ use crate::stats::location::{Location, two_sided};
 
 /// Share of the base scale in a signal's evidence; merged scales divide the rest.
 const BASE_SHARE: f64 = 0.5;
-/// Shares of a scale's evidence where there are both: the fit, and each direction.
-const FIT_SHARE: f64 = 0.5;
-const SIDE_SHARE: f64 = 0.25;
+/// Share of a scale's evidence that the fit has beside the two directions, and each of these: a third.
+/// Before, the fit had half; by simulation that makes a shift of the middle later by a tenth
+/// (docs/decisions/0022), and a third makes another shape later by ln 1.5 in the logarithm of the evidence.
+const THIRD: f64 = 1.0 / 3.0;
 
 /// What the detectors need to know besides the data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,20 @@ struct ScaleDetector {
     phases: Vec<i64>,
     fit: Evidence,
     sides: [Evidence; 2],
+}
+
+/// Detectors as courses of earlier formats hold them, whose evidence was one number for all drifts: of each
+/// signal and scale its windows, carried cells and phases, ln R of the fit and of each side.
+pub(super) type Earlier = Vec<Vec<(u32, Vec<i64>, Vec<i64>, f64, [f64; 2])>>;
+
+impl From<Earlier> for Detectors {
+    fn from(earlier: Earlier) -> Detectors {
+        let of_scale = |(windows, carried, phases, fit, sides)| {
+            let (fit, sides) = (Evidence::even(fit), <[f64; 2]>::map(sides, Evidence::even));
+            ScaleDetector { windows, carried, phases, fit, sides }
+        };
+        Detectors { signals: earlier.into_iter().map(|scales| scales.into_iter().map(of_scale).collect()).collect() }
+    }
 }
 
 /// What one window did to one signal.
@@ -141,7 +156,7 @@ fn scale_share(index: usize, scales: usize) -> f64 {
 fn together(tests: (bool, bool), fit: Evidence, [up, down]: [Evidence; 2]) -> f64 {
     match tests {
         (true, true) => {
-            let parts = [(FIT_SHARE, fit.ln()), (SIDE_SHARE, up.ln()), (SIDE_SHARE, down.ln())];
+            let parts = [(THIRD, fit.ln()), (THIRD, up.ln()), (THIRD, down.ln())];
             ln_weighted_sum(parts.into_iter())
         }
         (false, true) => ln_weighted_sum([(0.5, up.ln()), (0.5, down.ln())].into_iter()),
@@ -188,10 +203,10 @@ impl Look {
 
     fn step(&self, fit: &mut Evidence, sides: &mut [Evidence; 2]) {
         if let Some(test) = self.fit {
-            fit.step(ln_e_value(test.ln_p));
+            fit.step(test.ln_p);
         }
         if let Some((_, ln_p)) = self.location {
-            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_e_value(ln_p)));
+            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_p));
         }
     }
 
@@ -202,7 +217,7 @@ impl Look {
         match (self.fit, self.location) {
             (Some(fit), Some((_, sides))) => {
                 let ln_p = (fit.ln_p.min(two_sided(sides)) + std::f64::consts::LN_2).min(0.0);
-                let parts = [e(FIT_SHARE, fit.ln_p), e(SIDE_SHARE, sides[0]), e(SIDE_SHARE, sides[1])];
+                let parts = [e(THIRD, fit.ln_p), e(THIRD, sides[0]), e(THIRD, sides[1])];
                 Some((TestResult { ln_p, ..fit }, ln_weighted_sum(parts.into_iter())))
             }
             (Some(fit), None) => Some((fit, ln_e_value(fit.ln_p))),

@@ -45,7 +45,7 @@ pub struct HarmReport {
 /// A head is named as harmed where its own evidence makes up so much of the heads' whole.
 const NAMED_SHARE: f64 = 0.1;
 /// Beside harm, the other signals are quiet below this share of the threshold,
-const QUIET_SHARE: f64 = 0.05;
+const QUIET_SHARE: f64 = 0.1;
 /// or, in logarithms, below this share of the evidence of harm.
 const QUIET_EXPONENT: f64 = 0.25;
 
