@@ -29,13 +29,14 @@ use crate::stats::multiplicity::e_bh;
 const LEVEL: f64 = 0.1;
 /// Where e-BH names none, signals that make up so much of the evidence are named.
 const MAIN_SHARE: f64 = 0.5;
-/// A signal is quiet while its evidence is below this share of the threshold,
+/// A signal is quiet while its evidence is below this share of the threshold, where it would not give a warning
+/// by itself: one that nothing moves is above it in one window of a hundred (`months quiet`, at 2,000 windows),
 const QUIET_SHARE: f64 = 0.1;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
-/// A quiet part of the tree holds more evidence than this in at most one window of twenty: once something has
-/// alarmed, and the question is only what, it is enough to say that the part has moved as well.
+/// A quiet part of the tree holds more evidence than this in at most one window of twenty (`months quiet`): once
+/// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 60.0;
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
 const MOST_OF_ALL: f64 = 0.5;
