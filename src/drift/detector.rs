@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reference::{Expected, Reference, SignalReference};
 use super::summary::Summary;
-use crate::stats::evidence::{Evidence, ln_e_value, ln_weighted_sum};
+use crate::stats::evidence::{AS_RARE, Evidence, ln_e_value, ln_weighted_sum};
 use crate::stats::hypothesis::TestResult;
 use crate::stats::location::{Location, two_sided};
 
@@ -74,6 +74,9 @@ pub struct SignalStep {
     pub expected: Expected,
     /// ln of the signal's evidence over all scales and directions.
     pub ln_evidence: f64,
+    /// The same for whoever asks whether it has moved, once something has alarmed: on a scale on which a quiet
+    /// signal is seldom far up.
+    pub ln_moved: f64,
 }
 
 impl Detectors {
@@ -137,11 +140,18 @@ fn step(
         }
     }
     let (tested, cells, expected) = base.expect("every reference has the base scale");
-    let weighted = scales.iter().zip(detectors.iter()).enumerate().map(|(index, (scale, detector))| {
-        let evidence = together(measured.tests(), detector.fit, detector.sides);
-        (f64::from(*scale) * scale_share(index, scales.len()), evidence)
-    });
-    SignalStep { tested, cells, expected, ln_evidence: ln_weighted_sum(weighted) }
+    let weighted = |ln: fn(Evidence) -> f64| {
+        let of_scale = |(index, (scale, detector)): (usize, (&u32, &ScaleDetector))| {
+            let evidence = together(measured.tests(), ln(detector.fit), detector.sides.map(ln));
+            (f64::from(*scale) * scale_share(index, scales.len()), evidence)
+        };
+        ln_weighted_sum(scales.iter().zip(detectors.iter()).enumerate().map(of_scale))
+    };
+    let ln_evidence = weighted(Evidence::ln);
+    // One recursion on the mixture is the quieter one where nothing moves; a slow drift, which it hardly sees,
+    // has moved as well.
+    let ln_moved = weighted(Evidence::ln_mixed).max(ln_evidence - AS_RARE.ln());
+    SignalStep { tested, cells, expected, ln_evidence, ln_moved }
 }
 
 fn scale_share(index: usize, scales: usize) -> f64 {
@@ -153,14 +163,14 @@ fn scale_share(index: usize, scales: usize) -> f64 {
 }
 
 /// ln of a scale's evidence, for a signal that has a fit, sides, or both.
-fn together(tests: (bool, bool), fit: Evidence, [up, down]: [Evidence; 2]) -> f64 {
+fn together(tests: (bool, bool), fit: f64, [up, down]: [f64; 2]) -> f64 {
     match tests {
         (true, true) => {
-            let parts = [(THIRD, fit.ln()), (THIRD, up.ln()), (THIRD, down.ln())];
+            let parts = [(THIRD, fit), (THIRD, up), (THIRD, down)];
             ln_weighted_sum(parts.into_iter())
         }
-        (false, true) => ln_weighted_sum([(0.5, up.ln()), (0.5, down.ln())].into_iter()),
-        (_, false) => fit.ln(),
+        (false, true) => ln_weighted_sum([(0.5, up), (0.5, down)].into_iter()),
+        (_, false) => fit,
     }
 }
 
@@ -254,7 +264,7 @@ impl Trial {
     pub(super) fn step(&mut self, signal: &SignalReference, cells: &[i64], expected: &Expected) {
         let look = Look::new(signal, self.scale, cells, expected, 0.0);
         look.step(&mut self.fit, &mut self.sides);
-        let evidence = together(signal.measure.as_signal().tests(), self.fit, self.sides);
+        let evidence = together(signal.measure.as_signal().tests(), self.fit.ln(), self.sides.map(Evidence::ln));
         self.most = self.most.max(evidence);
     }
 }
