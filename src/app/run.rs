@@ -272,7 +272,10 @@ impl App {
         if drained.await.is_err() {
             tracing::warn!("not everything finished in time; uncommitted records will be read again");
         }
-        self.store.close().await;
+        // A connection that hangs is asked whether it is well before it is closed, without a limit of its own.
+        if tokio::time::timeout(LAST_CALL, self.store.close()).await.is_err() {
+            tracing::warn!("connections to the store did not close in time; they end with the process");
+        }
         tracing::info!("stopped");
         failure.flatten().map_or(Ok(()), Err)
     }
