@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use driftd::stats::evidence::{Evidence, ln_e_value};
+use driftd::stats::evidence::Evidence;
 use driftd::stats::probability::normal_ln_sf;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -44,7 +44,7 @@ impl Month {
         for window in 0..WINDOWS {
             let z = normal(&mut rng) + if window >= ONSET { shift } else { 0.0 };
             ln_p.push(normal_ln_sf(z));
-            evidence.step(ln_e_value(normal_ln_sf(z)));
+            evidence.step(normal_ln_sf(z));
             ln_evidence.push(evidence.ln());
             if evidence.ln() >= threshold() && shift > 0.0 {
                 break;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alerts, Transition};
 use super::cause::CauseKind;
-use super::detector::{Detectors, Sensitivity};
+use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::localization::localize;
@@ -18,11 +18,25 @@ use super::versions;
 use super::window::Slot;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 7;
-/// It had not yet what records say of versions, which stands last.
+const FORMAT: u16 = 8;
+/// Its evidence was one number for all drifts.
+const WITH_ONE_NUMBER: u16 = 7;
+/// Nor had it yet what records say of versions, which stands last.
 const WITHOUT_VERSIONS: u16 = 6;
 /// Nor what labels said, which stands before that.
 const WITHOUT_LABELS: u16 = 5;
+/// The fields of a course whose evidence was one number, in their order.
+type Earlier = (
+    u16,
+    String,
+    Option<Slot>,
+    detector::Earlier,
+    Harm,
+    Alerts,
+    Option<Timestamp>,
+    Option<(Slot, Losses)>,
+    versions::Watched,
+);
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -197,12 +211,25 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_VERSIONS | WITHOUT_LABELS => {
+            WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
                 let labels: &[u8] = if format == WITHOUT_LABELS { &[0] } else { &[] };
-                let versions = postcard::to_stdvec(&versions::Watched::default())?;
-                let course: Course = postcard::from_bytes(&[bytes, labels, &versions].concat())?;
-                Ok(Course { format: FORMAT, ..course })
+                let none = postcard::to_stdvec(&versions::Watched::default())?;
+                let versions = if format == WITH_ONE_NUMBER { &[] } else { none.as_slice() };
+                let earlier: Earlier = postcard::from_bytes(&[bytes, labels, versions].concat())?;
+                let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions) = earlier;
+                let detectors = detectors.into();
+                Ok(Course {
+                    format: FORMAT,
+                    reference_id,
+                    next_slot,
+                    detectors,
+                    harm,
+                    alerts,
+                    last_request,
+                    matured,
+                    versions,
+                })
             }
             other => Err(CourseError::Format(other)),
         }

@@ -12,7 +12,7 @@ use super::label::PARTS;
 use super::localization::Found;
 use super::matured::Losses;
 use super::reference::Reference;
-use crate::stats::evidence::ln_weighted_sum;
+use crate::stats::evidence::{AS_RARE, ln_weighted_sum};
 use crate::stats::performance::betting::Betting;
 use crate::stats::probability::ln_add;
 
@@ -44,8 +44,8 @@ pub struct HarmReport {
 
 /// A head is named as harmed where its own evidence makes up so much of the heads' whole.
 const NAMED_SHARE: f64 = 0.1;
-/// Beside harm, the other signals are quiet below this share of the threshold,
-const QUIET_SHARE: f64 = 0.05;
+/// Beside harm, the other signals are quiet below this share of the threshold, as in localization,
+const QUIET_SHARE: f64 = 0.05 * AS_RARE;
 /// or, in logarithms, below this share of the evidence of harm.
 const QUIET_EXPONENT: f64 = 0.25;
 

@@ -2,6 +2,9 @@
 //! it would find too: a skew moves heads, the encoder moves heads, a mix of classes moves words.
 //! `undetermined` is a legal answer, and what one cause does not explain is another.
 //!
+//! What has moved and what is quiet is asked of [`SignalStep::ln_moved`], not of the evidence that alarms, which
+//! quiet signals hold more of (docs/decisions/0022).
+//!
 //! | what drifts | verdict |
 //! |---|---|
 //! | production's answers are not the exported model's | skew, of the encoder or of single heads |
@@ -20,10 +23,11 @@ use super::reference::{Reference, SignalReference};
 use super::segment::Segment;
 use super::signal::{Measure, Scope, SignalKey};
 use super::task::TaskKind;
-use super::tree::{model_evidence, part_evidence, weights};
+use super::tree::{part_moved, weights};
 pub use super::witness::{Found, Witness};
 use super::witness::{explains_signal, owns_signal};
 use crate::stats::multiplicity::e_bh;
+use crate::stats::probability::ln_add;
 
 /// Level at which e-BH names drifting signals once the model has alarmed.
 const LEVEL: f64 = 0.1;
@@ -34,8 +38,8 @@ const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
-/// A quiet part of the tree holds more evidence than this in at most one window of twenty: once something has
-/// alarmed, and the question is only what, it is enough to say that the part has moved as well.
+/// A quiet part of the tree holds more evidence than this in at most one window of twenty (`months quiet`): once
+/// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 20.0;
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
 const MOST_OF_ALL: f64 = 0.5;
@@ -73,13 +77,13 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     fn new(reference: &'a Reference, steps: &'a [SignalStep], ln_threshold: f64) -> Findings<'a> {
         let weights = weights(reference);
-        let weighted = |(step, weight): (&SignalStep, &f64)| step.ln_evidence + weight.ln();
+        let weighted = |(step, weight): (&SignalStep, &f64)| step.ln_moved + weight.ln();
         let ln_share: Vec<f64> = steps.iter().zip(&weights).map(weighted).collect();
         let m = weights.iter().filter(|w| **w > 0.0).count() as f64;
         let ln_e: Vec<f64> = ln_share.iter().map(|ln| ln + m.ln() - ln_threshold).collect();
         let mut drifting = e_bh(&ln_e, LEVEL);
         if drifting.is_empty() {
-            let main = model_evidence(&weights, steps) + MAIN_SHARE.ln();
+            let main = ln_share.iter().copied().fold(f64::NEG_INFINITY, ln_add) + MAIN_SHARE.ln();
             drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
         }
         let all_drifting = drifting.clone();
@@ -205,7 +209,7 @@ impl<'a> Findings<'a> {
     /// Input or encoder where it does not drift for certain and yet holds more evidence than a quiet one does,
     /// over all of its signals.
     fn moved_as_well(&self) -> Option<CauseKind> {
-        let parts = part_evidence(self.reference, self.steps);
+        let parts = part_moved(self.reference, self.steps);
         let moved = |scope: Scope| parts.iter().any(|(p, ln)| p.scope == scope && *ln >= MOVED.ln());
         match () {
             () if moved(Scope::Input) => Some(CauseKind::Input),
@@ -282,7 +286,7 @@ impl<'a> Findings<'a> {
 
     /// Whether a signal is of a head's mix of classes, and given these the encoder is quiet.
     fn explains(&self, signal: usize) -> bool {
-        let (own, evidence) = (&self.reference.signals[signal], self.steps[signal].ln_evidence);
+        let (own, evidence) = (&self.reference.signals[signal], self.steps[signal].ln_moved);
         let is_given = |i: &usize| self.is_given_the_answer(*i) && self.reference.signals[*i].key.task == own.key.task;
         let mut given = self.all().filter(is_given).peekable();
         // Labels of tokens say nothing of the record's class, on which the encoder's signals are conditioned.
@@ -303,7 +307,7 @@ impl<'a> Findings<'a> {
     fn strongest_link(&self) -> Option<[usize; 2]> {
         let first = self.whole().next()?;
         let Measure::TaskLink(link) = &self.reference.signals[first].measure else { return None };
-        let evidence = self.steps[first].ln_evidence;
+        let evidence = self.steps[first].ln_moved;
         let of_pair = |i: &usize| {
             let SignalReference { key, measure, .. } = &self.reference.signals[*i];
             matches!(measure, Measure::PredictedClass(_)) && key.task.is_some_and(|t| link.tasks().contains(&t))
@@ -315,7 +319,7 @@ impl<'a> Findings<'a> {
     fn heads_by_themselves(&self) -> Vec<usize> {
         let mut tasks = self.tasks_of(|found, i| {
             let before = |b: &usize| matches!(found.scope(*b), Scope::Input | Scope::Encoder);
-            let evidence = found.steps[i].ln_evidence;
+            let evidence = found.steps[i].ln_moved;
             matches!(found.reference.signals[i].measure, Measure::ClassGivenLeaf(_))
                 && found.all().filter(before).all(|b| found.is_quiet(b, evidence))
         });
@@ -352,14 +356,14 @@ impl<'a> Findings<'a> {
     /// Whether input and encoder are quiet beside what drifts in a head.
     fn is_quiet_before(&self, task: usize) -> bool {
         let own = self.whole().filter(|i| self.reference.signals[*i].key.task == Some(task));
-        let strongest = own.map(|i| self.steps[i].ln_evidence).fold(f64::NEG_INFINITY, f64::max);
+        let strongest = own.map(|i| self.steps[i].ln_moved).fold(f64::NEG_INFINITY, f64::max);
         let before = |i: &usize| matches!(self.scope(*i), Scope::Input | Scope::Encoder);
         self.all().filter(before).all(|i| self.is_quiet(i, strongest))
     }
 
     /// Whether a signal's evidence is next to nothing, by itself or beside another's.
     fn is_quiet(&self, signal: usize, beside: f64) -> bool {
-        self.steps[signal].ln_evidence <= (self.ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * beside)
+        self.steps[signal].ln_moved <= (self.ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * beside)
     }
 
     /// Signals of all records but those of skewed heads.

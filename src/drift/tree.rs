@@ -76,10 +76,19 @@ fn decides(signal: &SignalReference) -> bool {
 
 /// ln evidence of each part: the mean over its signals.
 pub fn part_evidence(reference: &Reference, steps: &[SignalStep]) -> Vec<(Part, f64)> {
+    by_part(reference, steps, |step| step.ln_evidence)
+}
+
+/// As [`part_evidence`], on the scale of [`SignalStep::ln_moved`].
+pub fn part_moved(reference: &Reference, steps: &[SignalStep]) -> Vec<(Part, f64)> {
+    by_part(reference, steps, |step| step.ln_moved)
+}
+
+fn by_part(reference: &Reference, steps: &[SignalStep], ln: fn(&SignalStep) -> f64) -> Vec<(Part, f64)> {
     let evidence = |part: Part| {
         let own = || reference.signals.iter().zip(steps).filter(move |(s, _)| decides(s) && Part::of(&s.key) == part);
         let weight = 1.0 / own().count() as f64;
-        (part, ln_weighted_sum(own().map(|(_, step)| (weight, step.ln_evidence))))
+        (part, ln_weighted_sum(own().map(|(_, step)| (weight, ln(step)))))
     };
     parts(reference).into_iter().map(evidence).collect()
 }
