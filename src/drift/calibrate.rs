@@ -13,8 +13,8 @@ use super::window::Slot;
 use crate::stats::calibration::{
     NullStatistic, dispersion, intra_window_correlation, intra_window_correlation_bound, serial_dependence, wander,
 };
-use crate::stats::hypothesis::Allowance;
 use crate::stats::location::Location;
+use crate::stats::rise::ExtraVariance;
 
 /// Units below which a window says nothing about how windows vary.
 const LEAST_UNITS: i64 = 20;
@@ -103,6 +103,7 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
         learn_seasons(reference, &windows, &by_phase);
     }
     drop(by_phase);
+    learn_extra_variances(reference, &windows);
     learn_nulls(reference, &windows);
     check_premises(reference, &windows);
 }
@@ -131,6 +132,31 @@ fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], b
                 by_phase: by_phase.iter().map(|phase| phase.cells[cells.clone()].to_vec()).collect(),
             });
         }
+    }
+}
+
+/// By how many times each cell of the signals that look at single cells varies more than it should.
+fn learn_extra_variances(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+    let single = |(_, signal): &(usize, &SignalReference)| signal.measure.as_signal().looks_at().is_some();
+    let mut found: Vec<(usize, ExtraVariance)> = reference
+        .signals
+        .iter()
+        .enumerate()
+        .filter(single)
+        .map(|(i, signal)| (i, ExtraVariance::new(signal.totals.len())))
+        .collect();
+    for_each_block(reference, windows, 1, |block| {
+        for (i, extra) in &mut found {
+            let signal = &reference.signals[*i];
+            let current = &block.cells[signal.cells()];
+            if signal.measure.as_signal().n(current) >= LEAST_UNITS {
+                let expected = signal.expected(&block.phases);
+                extra.take(current, &expected.cells, 1.0 - included(signal, current, &block.phases));
+            }
+        }
+    });
+    for (i, extra) in found {
+        reference.signals[i].measure.as_signal_mut().learn_extra_variance(extra.found());
     }
 }
 
@@ -274,7 +300,7 @@ fn null_statistic(
     share_left: f64,
 ) -> Option<NullStatistic> {
     let measured = signal.measure.as_signal();
-    let test = measured.test(current, &expected.cells, Allowance::EXACT)?;
+    let test = measured.compare(current, &expected.cells)?;
     Some(NullStatistic {
         statistic: test.statistic / share_left,
         null_mean: test.null_mean,

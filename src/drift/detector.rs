@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reference::{Expected, Reference, SignalReference};
 use super::summary::Summary;
-use crate::stats::evidence::{AS_RARE, Evidence, ln_e_value, ln_weighted_sum};
+use crate::stats::evidence::{AS_RARE, Evidence, ln_e_value, ln_weighted_sum, staked};
 use crate::stats::hypothesis::TestResult;
 use crate::stats::location::{Location, two_sided};
 
@@ -196,6 +196,8 @@ impl ScaleDetector {
 /// What one scale's cells say against what is expected.
 struct Look {
     fit: Option<TestResult>,
+    /// Share of the fit's evidence that is staked on it.
+    stake: f64,
     /// The location, its normal score and ln p of a shift up and of one down.
     location: Option<(f64, [f64; 2])>,
 }
@@ -208,12 +210,16 @@ impl Look {
         let fit = measured.test(cells, &expected.cells, signal.variation.allowance(scale, expected.units, margin));
         let allowance = signal.location.allowance(scale, expected.units, margin);
         let told = |found: Location| (found.score(n), found.one_sided(n, allowance));
-        Look { fit, location: measured.location(cells, &expected.cells).filter(|_| n > 0.0).map(told) }
+        Look {
+            fit,
+            stake: measured.stake(),
+            location: measured.location(cells, &expected.cells).filter(|_| n > 0.0).map(told),
+        }
     }
 
     fn step(&self, fit: &mut Evidence, sides: &mut [Evidence; 2]) {
         if let Some(test) = self.fit {
-            fit.step(test.ln_p);
+            fit.stake(test.ln_p, self.stake);
         }
         if let Some((_, ln_p)) = self.location {
             sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_p));
@@ -230,7 +236,7 @@ impl Look {
                 let parts = [e(THIRD, fit.ln_p), e(THIRD, sides[0]), e(THIRD, sides[1])];
                 Some((TestResult { ln_p, ..fit }, ln_weighted_sum(parts.into_iter())))
             }
-            (Some(fit), None) => Some((fit, ln_e_value(fit.ln_p))),
+            (Some(fit), None) => Some((fit, staked(ln_e_value(fit.ln_p), self.stake))),
             (None, Some((score, sides))) => {
                 let test = TestResult {
                     statistic: score * score,

@@ -148,7 +148,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         token: plan.token,
     };
     let signals = layout(fit_all(&sample), &sample);
-    let width = signals.last().map_or(0, |signal| signal.cells().end);
+    let width = signals.iter().map(|signal| signal.cells().end).max().unwrap_or(0);
     let performance = performance::fit(plan.spec, &observations, &labels, &folds, width);
     let width = performance.last().map_or(width, |performance| performance.cells().end);
     let mut map = EncoderMap::fit(&observations, width);
@@ -220,14 +220,19 @@ fn layout(measures: Vec<(SignalKey, Measure)>, sample: &Sample) -> Vec<SignalRef
         all.push((key, measure));
     }
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut offset = 0;
+    let mut end = 0;
+    let mut offsets = BTreeMap::new();
+    for (key, measure) in all.iter().filter(|(_, measure)| measure.as_signal().looks_at().is_none()) {
+        offsets.insert(key.clone(), end);
+        end += measure.as_signal().width();
+    }
     let place = |(key, measure): (SignalKey, Measure)| {
         let width = measure.as_signal().width();
-        offset += width;
+        let offset = offsets[measure.as_signal().looks_at().unwrap_or(&key)];
         SignalReference {
             key,
             measure,
-            offset: offset - width,
+            offset,
             totals: vec![0; width],
             seasonal: None,
             variation: Variation::default(),

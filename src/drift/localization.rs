@@ -257,7 +257,7 @@ impl<'a> Findings<'a> {
     /// were. Of several heads with another mix it is the one given whose answers the others' stay most as they
     /// were, and where that one does not explain the encoder, none does.
     fn prior(&self) -> Option<usize> {
-        let is_mix = |i: &usize| matches!(self.reference.signals[*i].measure, Measure::PredictedClass(_));
+        let is_mix = |i: &usize| self.reference.signals[*i].measure.is_mix();
         let task = |i: &usize| self.reference.signals[*i].key.task;
         let first = self.whole().find(|i| self.explains(*i)).as_ref().and_then(task)?;
         let others = self.all().filter(|i| is_mix(i) && !self.is_quiet(*i, f64::NEG_INFINITY));
@@ -291,10 +291,7 @@ impl<'a> Findings<'a> {
         let mut given = self.all().filter(is_given).peekable();
         // Labels of tokens say nothing of the record's class, on which the encoder's signals are conditioned.
         let of_records = own.key.task.is_some_and(|t| self.reference.spec.tasks[t].kind != TaskKind::TokenLabels);
-        of_records
-            && matches!(own.measure, Measure::PredictedClass(_))
-            && given.peek().is_some()
-            && given.all(|i| self.is_quiet(i, evidence))
+        of_records && own.measure.is_mix() && given.peek().is_some() && given.all(|i| self.is_quiet(i, evidence))
     }
 
     /// The head that drifts most, in whatever way.
@@ -310,7 +307,7 @@ impl<'a> Findings<'a> {
         let evidence = self.steps[first].ln_moved;
         let of_pair = |i: &usize| {
             let SignalReference { key, measure, .. } = &self.reference.signals[*i];
-            matches!(measure, Measure::PredictedClass(_)) && key.task.is_some_and(|t| link.tasks().contains(&t))
+            measure.is_mix() && key.task.is_some_and(|t| link.tasks().contains(&t))
         };
         self.all().filter(of_pair).all(|i| self.is_quiet(i, evidence)).then(|| link.tasks())
     }

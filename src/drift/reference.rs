@@ -110,7 +110,7 @@ pub struct SignalReference {
     pub key: SignalKey,
     /// What it learned.
     pub measure: Measure,
-    /// Where its cells begin in a summary.
+    /// Where its cells begin in a summary; those of the signal it looks at, where it has none of its own.
     pub offset: usize,
     /// Its cells over the whole reference.
     pub totals: Vec<i64>,
@@ -270,7 +270,7 @@ impl SignalReference {
 impl Reference {
     /// Number of cells of a summary in this reference's layout.
     pub fn width(&self) -> usize {
-        let signals = self.signals.last().map_or(0, |signal| signal.cells().end);
+        let signals = self.signals.iter().map(|signal| signal.cells().end).max().unwrap_or(0);
         let performance = self.performance.last().map_or(signals, |performance| performance.cells().end);
         self.map.as_ref().map_or(performance, |map| map.cells().end)
     }

@@ -49,7 +49,7 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
     }
     tasks(reference, &mut found);
     let whole = || reference.signals.iter().filter(|s| s.key.segment.is_none());
-    for signal in whole().filter(|s| s.measure.as_signal().counts()) {
+    for signal in whole().filter(|s| s.measure.as_signal().counts() && s.measure.as_signal().looks_at().is_none()) {
         let used = signal.totals.iter().filter(|t| **t > 0).count();
         // Where production and the exported model agree, skew is constant: that is as it should be.
         let usual = signal.key.scope == Scope::Skew

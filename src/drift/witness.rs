@@ -46,7 +46,7 @@ pub(super) fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -
         CauseKind::Input => whole && matches!(key.scope, Scope::Input | Scope::Encoder),
         CauseKind::Encoder => whole && key.scope == Scope::Encoder,
         CauseKind::Head => whole && key.scope == Scope::Head && key.task == cause.task,
-        CauseKind::PriorShift => whole && matches!(measure, Measure::PredictedClass(_)) && key.task == cause.task,
+        CauseKind::PriorShift => whole && measure.is_mix() && key.task == cause.task,
         CauseKind::Link => whole && matches!(measure, Measure::TaskLink(l) if l.tasks() == *cause.tasks_affected),
         CauseKind::Skew => whole && key.scope == Scope::Skew && cause.task.is_none_or(|t| key.task == Some(t)),
         CauseKind::Segment => key.segment == cause.segment,

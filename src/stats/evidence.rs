@@ -45,6 +45,12 @@ fn ln_mean(shares: [f64; DRIFTS.len()], values: [f64; DRIFTS.len()]) -> f64 {
     most + shares.iter().zip(values).map(|(share, value)| share * (value - most).exp()).sum::<f64>().ln()
 }
 
+/// ln of an e-value of which only a share is staked, 0 < `share` ≤ 1: (1 − share) + share·e is one as well, and
+/// a window that says nothing leaves so much of what was gathered.
+pub fn staked(ln_e: f64, share: f64) -> f64 {
+    ln_add((1.0 - share).ln(), share.ln() + ln_e)
+}
+
 /// Evidence of one detector: the weighted mean of one recursion for each drift, kept as ln R so that it can
 /// neither overflow nor vanish.
 ///
@@ -70,7 +76,12 @@ impl Evidence {
 
     /// One step of each recursion with a p-value given on the log scale.
     pub fn step(&mut self, ln_p: f64) {
-        let ln_e = ln_e_values(ln_p);
+        self.stake(ln_p, 1.0);
+    }
+
+    /// The same with only a share of the evidence [`staked`] on it.
+    pub fn stake(&mut self, ln_p: f64, share: f64) {
+        let ln_e = ln_e_values(ln_p).map(|ln_e| staked(ln_e, share));
         let next = |ln_r: f32, ln_e: f64| (ln_add(0.0, f64::from(ln_r)) + ln_e) as f32;
         for (ln_r, ln_e) in self.ln_r.iter_mut().zip(ln_e) {
             *ln_r = next(*ln_r, ln_e);
@@ -189,6 +200,13 @@ mod tests {
             .collect();
         found.sort_unstable();
         assert!((20..=26).contains(&found[runs / 2]), "median {}", found[runs / 2]);
+    }
+
+    #[test]
+    fn a_stake_keeps_the_rest() {
+        assert_eq!(staked(f64::NEG_INFINITY, 0.5), 0.5_f64.ln());
+        assert!((staked(9_f64.ln(), 0.5) - 5_f64.ln()).abs() < 1e-12);
+        assert_eq!(staked(1.25, 1.0), 1.25);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub mod probability;
 pub mod quadratic;
 /// Random Fourier features of points.
 pub mod random_features;
+/// Which share rose, of many.
+pub mod rise;
 /// Bounds on a difference that hold at every moment at once.
 pub mod wager;
 /// A linear map that makes a sample white.

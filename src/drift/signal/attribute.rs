@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::record::AttributeValue;
 use crate::drift::task::{AttributeKind, TaskSpec};
@@ -217,6 +217,10 @@ impl Signal for Attribute {
                 }
             }
         }
+    }
+
+    fn counts_kinds(&self) -> bool {
+        matches!(&self.values, Values::Categorical(names) if names.sorted.len() >= MANY_KINDS)
     }
 
     fn tests(&self) -> (bool, bool) {

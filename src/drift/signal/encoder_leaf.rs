@@ -52,6 +52,10 @@ impl Signal for EncoderLeaf {
         if cell == self.tree.leaves() { "unusable embedding".to_owned() } else { format!("leaf {}", cell + 1) }
     }
 
+    fn counts_kinds(&self) -> bool {
+        self.tree.leaves() == 1 << DEPTHS[1]
+    }
+
     fn per_segment(&self) -> bool {
         self.tree.leaves() == 1 << DEPTHS[0]
     }

@@ -5,9 +5,10 @@
 //! To add one: write the file, and add its line to `signals!` below.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use effect::Effect;
 
 use super::answer::Answer;
 use super::geometry::Geometry;
@@ -28,6 +29,8 @@ pub mod character_count;
 pub mod class_given_leaf;
 /// How sure a head is.
 pub mod confidence;
+/// How far current is from reference.
+mod effect;
 /// How far out records lie in the encoder's space.
 pub mod encoder_distance;
 /// Which region of the encoder's space records fall into.
@@ -52,6 +55,8 @@ pub mod predicted_class;
 pub mod predicted_value;
 /// Equal texts.
 pub mod repetition;
+/// One kind that comes up more often than it did.
+pub mod rising;
 /// Writing systems, and texts without any.
 pub mod script;
 /// Shares of the segments.
@@ -120,50 +125,15 @@ pub struct SignalKey {
     pub segment: Option<Segment>,
 }
 
-/// How far current is from reference, in the measures that fit the signal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Effect {
-    /// Two vectors of counts.
-    Counts {
-        /// Population stability index.
-        psi: f64,
-        /// Jensen–Shannon divergence, base 2.
-        jensen_shannon: f64,
-        /// Hellinger distance.
-        hellinger: f64,
-    },
-    /// Means of whitened coordinates: their Euclidean length, in standard deviations.
-    Mahalanobis(f64),
-    /// Difference of two means in standard deviations of one record, with its sign (Cohen's d).
-    StandardizedMean(f64),
-    /// Maximum mean discrepancy of two distributions, the square root of the squared one.
-    MeanDiscrepancy(f64),
-    /// Mutual information in nats, less what the reference has at the same margins.
-    MutualInformation(f64),
-    /// Pairs of equal items, as a multiple of what the reference has.
-    PairRatio(f64),
-}
-
-impl Effect {
-    /// Each measure by the name that people know it by.
-    pub fn measures(self) -> BTreeMap<&'static str, f64> {
-        match self {
-            Effect::Counts { psi, jensen_shannon, hellinger } => {
-                BTreeMap::from([("psi", psi), ("jensen_shannon", jensen_shannon), ("hellinger", hellinger)])
-            }
-            Effect::Mahalanobis(distance) => BTreeMap::from([("mahalanobis", distance)]),
-            Effect::StandardizedMean(shift) => BTreeMap::from([("standardized_mean", shift)]),
-            Effect::MeanDiscrepancy(distance) => BTreeMap::from([("mean_discrepancy", distance)]),
-            Effect::MutualInformation(change) => BTreeMap::from([("mutual_information_change", change)]),
-            Effect::PairRatio(ratio) => BTreeMap::from([("pair_ratio", ratio)]),
-        }
-    }
-}
-
 /// A fitted signal.
 pub trait Signal {
     /// Number of cells it folds into.
     fn width(&self) -> usize;
+
+    /// The signal whose cells it looks at, where it has none of its own.
+    fn looks_at(&self) -> Option<&SignalKey> {
+        None
+    }
 
     /// Adds one observation to `cells`, [`Signal::width`] of them; nothing if it lacks what the signal looks at.
     fn fold(&self, observation: &Observation, cells: &mut [i64]);
@@ -190,6 +160,24 @@ pub trait Signal {
     /// Tests current cells against the reference's, which may be fractional; `None` for nothing to test.
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
         goodness_of_fit(current, reference, allowance)
+    }
+
+    /// Share of the evidence that is staked on each window's test.
+    fn stake(&self) -> f64 {
+        1.0
+    }
+
+    /// The statistic by which windows of the reference are compared with the whole, without any allowance.
+    fn compare(&self, current: &[i64], reference: &[f64]) -> Option<TestResult> {
+        self.test(current, reference, Allowance::EXACT)
+    }
+
+    /// Takes by how many times each cell's counts vary more than binomial ones between the reference's windows.
+    fn learn_extra_variance(&mut self, _by_cell: Vec<f32>) {}
+
+    /// Whether its cells are kinds, of which one may come up more often than it did.
+    fn counts_kinds(&self) -> bool {
+        false
     }
 
     /// Whether it is tested for its fit, and for its location.
@@ -270,6 +258,9 @@ fn deviation(current: &[i64], reference: &[f64]) -> Vec<f64> {
 /// Where the principal axes leave less of the variance than this, what they leave is rounding.
 const LEAST_UNEXPLAINED: f64 = 1e-4;
 
+/// With fewer kinds than this, what one gains the other loses, and the test of all sees it.
+const MANY_KINDS: usize = 3;
+
 /// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
 pub const FOLDS: usize = 8;
 
@@ -319,12 +310,18 @@ macro_rules! signals {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum Measure {
             $($(#[$doc])* $kind($file::$kind),)+
+            /// One kind of another signal's.
+            Rising(rising::Rising),
         }
 
         impl Measure {
             /// The signal behind the variant.
             pub fn as_signal(&self) -> &dyn Signal {
-                match self { $(Measure::$kind(signal) => signal,)+ }
+                match self { $(Measure::$kind(signal) => signal,)+ Measure::Rising(signal) => signal }
+            }
+
+            pub(super) fn as_signal_mut(&mut self) -> &mut dyn Signal {
+                match self { $(Measure::$kind(signal) => signal,)+ Measure::Rising(signal) => signal }
             }
         }
 
@@ -332,6 +329,8 @@ macro_rules! signals {
         pub fn fit_all(sample: &Sample) -> Vec<(SignalKey, Measure)> {
             let mut found = Vec::new();
             $(found.extend($file::$kind::fit(sample).into_iter().map(|(key, signal)| (key, Measure::$kind(signal))));)+
+            let rising = rising::beside(&found);
+            found.extend(rising);
             found.sort_by(|(a, _), (b, _)| a.cmp(b));
             found
         }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::answer::Answer;
 use crate::drift::observation::Observation;
 use crate::drift::task::{TaskKind, TaskSpec};
@@ -53,6 +53,10 @@ impl Signal for PredictedClass {
             return "none".to_owned();
         }
         task.map_or_else(|| format!("class {cell}"), |task| task.class_name(cell).to_owned())
+    }
+
+    fn counts_kinds(&self) -> bool {
+        self.classes >= MANY_KINDS
     }
 
     fn per_segment(&self) -> bool {

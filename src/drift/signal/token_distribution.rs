@@ -108,6 +108,10 @@ impl Signal for TokenDistribution {
         }
     }
 
+    fn counts_kinds(&self) -> bool {
+        true
+    }
+
     fn may_name(&self, cell: usize, current_count: i64) -> bool {
         cell < self.names.len() || current_count >= LEAST_TOLD
     }

@@ -126,6 +126,7 @@ export const EFFECTS: Record<string, { title: string; unit: string }> = {
   mahalanobis: { title: "Mahalanobis", unit: "σ" },
   standardized_mean: { title: "Standardized mean", unit: "σ" },
   mean_discrepancy: { title: "Mean discrepancy (MMD)", unit: "MMD" },
+  rise: { title: "Rise of a share", unit: "points of 1" },
   pair_ratio: { title: "Equal pairs, against the reference", unit: "×" },
 };
 
