@@ -34,6 +34,7 @@ impl Verdict {
 
 /// What is asked of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = TaskRole)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Not to get worse by this much.

@@ -40,26 +40,40 @@ pub fn greatest_rise(current: &[i64], reference: &[f64], extra_variance: &[f32],
     let bound_z = normal_score((REFERENCE_LEVEL / cells).ln());
     let moved = allowance.wander.max(0.0).sqrt() + allowance.margin;
     let design_effect = allowance.design_effect(n) * allowance.dispersion.max(1.0);
-    let judged = current.iter().zip(reference).enumerate().map(|(cell, (count, known))| {
+    let mut found: Option<Rise> = None;
+    for (cell, (count, known)) in current.iter().zip(reference).enumerate() {
         let (count, share) = (*count as f64, known / total);
+        let by = count / n - share;
+        // The bound is above the share; most cells are below.
+        if by <= 0.0 && found.is_some() {
+            continue;
+        }
         // Garwood's bound on a Poisson mean of which r were seen is half the quantile of χ² with 2r + 2.
-        let bound = 0.5 * chi_square_quantile(bound_z, 2.0 * (share * worth) + 2.0) / worth;
-        let bound = bound.min(1.0);
+        let bound = (0.5 * chi_square_quantile(bound_z, 2.0 * (share * worth) + 2.0) / worth).min(1.0);
         let rate = (bound + moved * (bound * (1.0 - bound)).sqrt()).min(1.0 - 1e-9);
         let own = design_effect.max(extra_variance.get(cell).map_or(1.0, |v| f64::from(*v)));
         let ln_p = if count > n * rate { binomial_ln_sf(count / own, n / own, rate) } else { 0.0 };
-        let by = count / n - share;
-        let deviation = ((share + 0.5 / total) * (1.0 - share) / n).sqrt();
+        let statistic = standardized(by, share, n, total);
         let test = TestResult {
-            statistic: by / deviation.max(f64::MIN_POSITIVE),
+            statistic,
             degrees_of_freedom: 1.0,
             null_mean: 0.0,
             null_variance: 1.0,
             ln_p: (ln_p + cells.ln()).min(0.0),
         };
-        Rise { cell, by, test }
-    });
-    judged.min_by(|a, b| a.test.ln_p.total_cmp(&b.test.ln_p).then(b.test.statistic.total_cmp(&a.test.statistic)))
+        let better = |best: &Rise| {
+            test.ln_p < best.test.ln_p || (test.ln_p == best.test.ln_p && statistic > best.test.statistic)
+        };
+        if found.as_ref().is_none_or(better) {
+            found = Some(Rise { cell, by, test });
+        }
+    }
+    found
+}
+
+/// A rise in standard errors of the window; a cell that the reference never saw counts as half a record there.
+fn standardized(by: f64, share: f64, n: f64, total: f64) -> f64 {
+    by / ((share + 0.5 / total) * (1.0 - share) / n).sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// By how many times each cell's counts vary more than binomial ones between windows: the mean of the

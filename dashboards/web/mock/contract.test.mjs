@@ -16,6 +16,7 @@ function faults(schema, value, path = "$") {
   const types = schema.type === undefined ? [] : [schema.type].flat();
   const type = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
   if (types.length > 0 && !types.includes(type) && !(type === "number" && types.includes("integer") && Number.isInteger(value))) return [`${path}: is ${type}, not ${types.join(" or ")}`];
+  if (schema.enum && !schema.enum.includes(value)) return [`${path}: is ${value}, none of ${schema.enum.join(", ")}`];
   if (type === "array") return schema.items ? value.flatMap((v, i) => faults(schema.items, v, `${path}[${i}]`)) : [];
   if (type !== "object") return [];
   const missing = (schema.required ?? []).filter((name) => !(name in value)).map((name) => `${path}.${name}: is missing`);
@@ -36,7 +37,7 @@ describe("mock", () => {
   afterAll(() => mock.stop());
 
   /** What the page reads, and so what the mock answers. Events are no JSON, and a session is tested in the browser. */
-  const READ = /^\/api\/v1\/(status|ledger|settings|session|silences|alerts|deliveries|retraining-requests|models)(\/\{\w+\})?(\/(examples|windows|statistics|distributions|map|performance))?(\/\{\w+\}\/statistics)?$/;
+  const READ = /^\/api\/v1\/(status|ledger|settings|session|silences|alerts|deliveries|retraining-requests|models)(\/\{\w+\})?(\/(examples|windows|statistics|distributions|map|performance|shadow))?(\/\{\w+\}\/statistics)?$/;
   const QUERIES = { "/statistics": "?scope=head&task=intent&signal=confidence", "/distributions": "?scope=head&task=intent&signal=confidence" };
   const reads = Object.entries(document.paths).filter(([path, methods]) => methods.get && READ.test(path));
 

@@ -106,6 +106,7 @@ function read(world, settings, [first, name, third, start, fifth], query, old) {
     if (third === "distributions") return model.distribution(...signal, query.get("start"));
     if (third === "map") return model.map(query.get("start"));
     if (third === "performance") return paged(model.performance(), query);
+    if (third === "shadow") return model.shadow();
   }
   if (old) return null;
   if (first === "alerts" && third === "examples") return desk.examples(name);

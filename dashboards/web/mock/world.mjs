@@ -5,6 +5,7 @@ import { makeDesk } from "./desk.mjs";
 import { ledgerOf } from "./ledger.mjs";
 import { mapOf } from "./map.mjs";
 import { performanceOf } from "./performance.mjs";
+import { shadowOf } from "./shadow.mjs";
 import { generator, hash, mean, time } from "./random.mjs";
 
 const DAY = 86_400;
@@ -20,7 +21,7 @@ const SUPPORT_TASKS = [
 const many = (names) => names.map((name, i) => ({ name, kind: i % 3 === 0 ? "binary" : "multiclass", classes: Array.from({ length: i % 3 === 0 ? 2 : 4 + (i % 5) }, (_, c) => `class_${c}`) }));
 
 const MODELS = [
-  { name: "support", version: "1", tasks: SUPPORT_TASKS, windows: 412, records: 250, drift: { at: "head.intent", from: 352 }, served: true, segments: ["channel=mail"], labels: 0.31 },
+  { name: "support", version: "1", tasks: SUPPORT_TASKS, windows: 412, records: 250, drift: { at: "head.intent", from: 352 }, served: true, segments: ["channel=mail"], labels: 0.31, shadow: { version: "2", sample: 0.1, loses: "intent" } },
   { name: "claims-triage", version: "2026.11", tasks: many(["coverage", "severity", "fraud", "line_of_business", "language", "injury", "vehicle", "region", "channel", "escalate", "document_type", "duplicate"]), windows: 560, records: 1800, labels: 0.05 },
   { name: "product-reviews", version: "7.2", tasks: many(["sentiment", "aspect", "spam"]), windows: 500, records: 640, drift: { at: "input", from: 490, size: 0.62 } },
   { name: "contracts", version: "3", tasks: many(["clause", "party", "risk", "jurisdiction"]), windows: 300, records: 90, drift: { at: "encoder", from: 120, to: 150 } },
@@ -172,6 +173,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
       return found ? mapOf(spec, found.window) : null;
     },
     performance: () => performanceOf(spec, windows.map((w) => w.window), windowSeconds),
+    shadow: () => shadowOf(spec, reference, windows.map((w) => w.window)),
   };
 }
 

@@ -20,6 +20,7 @@ import type {
   RetrainingRequest,
   Session,
   Settings,
+  Shadow,
   Silence,
   Statistic,
   Status,
@@ -88,6 +89,9 @@ export const performance = async (name: string, signal: AbortSignal): Promise<Ta
   const found = await unlessMissing(read<unknown>(`/models/${part(name)}/performance`, {}, signal));
   return found === null ? null : performanceOf(found);
 };
+
+/** The candidate that stands beside a model, or stood there last; null for none. */
+export const shadow = (name: string, signal: AbortSignal): Promise<Shadow | null> => unlessMissing(read(`/models/${part(name)}/shadow`, {}, signal));
 
 export const alerts = async (name: string | null, limit: number, signal: AbortSignal): Promise<Alert[]> =>
   (await page<Alert>("/alerts", { ...ofModel(name), limit: String(limit) }, signal)).map(alertOf);

@@ -332,6 +332,43 @@ export interface PerformancePoint {
   muted: boolean;
 }
 
+/** A candidate that answers a sample of the live inputs beside the current model. */
+export interface Shadow {
+  begun_at: string;
+  updated_at: string;
+  report: {
+    verdict: CandidateVerdict;
+    baseline: { version: string; ms_per_text: number | null };
+    candidate: { version: string; ms_per_text: number | null };
+    /** Records that both answered. */
+    rows: number;
+    labelled_rows: number;
+    labels_needed?: number | null;
+    tasks: ShadowTask[];
+  };
+}
+
+export type CandidateVerdict = "pass" | "undecided" | "fail";
+
+export interface ShadowTask {
+  task: string;
+  metric: string;
+  /** What was asked of it: to stay as good, or to get better. */
+  role: { protected: { margin: number } } | { drifted: { min_delta: number } };
+  verdict: CandidateVerdict;
+  labelled: number;
+  /** Scores of both, and the candidate's less the current one's with its bounds. */
+  baseline?: number | null;
+  candidate?: number | null;
+  difference?: number | null;
+  low?: number | null;
+  high?: number | null;
+  answers?: { compared: number; differ: number } | null;
+  flips?: { negative: number; positive: number } | null;
+  labels_needed?: number | null;
+  reasons: { code: string; text: string }[];
+}
+
 /** The encoder's density on two principal coordinates; cells row by row from the lowest second coordinate. */
 export interface EncoderMap {
   start: string;

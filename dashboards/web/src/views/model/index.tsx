@@ -16,6 +16,7 @@ import { type Loaded, loadModel } from "./load";
 import { MapView } from "./map";
 import { Performance } from "./performance";
 import { Settings } from "./settings";
+import { Candidate } from "./shadow";
 import { bandOf, Timeline } from "./timeline";
 import { WindowDetail } from "./window";
 
@@ -70,7 +71,12 @@ function Content(props: { route: ModelRoute } & Loaded) {
         </p>
       )}
       {route.tab === "overview" && <Overview {...props} chosen={chosen} shown={shown} go={go} />}
-      {route.tab === "performance" && <Performance name={route.name} task={route.task} />}
+      {route.tab === "performance" && (
+        <>
+          <Performance name={route.name} task={route.task} />
+          <Candidate name={route.name} />
+        </>
+      )}
       {route.tab === "map" && <MapView name={route.name} windows={windows} window={shown} onWindow={(start) => go({ window: start })} />}
       {route.tab === "settings" && <Settings model={model} windows={windows} />}
     </LinkingProvider>
