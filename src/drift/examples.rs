@@ -203,7 +203,11 @@ fn telling<'a>(reference: &'a Reference, alert: &Alert) -> Vec<&'a SignalReferen
         found = (0..reference.signals.len()).filter(owned).collect();
     }
     found.sort_unstable();
-    found.into_iter().map(|signal| &reference.signals[signal]).collect()
+    let mut signals: Vec<&SignalReference> = found.into_iter().map(|signal| &reference.signals[signal]).collect();
+    // Two signals of the same cells say the same of a record.
+    let mut told = BTreeSet::new();
+    signals.retain(|signal| told.insert(signal.offset));
+    signals
 }
 
 /// Rank and key of a record: by its id, or what else it is known by. Neither tells what that was.
@@ -228,8 +232,11 @@ fn place(id: Option<&str>, time: Timestamp, text: &InputText) -> (u64, String) {
 fn cells(reference: &Reference, time: Timestamp, observation: &Observation) -> Vec<u32> {
     let mut alone = Summary::empty(reference);
     alone.fold(reference, time, observation);
-    let counting = reference.signals.iter().filter(|signal| signal.measure.as_signal().counts());
-    let mut found: Vec<u32> = counting
+    let counting = |signal: &&SignalReference| {
+        let signal = signal.measure.as_signal();
+        signal.counts() && signal.looks_at().is_none()
+    };
+    let mut found: Vec<u32> = (reference.signals.iter().filter(counting))
         .flat_map(SignalReference::cells)
         .filter(|cell| alone.cells[*cell] > 0)
         .filter_map(|cell| u32::try_from(cell).ok())
