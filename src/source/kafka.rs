@@ -35,6 +35,11 @@ const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// A batch leaves after this long, however small.
 const LINGER: Duration = Duration::from_millis(20);
+/// How long a full queue is waited for before partitions are paused. A pause throws away what the client has fetched
+/// ahead, to be fetched again; a flush is over before that is worth it, and the group misses no poll so short.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A full queue is looked at again after this long.
+const AGAIN: Duration = Duration::from_millis(1);
 /// A batch of more messages than this fills in no time; then the clock is looked at after so many.
 const MANY: usize = 64;
 const LOOK: usize = 16;
@@ -212,13 +217,14 @@ impl Reader {
         }
     }
 
-    /// Hands a batch over. While the collect loop is busy, partitions are paused and polling goes
-    /// on, so that the group sees a living member however long the store or the model takes.
+    /// Hands a batch over. While the collect loop is busy for longer than a flush takes, partitions are paused and
+    /// polling goes on, so that the group sees a living member however long the store or the model takes.
     fn send(&self, batch: Vec<Message>) -> bool {
         fault::point("after_fetch");
         metrics::queue("source", QUEUED_BATCHES - self.events.capacity());
         let mut event = Event::Messages(batch);
         let mut paused = None;
+        let began = Instant::now();
         loop {
             match self.events.try_send(event) {
                 Ok(()) => break,
@@ -227,6 +233,10 @@ impl Reader {
             }
             if self.stop.load(Ordering::Acquire) {
                 return false;
+            }
+            if paused.is_none() && began.elapsed() < PATIENCE {
+                thread::sleep(AGAIN);
+                continue;
             }
             if paused.is_none() {
                 self.consumer.context().paused.store(true, Ordering::Release);
