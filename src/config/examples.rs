@@ -59,3 +59,46 @@ impl Checker<'_> {
         Some(Rule { keep, most_characters, retention: retention? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::raw::RawConfig;
+    use super::super::validate::validate;
+    use super::*;
+    use crate::document::parse;
+
+    /// What a model's section says, or where it is wrong.
+    fn checked(section: &str) -> Result<Option<Rule>, Vec<String>> {
+        let text = format!(
+            "store: {{url: 'sqlite:x'}}\nkafka: {{brokers: b, topics: [a], start: latest}}\n\
+             models:\n  - {{manifest: m.yaml, reference: r.bin{section}}}\n"
+        );
+        let parsed = parse::<RawConfig>(Path::new("driftd.yaml"), &text);
+        let found = parsed.and_then(|document| validate(&document, &|_| None));
+        found.map(|config| config.models[0].examples).map_err(|e| e.problems.into_iter().map(|p| p.path).collect())
+    }
+
+    #[test]
+    fn they_are_off_unless_they_are_asked_for() {
+        assert_eq!(checked(""), Ok(None));
+        let day = Span::from_secs(86_400);
+        let of = |days: i64| Span::from_micros(days * day.micros());
+        assert_eq!(checked(", examples: {}"), Ok(Some(Rule { keep: 5, most_characters: 280, retention: of(7) })));
+        assert_eq!(
+            checked(", examples: {keep: 20, max_characters: 1000, retention: 90d}"),
+            Ok(Some(Rule { keep: 20, most_characters: 1_000, retention: of(90) }))
+        );
+    }
+
+    #[test]
+    fn each_bound_is_told_where_it_stands() {
+        for (key, values) in [("keep", ["0", "21"]), ("max_characters", ["19", "1001"]), ("retention", ["91d", "0s"])] {
+            for value in values {
+                let found = checked(&format!(", examples: {{{key}: {value}}}"));
+                assert_eq!(found, Err(vec![format!("/models/0/examples/{key}")]), "{key}: {value}");
+            }
+        }
+    }
+}
