@@ -5,6 +5,7 @@
 mod support;
 
 mod browser;
+mod examples;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -190,6 +191,11 @@ async fn a_drift_becomes_an_alert_a_request_rows_and_a_picture() {
     let rows = eventually("all deliveries settled", LONG, delivered).await;
     let again: Vec<_> = rows.iter().filter(|r| r["attempts"] == 2).map(|r| &r["id"]).collect();
     assert_eq!(again, [refused], "{rows:#?}");
+
+    // No text is kept unless somebody asks for it.
+    let texts = "select (select count(*) from example_partial) + (select count(*) from alert_example) as n";
+    let row = sqlx::query(texts).fetch_one(&mut connection).await.expect("reads");
+    assert_eq!(row.get::<i64, _>("n"), 0);
 
     the_faces_show_it(&daemon, &scene, directory.path()).await;
     assert!(daemon.terminate().await < Duration::from_secs(10));
