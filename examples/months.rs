@@ -349,6 +349,9 @@ fn delays_at(runs: usize, threshold: f64, title: &str) {
     }
 }
 
+/// A way to read a detector's evidence, with its name.
+type Kind = (&'static str, fn(Evidence) -> f64);
+
 /// In which share of their windows quiet detectors hold more evidence than a level: what localization's levels
 /// come from. On exact p-values, the mean over so many signals; all start anew at the threshold of the
 /// development streams' budget.
@@ -361,7 +364,7 @@ fn quiet() {
     for signals in [1, 6, 30] {
         let mut rng = StdRng::seed_from_u64(8);
         let mut detectors = vec![Evidence::NONE; signals];
-        let kinds: [(&str, fn(Evidence) -> f64); 2] =
+        let kinds: [Kind; 2] =
             [("a recursion for each drift", Evidence::ln), ("one on their mixture", Evidence::ln_mixed)];
         let mut above = [[0_u32; LEVELS.len()]; 2];
         let steps = STEPS / signals.min(6);
