@@ -2,7 +2,7 @@
 //! it would find too: a skew moves heads, the encoder moves heads, a mix of classes moves words.
 //! `undetermined` is a legal answer, and what one cause does not explain is another.
 //!
-//! What has moved and what is quiet is asked of [`SignalStep::ln_moved`], not of the evidence that alarms, which
+//! What has moved and what is quiet is asked of `SignalStep::ln_moved`, not of the evidence that alarms, which
 //! quiet signals hold more of (docs/decisions/0022).
 //!
 //! | what drifts | verdict |
