@@ -155,6 +155,8 @@ async fn the_same_model_agrees_with_itself_and_counts_once() {
     assert!((1_100..1_300).contains(&rows), "{rows}");
     let view = complete(&setup, &daemon, rows).await;
     let report = &view["report"];
+    let model = get_json(&format!("{}/api/v1/models/support", daemon.api)).await.expect("answers");
+    assert_eq!(model["shadow"], true, "{model:#}");
     assert_eq!((&report["schema"], &report["verdict"]), (&json!("shadow/v1"), &json!("pass")), "{view:#}");
     assert_eq!((&report["candidate"]["version"], &report["baseline"]["version"]), (&json!("same"), &json!("1")));
     for name in TASKS {

@@ -35,6 +35,7 @@ pub async fn show(State(state): State<ApiState>, Path(name): Path<String>) -> Re
         reference: reference.map(|kept| kept.facts.into()),
         inference: row.inference.as_deref().map(stored),
         examples: row.examples > 0,
+        shadow: state.store.latest_shadow(&name).await?.is_some(),
         budget: row.budget,
         window_secs: row.window_us as f64 / 1e6,
     }))

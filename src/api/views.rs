@@ -62,6 +62,8 @@ pub struct ModelDetail {
     pub model: ModelView,
     /// Whether redacted texts are kept of its alerts.
     pub examples: bool,
+    /// Whether a candidate stands beside it in shadow, or stood there.
+    pub shadow: bool,
     /// Encoder and tasks.
     pub manifest: ManifestView,
     /// What it is compared with.

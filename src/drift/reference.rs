@@ -23,7 +23,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 7;
+const FORMAT: u16 = 8;
+/// Before it no signal looked at another's cells; the rest is the same.
+const WITHOUT_RISING: u16 = 7;
 /// Before it the tokenizer was not noted; the rest is the same.
 const WITHOUT_TOKENIZER: u16 = 6;
 /// Before it no map was kept; the rest is the same.
@@ -368,7 +370,7 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if ![FORMAT, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
+        if !(WITHOUT_PERFORMANCE..=FORMAT).contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -384,7 +386,7 @@ impl Reference {
             // The last field but one, nothing.
             content.push(0);
         }
-        if format < FORMAT {
+        if format < WITHOUT_RISING {
             // The last field, nothing.
             content.push(0);
         }

@@ -150,6 +150,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
       budget: "1/30d",
       window_secs: windowSeconds,
       examples: true,
+      shadow: spec.shadow !== undefined,
     }),
     windows: () => windows.map((w) => w.window).toReversed(),
     statistics: (start) => {

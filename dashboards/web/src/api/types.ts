@@ -51,6 +51,8 @@ export interface Model {
   window_secs?: number;
   /** Whether redacted texts are kept of its alerts; servers that keep none do not say it. */
   examples?: boolean;
+  /** Whether a candidate stands beside it in shadow. */
+  shadow?: boolean;
   state: State;
   worst: Place | null;
 }

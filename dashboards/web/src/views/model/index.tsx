@@ -74,7 +74,7 @@ function Content(props: { route: ModelRoute } & Loaded) {
       {route.tab === "performance" && (
         <>
           <Performance name={route.name} task={route.task} />
-          <Candidate name={route.name} />
+          {model.shadow === true && <Candidate name={route.name} />}
         </>
       )}
       {route.tab === "map" && <MapView name={route.name} windows={windows} window={shown} onWindow={(start) => go({ window: start })} />}
