@@ -370,7 +370,7 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if !(WITHOUT_PERFORMANCE..=FORMAT).contains(&format) {
+        if ![FORMAT, WITHOUT_RISING, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -382,11 +382,11 @@ impl Reference {
             // The last field but two, an empty list.
             content.push(0);
         }
-        if format < WITHOUT_TOKENIZER {
+        if format <= WITHOUT_MAP {
             // The last field but one, nothing.
             content.push(0);
         }
-        if format < WITHOUT_RISING {
+        if format <= WITHOUT_TOKENIZER {
             // The last field, nothing.
             content.push(0);
         }
