@@ -302,14 +302,15 @@ fn pooled(current: &[i64], reference: &[f64], scale: f64) -> Vec<Cell> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     use crate::stats::evidence::ln_e_value;
     use crate::stats::location::{Location, ordered_location};
 
-    fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
+    /// How many of `n` records fall into each cell.
+    pub(in crate::stats) fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
         let mut counts = vec![0; shares.len()];
         for _ in 0..n {
             let mut u: f64 = rng.random();

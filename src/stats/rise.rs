@@ -127,20 +127,8 @@ mod tests {
     use super::*;
     use crate::stats::evidence::ln_e_value;
     use crate::stats::hypothesis::goodness_of_fit;
+    use crate::stats::hypothesis::tests::counts;
     use rand::{RngExt, SeedableRng, rngs::StdRng};
-
-    fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
-        let mut counts = vec![0; shares.len()];
-        for _ in 0..n {
-            let mut u: f64 = rng.random();
-            let cell = shares.iter().position(|s| {
-                u -= s;
-                u < 0.0
-            });
-            counts[cell.unwrap_or(shares.len() - 1)] += 1;
-        }
-        counts
-    }
 
     fn zipf(cells: u32) -> Vec<f64> {
         let total: f64 = (1..=cells).map(|i| 1.0 / f64::from(i)).sum();
