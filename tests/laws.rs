@@ -4,6 +4,9 @@
 /// Examples of what is new.
 #[path = "laws/examples.rs"]
 mod examples;
+/// One class among many.
+#[path = "laws/rising.rs"]
+mod rising;
 /// Upgrades.
 #[path = "laws/upgrade.rs"]
 mod upgrade;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use driftd::drift::time::Timestamp;
 use driftd::hook::airflow::{Airflow, Version};
 use driftd::hook::site::{Auth, Site};
-use driftd::hook::trainer::{Order, Start, Trainer as _};
+use driftd::hook::trainer::{Start, Trainer as _};
 use serde_json::{Value, json};
 
 use crate::support::secret;
@@ -22,15 +22,7 @@ fn hook(url: &str, dag: &str, password: &str) -> Airflow {
 async fn real_airflow_makes_one_run_of_a_request() {
     let url = std::env::var("DRIFTD_TEST_AIRFLOW").expect("scripts/with-airflow.sh sets `DRIFTD_TEST_AIRFLOW`");
     let id = format!("rt_{:016x}", std::process::id());
-    let order = Order {
-        request_id: id.clone(),
-        model: "support".into(),
-        version: "12".into(),
-        tasks: vec!["intent".into()],
-        summary: "the input changed; it reaches `intent`".into(),
-        body: json!({"request_id": id, "scope": {"tasks": [{"name": "intent"}]}, "callback": {"token": "drc_x"}}),
-        attempts: 0,
-    };
+    let order = crate::target::order(&id);
     let now = Timestamp::from_micros(0);
     let airflow = hook(&url, "retrain", "pw");
     let first = airflow.start(&order, now).await;

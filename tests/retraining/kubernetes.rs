@@ -7,7 +7,7 @@ use std::time::Duration;
 use driftd::drift::time::Timestamp;
 use driftd::hook::kubernetes::KubernetesJob;
 use driftd::hook::site::{Auth, Site};
-use driftd::hook::trainer::{Order, Start, Trainer as _};
+use driftd::hook::trainer::{Start, Trainer as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -96,15 +96,7 @@ async fn real_kubernetes_makes_one_job_of_a_request() {
     cluster.create(&format!("{RBAC}/rolebindings"), &binding).await;
 
     let id = "rt_0123456789abcdef";
-    let order = Order {
-        request_id: id.into(),
-        model: "support".into(),
-        version: "12".into(),
-        tasks: vec!["intent".into()],
-        summary: "the input changed; it reaches `intent`".into(),
-        body: json!({"request_id": id, "scope": {"tasks": [{"name": "intent"}]}, "callback": {"token": "drc_x"}}),
-        attempts: 0,
-    };
+    let order = crate::target::order(id);
     let now = Timestamp::from_micros(0);
     let hook = cluster.hook(&token, "retrain-support");
     let first = hook.start(&order, now).await;

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use driftd::hook::trainer::Order;
 use driftd::signature;
 use serde_json::{Value, json};
 
@@ -20,6 +21,19 @@ pub const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub const TOKEN: &str = "service-account-token";
 /// Longer than the hooks' timeout in these tests.
 pub const HANG: Duration = Duration::from_millis(400);
+
+/// What a request of one task asks a system for.
+pub fn order(id: &str) -> Order {
+    Order {
+        request_id: id.into(),
+        model: "support".into(),
+        version: "12".into(),
+        tasks: vec!["intent".into()],
+        summary: "the input changed; it reaches `intent`".into(),
+        body: json!({"request_id": id, "scope": {"tasks": [{"name": "intent"}]}, "callback": {"token": "drc_x"}}),
+        attempts: 0,
+    }
+}
 
 /// What goes wrong with one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
