@@ -13,11 +13,16 @@ use super::{LONG, Scene, read, setup};
 /// What every text ends with: addresses and numbers that must be nowhere.
 const TAIL: &str = "canary.ada@mail.example 0170 5550123";
 
-/// The example's drift, and a reference: every text ends the same way.
+/// The example's drift, and a reference: every text ends the same way. Without production's answers, which were given
+/// to texts that ended otherwise: there is one cause, and so one alert.
 fn scene(directory: &Path) -> Scene {
     let (records, stream) = (directory.join("reference.jsonl"), directory.join("stream.jsonl"));
-    support::simulate(&records, 12_000, &["--seed", "11", "--interval", "10ms", "--start", "2026-03-01T00:00:00Z"]);
-    let start = ["--seed", "5", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
+    support::simulate(
+        &records,
+        12_000,
+        &["--seed", "11", "--inputs-only", "--interval", "10ms", "--start", "2026-03-01T00:00:00Z"],
+    );
+    let start = ["--seed", "5", "--inputs-only", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
     let drift = ["--drift", "new_topic:0.5", "--drift-after", "2000"];
     support::simulate(&stream, 4_000, &[&start[..], &drift[..]].concat());
     for file in [&records, &stream] {
