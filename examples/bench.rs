@@ -114,6 +114,9 @@ async fn collect(brokers: &str, manifest_file: &Path, directory: &Path) -> anyho
     let ours = daemon.until(RECORDS).await?;
     let early = daemon.resident_mb()?;
     told("driftd run --roles collect:", ours, (cpu_seconds(daemon.child.id())? - idle) * 1e6 / RECORDS as f64);
+    let flushed = |what| daemon.sum(format!("driftd_flush_duration_seconds_{what}"));
+    let (flushes, seconds) = (flushed("count").await.unwrap_or(0.0), flushed("sum").await.unwrap_or(0.0));
+    println!("    {flushes} flushes, {:.1} ms each, {:.0} ms in all", seconds * 1e3 / flushes.max(1.0), seconds * 1e3);
     println!(
         "  ratio to the bare consumer {:.2} (aim 0.5), to the decoding one {:.2} (aim 0.8), to the one of any JSON {:.2}",
         ours / bare,
@@ -261,12 +264,18 @@ impl Daemon {
         cpu_seconds(self.child.id())
     }
 
+    /// Records folded so far. The same records come again and again, so that most are late; they are folded all the
+    /// same.
     async fn folded(&self) -> Option<f64> {
+        self.sum("driftd_records_total{outcome=\"folded".into()).await
+    }
+
+    /// Sum over the metrics whose line begins so.
+    async fn sum(&self, beginning: String) -> Option<f64> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let page = reqwest::get(&self.ops).await.ok()?.text().await.ok()?;
-        // The same records come again and again, so that most are late; they are folded all the same.
-        let folded = page.lines().filter(|l| l.starts_with("driftd_records_total{outcome=\"folded"));
-        folded.map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let lines = page.lines().filter(|line| line.starts_with(&beginning));
+        lines.map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// Records per second from the first seen to the last of `target`.

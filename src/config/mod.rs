@@ -128,6 +128,8 @@ pub struct Kafka {
     pub start: raw::Start,
     /// Where refused records go.
     pub dead_letter_topic: String,
+    /// Threads that decode; by default a share of the cores.
+    pub decoders: Option<usize>,
     /// Further librdkafka properties, secrets resolved.
     pub properties: BTreeMap<String, String>,
 }

@@ -95,6 +95,10 @@ pub struct RawKafka {
     /// Topic for records that cannot be decoded.
     #[serde(default = "default_dead_letter_topic")]
     pub dead_letter_topic: String,
+    /// Threads that decode records, 1 to 16. By default one to every two cores that the process may use, three at most:
+    /// the others poll and fold.
+    #[serde(default)]
+    pub decoders: Option<usize>,
     /// Further properties of librdkafka (security, buffers). Those that exactly-once accounting
     /// rests on are ours and refused here.
     #[serde(default, serialize_with = "super::shown::properties")]

@@ -28,6 +28,9 @@ const OWNED_PROPERTIES: [&str; 8] = [
     "partition.assignment.strategy",
 ];
 
+/// More threads than this decode nothing that one polling thread has not polled yet.
+const MOST_DECODERS: usize = 16;
+
 /// Fewer than a hundred windows to one false alarm is not a budget but noise.
 const LEAST_THRESHOLD: f64 = 10.0;
 
@@ -178,6 +181,9 @@ impl Checker<'_> {
         if raw.topics.contains(&raw.dead_letter_topic) {
             self.fail("/kafka/dead_letter_topic", "also an input: refused records would be read again for ever");
         }
+        if raw.decoders.is_some_and(|n| !(1..=MOST_DECODERS).contains(&n)) {
+            self.fail("/kafka/decoders", format!("must be from 1 to {MOST_DECODERS}"));
+        }
         let mut properties = BTreeMap::new();
         for (name, value) in &raw.properties {
             let path = format!("/kafka/properties/{name}");
@@ -193,6 +199,7 @@ impl Checker<'_> {
             topics: raw.topics.clone(),
             start: raw.start,
             dead_letter_topic: raw.dead_letter_topic.clone(),
+            decoders: raw.decoders,
             properties,
         })
     }
@@ -412,7 +419,7 @@ models:
     #[test]
     fn relations_are_checked_and_all_told() {
         let text = "
-kafka: {brokers: b, topics: [a, a, d], start: latest, dead_letter_topic: d, properties: {enable.auto.commit: 'true'}}
+kafka: {brokers: b, topics: [a, a, d], start: latest, dead_letter_topic: d, decoders: 17, properties: {enable.auto.commit: 'true'}}
 store: {url: 'mysql://x'}
 models:
   - {manifest: m, reference: r, budget: 1/2w, window: {length: 1d, grace: soon}}
@@ -432,6 +439,7 @@ api: {listen: everywhere}
         for path in [
             "/kafka/topics",
             "/kafka/dead_letter_topic",
+            "/kafka/decoders",
             "/kafka/properties/enable.auto.commit",
             "/store/url",
             "/models/0/window/grace",

@@ -1,4 +1,5 @@
-//! Records from Kafka, on a thread of their own, because rebalance callbacks block the poll.
+//! Records from Kafka, polled on a thread of their own, because rebalance callbacks block the poll, and decoded on
+//! others.
 //!
 //! The store knows the positions; on assignment this thread asks for them, compares them with what
 //! the broker still holds, and assigns exactly those. Where retention has overtaken a stored
@@ -12,22 +13,23 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::mpsc;
 
 use super::client::{check_topics, consumer_config};
+use super::decoding::{self, Decoders, Polled, Returns, Ticket};
 use super::native::NativeDecoder;
 use super::rebalance::Context;
-use super::{ANSWER, Event, Message, Refused, Source, SourceError, Spent};
+use super::{ANSWER, Event, Source, SourceError, Spent};
 use crate::clock;
 use crate::config;
 use crate::drift::checkpoint::Partition;
-use crate::drift::time::{Span, Timestamp};
-use crate::{fault, metrics, traces};
+use crate::drift::time::Span;
+use crate::{fault, metrics};
 
-/// Batches on their way to the collect loop at most: with the batch size, the bound on memory.
+/// Batches on their way to the collect loop at most, decoded or not: with the batch size, the bound on memory.
 const QUEUED_BATCHES: usize = 4;
 /// Messages in a batch.
 const BATCH: usize = 1_000;
@@ -45,15 +47,24 @@ const MANY: usize = 64;
 const LOOK: usize = 16;
 /// One poll.
 const POLL: Duration = Duration::from_millis(10);
-/// What is left of batches on its way back at most: more is freed where it is. Of a batch several parts come back,
-/// since the collect loop folds it in parts.
-const RETURNED: usize = 8 * QUEUED_BATCHES;
+
+/// What the polling thread hands over, in order.
+pub(super) enum Handed {
+    /// Something happened.
+    Event(Event),
+    /// Messages that are being decoded.
+    Batch(Ticket),
+}
 
 /// A consumer on its thread. Dropping it leaves the group.
 pub struct KafkaSource {
-    events: mpsc::Receiver<Event>,
+    handed: mpsc::Receiver<Handed>,
+    /// The batch that is waited for, should the wait be given up and taken up again.
+    awaited: Option<Ticket>,
     hints: std::sync::mpsc::Sender<Hint>,
-    spent: std::sync::mpsc::SyncSender<Spent>,
+    returns: Returns,
+    /// Which thread decoded the messages handed over last.
+    decoder: usize,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -72,7 +83,7 @@ impl KafkaSource {
         decoder: Arc<NativeDecoder>,
         max_future: Span,
     ) -> Result<KafkaSource, SourceError> {
-        let (sender, events) = mpsc::channel(QUEUED_BATCHES);
+        let (sender, handed) = mpsc::channel(QUEUED_BATCHES);
         let context = Context {
             events: sender.clone(),
             topics: kafka.topics.clone(),
@@ -89,28 +100,29 @@ impl KafkaSource {
         consumer.subscribe(&topics)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (hints, hinted) = std::sync::mpsc::channel();
-        let (spent, returned) = std::sync::mpsc::sync_channel(RETURNED);
-        let reader = Reader {
-            consumer,
-            decoder,
-            max_future,
-            events: sender,
-            hinted,
-            returned,
-            leftovers: None,
-            stop: stop.clone(),
-            names: Vec::new(),
-        };
-        let thread = thread::Builder::new().name("kafka".into()).spawn(move || reader.run());
+        let (plan, returns) = decoding::plan(decoder, kafka.decoders);
+        let reader = Reader { max_future, handed: sender, hinted, stop: stop.clone() };
+        let thread = thread::Builder::new().name("kafka".into()).spawn(move || reader.run(&consumer, plan));
         let thread = thread.map_err(|_| SourceError::Gone)?;
-        Ok(KafkaSource { events, hints, spent, stop, thread: Some(thread) })
+        Ok(KafkaSource { handed, awaited: None, hints, returns, decoder: 0, stop, thread: Some(thread) })
     }
 }
 
 #[async_trait]
 impl Source for KafkaSource {
     async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        loop {
+            if let Some(ticket) = &mut self.awaited {
+                let messages = ticket.redeem().await?;
+                self.decoder = ticket.decoder;
+                self.awaited = None;
+                return Some(Event::Messages(messages));
+            }
+            match self.handed.recv().await? {
+                Handed::Event(event) => return Some(event),
+                Handed::Batch(ticket) => self.awaited = Some(ticket),
+            }
+        }
     }
 
     fn hint(&self, positions: Vec<(Partition, i64)>) {
@@ -119,14 +131,13 @@ impl Source for KafkaSource {
     }
 
     fn give_back(&self, spent: Spent) {
-        // Where there is no room, or the thread has ended, it is freed here.
-        let _ = self.spent.try_send(spent);
+        self.returns.give_back(self.decoder, spent);
     }
 
     async fn stop(mut self: Box<Self>) {
         self.stop.store(true, Ordering::Release);
-        self.events.close();
-        while self.events.recv().await.is_some() {}
+        self.handed.close();
+        while self.handed.recv().await.is_some() {}
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has already said so; joining tells nothing more.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -143,44 +154,39 @@ impl Drop for KafkaSource {
 /// The polling thread. It alone owns the consumer: closing one calls the rebalance callback, which
 /// blocks, and an async thread must not.
 struct Reader {
-    consumer: BaseConsumer<Context>,
-    decoder: Arc<NativeDecoder>,
     max_future: Span,
-    events: mpsc::Sender<Event>,
+    handed: mpsc::Sender<Handed>,
     hinted: std::sync::mpsc::Receiver<Hint>,
-    returned: std::sync::mpsc::Receiver<Spent>,
-    leftovers: Option<Spent>,
     stop: Arc<AtomicBool>,
-    /// Partitions of this batch's messages. Each batch has its own: a count of references that two threads change
-    /// at once costs more than the rest of handing a message over.
-    names: Vec<Arc<Partition>>,
 }
 
 impl Reader {
-    fn run(mut self) {
+    fn run(self, consumer: &BaseConsumer<Context>, plan: decoding::Plan) {
+        thread::scope(|scope| match Decoders::start(plan, scope) {
+            Ok(decoders) => self.poll(consumer, decoders),
+            Err(error) => tracing::error!(%error, "no thread to decode on"),
+        });
+    }
+
+    fn poll<'c>(&self, consumer: &'c BaseConsumer<Context>, mut decoders: Decoders<'c>) {
         let mut batch = Vec::with_capacity(BATCH);
         let (mut began, mut bytes) = (Instant::now(), 0);
         let mut latest = clock::now().plus(self.max_future);
         while !self.stop.load(Ordering::Acquire) {
             if batch.is_empty() {
-                self.pass_hints();
+                self.pass_hints(consumer);
             }
-            let polled = self.consumer.poll(POLL);
+            let polled = consumer.poll(POLL);
             let look = polled.is_none() || batch.len() < MANY || batch.len().is_multiple_of(LOOK);
             match polled {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
-                        self.names.clear();
                         bytes = 0;
                         began = Instant::now();
                         latest = clock::now().plus(self.max_future);
                     }
                     bytes += message.payload_len();
-                    if !self.leftovers.as_mut().is_some_and(|left| left.free_one()) {
-                        self.leftovers = self.returned.try_recv().ok();
-                    }
-                    let known = partition(&mut self.names, &message);
-                    batch.push(decode(&self.decoder, &message, known, epoch(&self.consumer), latest));
+                    batch.push((message, consumer.context().epoch.load(Ordering::Acquire)));
                 }
                 Some(Err(error)) => {
                     metrics::kafka_error();
@@ -189,29 +195,30 @@ impl Reader {
                         break;
                     }
                 }
-                // Nothing comes: nothing need be kept for it.
-                None => self.leftovers = self.returned.try_iter().last(),
+                None => {}
             }
-            if self.consumer.context().failed.load(Ordering::Acquire) {
+            if consumer.context().failed.load(Ordering::Acquire) {
                 break;
             }
             let lingered = look && !batch.is_empty() && began.elapsed() >= LINGER;
-            let due = batch.len() >= BATCH || bytes >= BATCH_BYTES || lingered;
-            if due && !self.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))) {
-                break;
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES || lingered {
+                let messages = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                if !self.send(consumer, &mut decoders, Polled { messages, latest }) {
+                    break;
+                }
             }
         }
-        self.pass_hints();
+        self.pass_hints(consumer);
     }
 
-    fn pass_hints(&self) {
+    fn pass_hints(&self, consumer: &BaseConsumer<Context>) {
         for positions in self.hinted.try_iter() {
             let mut list = TopicPartitionList::new();
             for (partition, next) in positions {
                 // A partition that was revoked meanwhile cannot be added or committed: no harm.
                 let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(next));
             }
-            if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+            if let Err(error) = consumer.commit(&list, CommitMode::Async) {
                 tracing::debug!(%error, "the broker did not take the positions as a hint");
             }
         }
@@ -219,17 +226,18 @@ impl Reader {
 
     /// Hands a batch over. While the collect loop is busy for longer than a flush takes, partitions are paused and
     /// polling goes on, so that the group sees a living member however long the store or the model takes.
-    fn send(&self, batch: Vec<Message>) -> bool {
+    fn send<'c>(&self, consumer: &BaseConsumer<Context>, decoders: &mut Decoders<'c>, batch: Polled<'c>) -> bool {
         fault::point("after_fetch");
-        metrics::queue("source", QUEUED_BATCHES - self.events.capacity());
-        let mut event = Event::Messages(batch);
+        metrics::queue("source", QUEUED_BATCHES - self.handed.capacity());
+        let (ticket, promise) = decoders.ticket();
+        let mut ticket = Handed::Batch(ticket);
         let mut paused = None;
         let began = Instant::now();
         loop {
-            match self.events.try_send(event) {
+            match self.handed.try_send(ticket) {
                 Ok(()) => break,
                 Err(mpsc::error::TrySendError::Closed(_)) => return false,
-                Err(mpsc::error::TrySendError::Full(back)) => event = back,
+                Err(mpsc::error::TrySendError::Full(back)) => ticket = back,
             }
             if self.stop.load(Ordering::Acquire) {
                 return false;
@@ -239,25 +247,26 @@ impl Reader {
                 continue;
             }
             if paused.is_none() {
-                self.consumer.context().paused.store(true, Ordering::Release);
-                paused = self.consumer.assignment().ok().filter(|list| self.consumer.pause(list).is_ok());
+                consumer.context().paused.store(true, Ordering::Release);
+                paused = consumer.assignment().ok().filter(|list| consumer.pause(list).is_ok());
                 metrics::paused(true);
             }
             // Paused partitions give nothing; a message that slips through right after a rebalance
             // is sought again, so that it is not lost.
-            if let Some(Ok(message)) = self.consumer.poll(POLL)
+            if let Some(Ok(message)) = consumer.poll(POLL)
                 && let Err(error) =
-                    self.consumer.seek(message.topic(), message.partition(), Offset::Offset(message.offset()), ANSWER)
+                    consumer.seek(message.topic(), message.partition(), Offset::Offset(message.offset()), ANSWER)
             {
                 tracing::error!(%error, "a message could not be put back; its partition will show a gap");
             }
         }
         if let Some(list) = paused {
             // Partitions that were revoked meanwhile cannot be resumed, and need not be.
-            let _ = self.consumer.resume(&list);
+            let _ = consumer.resume(&list);
             metrics::paused(false);
-            self.consumer.context().paused.store(false, Ordering::Release);
+            consumer.context().paused.store(false, Ordering::Release);
         }
+        decoders.decode(promise, batch);
         true
     }
 }
@@ -281,41 +290,4 @@ fn ends_reading(error: &KafkaError) -> bool {
         UnreleasedInstanceId,
     ];
     error.rdkafka_error_code().is_some_and(|code| ends.contains(&code))
-}
-
-fn epoch(consumer: &BaseConsumer<Context>) -> u64 {
-    consumer.context().epoch.load(Ordering::Acquire)
-}
-
-/// The partition of a message, from the few that were seen before.
-fn partition(names: &mut Vec<Arc<Partition>>, message: &BorrowedMessage) -> Arc<Partition> {
-    let known = names.iter().find(|p| p.number == message.partition() && p.topic == message.topic());
-    known.cloned().unwrap_or_else(|| {
-        let fresh = Arc::new(Partition { topic: message.topic().to_owned(), number: message.partition() });
-        names.push(fresh.clone());
-        fresh
-    })
-}
-
-fn decode(
-    decoder: &NativeDecoder,
-    message: &BorrowedMessage,
-    partition: Arc<Partition>,
-    epoch: u64,
-    latest: Timestamp,
-) -> Message {
-    let time = message.timestamp().to_millis().map(|ms| Timestamp::from_micros(ms.saturating_mul(1_000)));
-    let decoded = decoder.decode(message.payload().unwrap_or_default(), time, latest).map_err(|why| Refused {
-        why,
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        headers: message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
-        }),
-        time,
-    });
-    let headers = if traces::on() { message.headers() } else { None };
-    let trace = headers.and_then(|headers| headers.iter().find(|h| h.key == "traceparent")?.value);
-    let trace = trace.filter(|t| traces::wanted(t)).map(|t| String::from_utf8_lossy(t).into_owned());
-    Message { partition, offset: message.offset(), epoch, trace, decoded }
 }

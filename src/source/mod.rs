@@ -20,6 +20,8 @@ pub mod client;
 pub mod dead_letter;
 /// Rows of labels as Debezium tells of them.
 mod debezium;
+/// Threads that decode what was polled.
+mod decoding;
 /// Records from JSONL files, plain or compressed.
 pub mod files;
 /// Records from Kafka, on a thread of their own.

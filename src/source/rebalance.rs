@@ -13,6 +13,7 @@ use rdkafka::{ClientContext, Statistics};
 use tokio::sync::{mpsc, oneshot};
 
 use super::client::count;
+use super::kafka::Handed;
 use super::statistics::{Received, ends};
 use super::{ANSWER, Begin, Event, SourceError};
 use crate::config::raw::Start;
@@ -24,7 +25,7 @@ const REBALANCE_WAIT: Duration = Duration::from_secs(20);
 
 /// What the polling thread and its callbacks share.
 pub(super) struct Context {
-    pub events: mpsc::Sender<Event>,
+    pub events: mpsc::Sender<Handed>,
     pub topics: Vec<String>,
     pub start: Start,
     pub epoch: AtomicU64,
@@ -49,7 +50,7 @@ impl ClientContext for Context {
             ends(&statistics, &self.topics, &mut received)
         };
         // A full queue has messages in it: then nothing has ended.
-        let _ = self.events.try_send(Event::Ends(ends));
+        let _ = self.events.try_send(Handed::Event(Event::Ends(ends)));
     }
 }
 
@@ -91,7 +92,7 @@ impl Context {
         let topics = self.topics.iter().map(|topic| Ok((topic.clone(), count(consumer, topic)?)));
         let topics = topics.collect::<Result<_, SourceError>>()?;
         let event = Event::Assigned { partitions: partitions.to_vec(), topics, epoch, positions };
-        self.events.blocking_send(event).map_err(|_| SourceError::Gone)?;
+        self.events.blocking_send(Handed::Event(event)).map_err(|_| SourceError::Gone)?;
         let stored = asked.blocking_recv().map_err(|_| SourceError::Gone)?;
         let mut list = TopicPartitionList::new();
         let mut begins = Vec::with_capacity(stored.len());
@@ -109,7 +110,7 @@ impl Context {
                 }
             }
         }
-        self.events.blocking_send(Event::Started { begins }).map_err(|_| SourceError::Gone)?;
+        self.events.blocking_send(Handed::Event(Event::Started { begins })).map_err(|_| SourceError::Gone)?;
         Ok(consumer.incremental_assign(&list)?)
     }
 
@@ -150,7 +151,8 @@ impl Context {
 
     fn revoke(&self, partitions: &[Partition]) {
         let (done, finished) = oneshot::channel();
-        if self.events.blocking_send(Event::Revoked { partitions: partitions.to_vec(), done }).is_err() {
+        let event = Event::Revoked { partitions: partitions.to_vec(), done };
+        if self.events.blocking_send(Handed::Event(event)).is_err() {
             return;
         }
         let deadline = Instant::now() + REBALANCE_WAIT;

@@ -69,7 +69,7 @@ impl Setup {
         let file = self.directory.join(format!("driftd-{api}.yaml"));
         let text = format!(
             "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: earliest\n\
-             \x20 dead_letter_topic: '{dead}'\n  properties: {{{properties}}}\n\
+             \x20 dead_letter_topic: '{dead}'\n  decoders: 3\n  properties: {{{properties}}}\n\
              store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
              \x20   budget: {budget}\n    window: {{{window}}}\n    retraining: {{{retraining}}}\n\
