@@ -103,6 +103,30 @@ async fn connections_are_forgotten() {
     run.finish_undisturbed(world, "connections that hang for ever").await;
 }
 
+/// Told to stop while the database hangs, it gives up what it holds and ends; what it gave up is read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_while_the_store_hangs() {
+    /// Eight seconds for the last flush, twice a second and a half for all else, and some for a busy machine.
+    const GRACE: Duration = Duration::from_secs(16);
+    let world = world().await;
+    let postgres = service("POSTGRES_URL");
+    let server = postgres.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let proxy = Proxy::start(&server).await;
+    let mut run =
+        Run::new(world, &service("KAFKA_BROKERS"), &postgres.replace(&server, &proxy.address.to_string())).await;
+    run.start().await;
+    let producing = run.produce_slowly(&world.records, Duration::from_secs(4));
+    run.until(300).await;
+    proxy.set(Way::HalfOpen);
+    let stopped = run.daemons.remove(0).terminate();
+    let took = tokio::time::timeout(GRACE, stopped).await.expect("it ends though the store never answers");
+    assert!(took > Duration::from_secs(1), "nothing hung: it took {took:?}");
+    producing.await.expect("produced");
+    proxy.set(Way::Open);
+    run.start().await;
+    run.finish_undisturbed(world, "an end while the store hangs").await;
+}
+
 /// Files that services of their own user can reach.
 fn shared_folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt as _;
