@@ -16,10 +16,12 @@ use crate::drift::reference::ReferenceKind;
 use crate::drift::time::Timestamp;
 
 mod audit;
+mod backtest;
 /// `driftd alerts`, `driftd silence`, `driftd deliveries`
 pub mod desk;
 
 pub use audit::{Audit, AuditFormat};
+pub use backtest::{Backtest, Format};
 
 /// Watches multi-task NLP models in production and says whether, where and how much they drifted.
 #[derive(Debug, Parser)]
@@ -246,63 +248,6 @@ pub struct Fit {
     /// Leave out records from this time on
     #[arg(long, value_parser = parse_time)]
     pub to: Option<Timestamp>,
-}
-
-/// `driftd backtest`
-#[derive(Clone, Debug, Args)]
-pub struct Backtest {
-    /// The model.
-    #[command(flatten)]
-    pub model: ModelArgs,
-    /// The reference, from `driftd reference fit`
-    #[arg(long, short)]
-    pub reference: PathBuf,
-    /// The stream: JSONL, plain, .gz or .zst; may be repeated
-    #[arg(long, short, required = true)]
-    pub input: Vec<PathBuf>,
-    /// Labels that came later, by prediction id: JSONL, plain, .gz or .zst
-    #[arg(long)]
-    pub labels: Option<PathBuf>,
-    /// Windows; as the reference by default.
-    #[command(flatten)]
-    pub windows: WindowArgs,
-    /// False alarms allowed, such as 1/30d
-    #[arg(long, conflicts_with = "arl_windows")]
-    pub budget: Option<String>,
-    /// Windows to one false alarm, instead of a budget; 2000 where neither is given and windows
-    /// are counted in records
-    #[arg(long, value_name = "N")]
-    pub arl_windows: Option<f64>,
-    /// Records (or tokens) that a test needs
-    #[arg(long, default_value_t = 50)]
-    pub min_records: i64,
-    /// Smallest change that may alarm, as Cohen's w
-    #[arg(long, default_value_t = 0.02)]
-    pub margin: f64,
-    /// Quiet windows until an alert resolves
-    #[arg(long, default_value_t = 12)]
-    pub resolve_after: u32,
-    /// Judge with other settings too and tell both: key=value pairs such as margin=0.05,budget=1/7d;
-    /// may be repeated
-    #[arg(long, value_name = "SETTINGS")]
-    pub compare: Vec<String>,
-    /// How to tell it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-    /// Write here instead of to the terminal
-    #[arg(long, short)]
-    pub output: Option<PathBuf>,
-}
-
-/// How a back-test is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For the terminal
-    Table,
-    /// For programs
-    Json,
-    /// One self-contained page
-    Html,
 }
 
 /// `driftd simulate`

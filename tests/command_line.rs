@@ -3,6 +3,9 @@
 /// Bad input, case by case.
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+/// Texts of alerts.
+#[path = "command_line/examples.rs"]
+mod examples;
 mod support;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 
+use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
@@ -77,7 +78,8 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
 
 fn stream<'a>(reference: &'a Reference, args: &Backtest) -> anyhow::Result<Stream<'a>> {
     let window = window_rule(&args.windows)?.unwrap_or(reference.window);
-    Ok(Stream::new(reference, settings(args, window)?, window))
+    let texts = Texts::new(args.examples.map_or(0, usize::from));
+    Ok(Stream { texts, ..Stream::new(reference, settings(args, window)?, window) })
 }
 
 fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
@@ -138,6 +140,8 @@ pub struct Stream<'a> {
     pub counts: Counts,
     /// What is known of labels.
     pub labels: Labels,
+    /// Texts of alerts, where they are asked for.
+    pub texts: Texts,
 }
 
 impl<'a> Stream<'a> {
@@ -154,6 +158,7 @@ impl<'a> Stream<'a> {
             judged: Vec::new(),
             counts: Counts::default(),
             labels: Labels::default(),
+            texts: Texts::default(),
         }
     }
 
@@ -186,7 +191,11 @@ impl<'a> Stream<'a> {
             self.counts.late += 1;
             return Ok(());
         }
+        let ticket = self.texts.ticket(slot, id.as_deref(), time, record.text.as_ref());
         let observation = Observation::new(&mut record, inference, self.reference);
+        if let Some(ticket) = ticket {
+            self.texts.take(slot, ticket, self.reference, time, &observation);
+        }
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);
@@ -259,6 +268,8 @@ impl<'a> Stream<'a> {
         let Some((start, end)) = self.window.bounds(slot).or(span) else { return };
         self.labels.estimate(slot, &summary, self.reference);
         let window = ClosedWindow { slot, start, end, summary };
-        self.judged.push(self.course.advance_with(self.reference, &self.watch, &window, &matured));
+        let judged = self.course.advance_with(self.reference, &self.watch, &window, &matured);
+        self.texts.choose(slot, self.judged.len(), self.reference, &window.summary, &judged);
+        self.judged.push(judged);
     }
 }

@@ -72,6 +72,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.
 td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}\
 .evidence{fill:none;stroke:var(--blue);stroke-width:1.5}.limit{stroke:var(--red);stroke-dasharray:5 4}.drift{fill:var(--red)}\
 .firing{fill:var(--red);opacity:.1}.reference{fill:var(--grey)}.current{fill:var(--blue)}.whisker{stroke:var(--ink)}\
+.texts{padding-left:1.2rem}blockquote{margin:.6rem 0 0;overflow-wrap:anywhere}small{color:var(--soft)}\
 .scroll{overflow-x:auto}details{margin:1rem 0}summary{cursor:pointer;color:var(--soft)}.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";
 
 fn verdict(told: &Told) -> String {
@@ -246,6 +247,9 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
     // Means have no cells to show; those that have are shown though a mean may have more evidence.
     let shown = strongest(report, usize::MAX).into_iter().filter(|s| !s.movers.is_empty());
     shown.take(SIGNALS).for_each(|statistic| distribution(told, statistic, page));
+    if let Some(examples) = &alert.examples {
+        examples.html(told.reference, page);
+    }
 }
 
 /// Shares of the cells that moved most: reference against current with its interval.
@@ -338,6 +342,7 @@ fn windows_table(told: &Told, page: &mut String) {
     page.push_str("</table></div></details>");
 }
 
-fn escape(text: &str) -> String {
+/// A text that is none of the page's code.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

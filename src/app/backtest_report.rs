@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
+use super::backtest_examples::{Shown, Texts};
 use super::backtest_labels::Labels;
 use super::backtest_skew::HarmlessSkew;
+use super::compare;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
@@ -41,7 +43,7 @@ pub struct Told<'a> {
 impl<'a> Told<'a> {
     /// A stream that has ended.
     pub fn new(stream: &'a Stream, name: &'a str) -> Told<'a> {
-        let Stream { reference, watch, window, judged, counts, span, labels, .. } = stream;
+        let Stream { reference, watch, window, judged, counts, span, labels, texts, .. } = stream;
         Told {
             name,
             reference,
@@ -49,7 +51,7 @@ impl<'a> Told<'a> {
             window: *window,
             judged,
             counts: *counts,
-            alerts: alerts(reference, judged),
+            alerts: alerts(reference, judged, texts),
             warnings: warnings(reference, *window, *span, *counts),
             labels,
         }
@@ -146,6 +148,8 @@ pub struct AlertTold {
     pub evidence: Vec<String>,
     /// Signals that it explains.
     pub explained: Vec<String>,
+    /// Texts that show what is new, where they were asked for.
+    pub examples: Option<Shown>,
 }
 
 impl AlertTold {
@@ -164,11 +168,12 @@ impl AlertTold {
             summary: String::new(),
             evidence: Vec::new(),
             explained: Vec::new(),
+            examples: None,
         }
     }
 }
 
-fn alerts(reference: &Reference, judged: &[Judged]) -> Vec<AlertTold> {
+fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts) -> Vec<AlertTold> {
     let mut found: Vec<AlertTold> = Vec::new();
     let name = |task: &usize| reference.spec.tasks[*task].name.clone();
     for (index, judged) in judged.iter().enumerate() {
@@ -191,6 +196,7 @@ fn alerts(reference: &Reference, judged: &[Judged]) -> Vec<AlertTold> {
                     told.summary = transition.summary(reference);
                     told.evidence = witnesses(reference, alert, false);
                     told.explained = witnesses(reference, alert, true);
+                    told.examples = texts.of(id);
                 }
                 (AlertState::Resolved, Some(known)) => {
                     found[known].resolved_window = Some(index);
@@ -261,8 +267,8 @@ fn summary(told: &Told) -> Value {
     })
 }
 
-fn alert(alert: &AlertTold) -> Value {
-    json!({
+fn alert(reference: &Reference, alert: &AlertTold) -> Value {
+    let mut told = json!({
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
         "cause": {
             "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
@@ -270,14 +276,18 @@ fn alert(alert: &AlertTold) -> Value {
         },
         "evidence": alert.evidence, "explained": alert.explained,
         "resolved_window": alert.resolved_window, "resolved_at": alert.resolved_at,
-    })
+    });
+    if let Some(examples) = &alert.examples {
+        told["examples"] = examples.json(reference);
+    }
+    told
 }
 
 /// As DESIGN says: windows, alerts, summary; with other settings, their alerts and summaries too.
 pub fn json(all: &[Told]) -> String {
     let told = &all[0];
     let windows: Vec<Value> = told.judged.iter().enumerate().map(|(i, j)| window(told, i, &j.report)).collect();
-    let alerts = |told: &Told| told.alerts.iter().map(alert).collect::<Vec<_>>();
+    let alerts = |told: &Told| told.alerts.iter().map(|a| alert(told.reference, a)).collect::<Vec<_>>();
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
     let mut document =
         json!({"windows": windows, "alerts": alerts(told), "performance": performance, "summary": summary(told)});
@@ -333,28 +343,13 @@ pub fn table(all: &[Told]) -> String {
             _ => alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", "),
         };
         let _ = writeln!(text, "  rests on {shown}; explains {} more", alert.explained.len());
+        text.extend(alert.examples.as_ref().map(|examples| examples.table(told.reference)));
     }
     if let Some(skew) = HarmlessSkew::of(told) {
         let _ = writeln!(text, "{}", skew.words());
     }
     if all.len() > 1 {
-        let _ = writeln!(
-            text,
-            "\n{:<40} {:>8} {:>8} {:>14}  alerts in windows",
-            "settings", "windows", "alerts", "highest e/A"
-        );
-        for told in all {
-            let opened: Vec<String> = told.alerts.iter().map(|a| format!("{} ({})", a.opened_window, a.kind)).collect();
-            let _ = writeln!(
-                text,
-                "{:<40} {:>8} {:>8} {:>14}  {}",
-                told.name,
-                told.judged.len(),
-                told.alerts.len(),
-                ratio_text(told.ln_highest()),
-                opened.join(", ")
-            );
-        }
+        text.push_str(&compare::table(all));
     }
     text
 }
@@ -385,7 +380,8 @@ pub fn place_and_signal(reference: &Reference, statistic: &Statistic) -> String 
     place_of(reference, &statistic.key)
 }
 
-fn place_of(reference: &Reference, key: &SignalKey) -> String {
+/// The same of a key.
+pub fn place_of(reference: &Reference, key: &SignalKey) -> String {
     let place = reference.task_name(key).unwrap_or(key.scope.name());
     let segment = reference.segment_name(key).map_or_else(String::new, |s| format!(" in {s}"));
     format!("{place} {}{segment}", key.signal)

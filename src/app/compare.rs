@@ -1,7 +1,10 @@
 //! `--compare`: the same back-test with some settings changed.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, bail};
 
+use super::backtest_report::{Told, ratio_text};
 use crate::cli::Backtest;
 
 /// Keys that `--compare` knows, as they are called on the command line.
@@ -31,4 +34,23 @@ pub fn with(args: &Backtest, pairs: &str) -> anyhow::Result<Backtest> {
         }
     }
     Ok(changed)
+}
+
+/// What each group of settings says, for the terminal.
+pub fn table(all: &[Told]) -> String {
+    let mut text =
+        format!("\n{:<40} {:>8} {:>8} {:>14}  alerts in windows\n", "settings", "windows", "alerts", "highest e/A");
+    for told in all {
+        let opened: Vec<String> = told.alerts.iter().map(|a| format!("{} ({})", a.opened_window, a.kind)).collect();
+        let _ = writeln!(
+            text,
+            "{:<40} {:>8} {:>8} {:>14}  {}",
+            told.name,
+            told.judged.len(),
+            told.alerts.len(),
+            ratio_text(told.ln_highest()),
+            opened.join(", ")
+        );
+    }
+    text
 }

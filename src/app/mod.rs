@@ -18,6 +18,8 @@ use crate::store::StoreError;
 pub mod audit;
 /// Judging a file.
 pub mod backtest;
+/// Redacted texts of a back-test's alerts.
+pub mod backtest_examples;
 /// A back-test as a page.
 pub mod backtest_html;
 /// The labels of a back-test.

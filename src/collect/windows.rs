@@ -121,7 +121,8 @@ impl Windows {
     /// A record's place among the texts of its window: its text is redacted here.
     fn ticket(&mut self, index: usize, watched: &Watched, slot: Slot, late: bool, record: &Record) -> Option<Ticket> {
         let (rule, text) = (watched.examples.filter(|_| !late)?, record.text.as_ref()?);
-        self.texts.entry((index, slot)).or_default().ticket(rule, record.id.as_deref(), record.time, text)
+        let drawn = self.texts.entry((index, slot)).or_default();
+        drawn.ticket(rule.most_characters, record.id.as_deref(), record.time, text)
     }
 
     /// Counts a record of another version in its window.

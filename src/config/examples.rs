@@ -8,11 +8,13 @@ use crate::drift::examples::Rule;
 use crate::drift::time::Span;
 
 /// Examples of one alert at most: more is reading the traffic, not looking at what is new.
-const MOST_KEPT: u32 = 20;
+pub const MOST_KEPT: u32 = 20;
 /// Characters of an example at least, so that something is said …
 const LEAST_CHARACTERS: u32 = 20;
 /// … and at most: a hundred texts of an open window are held in memory.
 const MOST_CHARACTERS: u32 = 1_000;
+/// Characters of an example where nothing else is said: two or three sentences.
+pub const CHARACTERS: u32 = 280;
 /// Texts are kept for a quarter at most.
 const LONGEST: Span = Span::from_secs(90 * 86_400);
 
@@ -35,7 +37,7 @@ pub struct RawExamples {
 
 impl Default for RawExamples {
     fn default() -> RawExamples {
-        RawExamples { keep: 5, max_characters: 280, retention: "7d".into() }
+        RawExamples { keep: 5, max_characters: CHARACTERS, retention: "7d".into() }
     }
 }
 

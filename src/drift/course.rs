@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::{Alerts, Transition};
+use super::alert::{Alert, AlertState, Alerts, Transition};
 use super::cause::CauseKind;
 use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
@@ -100,6 +100,13 @@ pub enum CourseError {
     /// The bytes are damaged.
     #[error("the stored course does not decode")]
     Undecodable(#[from] postcard::Error),
+}
+
+impl Judged {
+    /// The alerts that the window made fire, or showed more of.
+    pub fn firing(&self) -> impl Iterator<Item = &Alert> {
+        self.transitions.iter().filter(|transition| transition.to == AlertState::Firing).map(|t| &t.alert)
+    }
 }
 
 impl Course {

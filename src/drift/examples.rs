@@ -100,10 +100,11 @@ impl Default for Drawn {
 }
 
 impl Drawn {
-    /// A place in the sample for a record, as things stand; its text is redacted here and at once.
-    pub fn ticket(&self, rule: Rule, id: Option<&str>, time: Timestamp, text: &InputText) -> Option<Ticket> {
+    /// A place in the sample for a record, as things stand; its text is redacted here and at once, to `most`
+    /// characters.
+    pub fn ticket(&self, most: usize, id: Option<&str>, time: Timestamp, text: &InputText) -> Option<Ticket> {
         let (rank, key) = place(id, time, text);
-        let redact = |text: &String| Redacted::of(text, rule.most_characters);
+        let redact = |text: &String| Redacted::of(text, most);
         let ticket =
             || Ticket { rank, text: redact(&text.text), pair: text.pair.as_ref().map(redact), key: key.clone() };
         self.0.wants(rank, &key).then(ticket)

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::Judge;
 use super::rows::{alert_id, json};
-use crate::drift::alert::AlertState;
 use crate::drift::course::Judged as Outcome;
 use crate::drift::examples::{Because, Drawn};
 use crate::drift::reference::Reference;
@@ -23,8 +22,7 @@ impl Judge {
         now: Timestamp,
     ) -> Result<Vec<ExampleRow>, StoreError> {
         let Some(rule) = self.examples else { return Ok(Vec::new()) };
-        let firing: Vec<_> = outcome.transitions.iter().filter(|t| t.to == AlertState::Firing).collect();
-        if firing.is_empty() {
+        if outcome.firing().next().is_none() {
             return Ok(Vec::new());
         }
         let reference = self.reference.as_ref();
@@ -38,9 +36,9 @@ impl Judge {
             }
         }
         let mut rows = Vec::new();
-        for transition in firing {
-            let id = alert_id(reference, &transition.alert);
-            let examples = drawn.choose(reference, summary, &transition.alert, rule.keep);
+        for alert in outcome.firing() {
+            let id = alert_id(reference, alert);
+            let examples = drawn.choose(reference, summary, alert, rule.keep);
             rows.extend(examples.into_iter().zip(0..).map(|(example, ordinal)| ExampleRow {
                 alert_id: id.clone(),
                 ordinal,
@@ -57,7 +55,8 @@ impl Judge {
     }
 }
 
-fn reason(reference: &Reference, Because { key, cell }: &Because) -> serde_json::Value {
+/// Why a text was chosen, as the store and a back-test's JSON tell it.
+pub fn reason(reference: &Reference, Because { key, cell }: &Because) -> serde_json::Value {
     json!({
         "scope": key.scope, "task": reference.task_name(key), "segment": reference.segment_name(key),
         "signal": key.signal, "cell": cell.name,

@@ -28,7 +28,8 @@ use crate::traces;
 
 /// Who is told of an alert.
 mod dispatch;
-mod examples;
+/// Texts of alerts.
+pub mod examples;
 /// Labels on their way into judgement.
 pub mod labels;
 /// Judgements to rows and messages.

@@ -1,38 +1,18 @@
 //! Redacted texts of an alert: of the new topic, nowhere else, and gone with the window where nothing alarmed.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use driftd::source::producer::Producer;
-use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use super::support::{self, eventually, get_json, service};
+use super::support::{self, eventually, get_json, service, texts};
 use super::{LONG, Scene, read, setup};
 
 /// What every text ends with: addresses and numbers that must be nowhere.
 const TAIL: &str = "canary.ada@mail.example 0170 5550123";
 
-/// The example's drift, and a reference: every text ends the same way. Without production's answers, which were given
-/// to texts that ended otherwise: there is one cause, and so one alert.
 fn scene(directory: &Path) -> Scene {
-    let (records, stream) = (directory.join("reference.jsonl"), directory.join("stream.jsonl"));
-    support::simulate(
-        &records,
-        12_000,
-        &["--seed", "11", "--inputs-only", "--interval", "10ms", "--start", "2026-03-01T00:00:00Z"],
-    );
-    let start = ["--seed", "5", "--inputs-only", "--interval", "10ms", "--start", "2026-03-02T00:00:00Z"];
-    let drift = ["--drift", "new_topic:0.5", "--drift-after", "2000"];
-    support::simulate(&stream, 4_000, &[&start[..], &drift[..]].concat());
-    for file in [&records, &stream] {
-        let ended: Vec<String> = read(file).iter().map(|(_, record)| ended(record)).collect();
-        std::fs::write(file, ended.join("\n")).expect("written");
-    }
-    let mut command = support::driftd();
-    command.args(["reference", "fit", "--device", "cpu", "--threads", "1", "--window", "2s", "-m"]);
-    let reference = directory.join("reference.bin");
-    support::succeed(command.arg(support::example_manifest()).arg("-i").arg(&records).arg("-o").arg(&reference));
+    let (reference, stream) = texts::new_topic(directory, TAIL);
     Scene {
         name: "support",
         reached: "intent",
@@ -42,22 +22,6 @@ fn scene(directory: &Path) -> Scene {
         window: "2s",
         budget: "1/1d",
     }
-}
-
-fn ended(record: &str) -> String {
-    let mut changed: Value = serde_json::from_str(record).expect("JSON");
-    changed["input"]["text"] = json!(format!("{} {TAIL}", text_of(record)));
-    changed.to_string()
-}
-
-fn text_of(record: &str) -> String {
-    let record: Value = serde_json::from_str(record).expect("JSON");
-    record["input"]["text"].as_str().expect("a text").to_owned()
-}
-
-/// Words of a text, without numbers, marks and how it ends.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(' ').filter(|word| word.chars().all(char::is_alphabetic))
 }
 
 /// All texts and JSON of a database, table by table, as Postgres prints its rows.
@@ -77,11 +41,7 @@ async fn printed(connection: &mut AnyConnection) -> Vec<(String, String)> {
 async fn an_alert_has_redacted_texts_of_what_is_new() {
     let directory = tempfile::tempdir().expect("a folder");
     let scene = scene(directory.path());
-    let texts: Vec<String> = scene.records.iter().map(|(_, record)| text_of(record)).collect();
-    let known: BTreeSet<&str> = texts[..2_000].iter().flat_map(|text| words(text)).collect();
-    let is_new = |text: &str| words(text).filter(|word| !known.contains(word)).count() >= 2;
-    let share = texts[2_000..].iter().filter(|text| is_new(text)).count() as f64 / 2_000.0;
-    assert!((0.3..0.7).contains(&share), "{share} of the later texts are about the new topic");
+    let is_new = texts::tells_new(&scene.records.iter().map(|(_, record)| texts::of(record)).collect::<Vec<_>>());
     let (topics, store) = (support::fresh_topics(2).await, support::fresh_database().await);
     let (url, arrivals) = support::receiver().await;
     let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");

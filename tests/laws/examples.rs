@@ -33,7 +33,7 @@ fn told(rng: &mut StdRng, i: i64, shift: Shift) -> Told {
 fn draw(records: &[Told]) -> Drawn {
     let mut drawn = Drawn::default();
     for record in records {
-        if let Some(ticket) = drawn.ticket(RULE, record.id.as_deref(), record.time, &record.text) {
+        if let Some(ticket) = drawn.ticket(RULE.most_characters, record.id.as_deref(), record.time, &record.text) {
             drawn.take(ticket, reference(), record.time, &record.observation);
         }
     }

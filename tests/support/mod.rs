@@ -6,6 +6,7 @@
 pub mod daemon;
 pub mod proxy;
 pub mod services;
+pub mod texts;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
