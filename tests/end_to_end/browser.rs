@@ -7,11 +7,9 @@ use std::process::{Command, Stdio};
 use driftd::source::producer::Producer;
 use serde_json::Value;
 
+use crate::support::texts::QUIET;
 use crate::support::{self, driftd, eventually, service, succeed};
-use crate::{LONG, example, setup};
-
-/// Records before the drift.
-const QUIET: usize = 2_000;
+use crate::{LONG, examples, setup};
 
 /// What the API answers to the holder of a key.
 async fn ask(url: &str, key: &str) -> Option<Value> {
@@ -22,18 +20,23 @@ async fn ask(url: &str, key: &str) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_sees_a_drift_and_decides() {
     let directory = tempfile::tempdir().expect("a folder");
-    let scene = example(directory.path());
+    let scene = examples::scene(directory.path());
     let (topics, store) = (support::fresh_topics(2).await, support::fresh_database().await);
     let (url, arrivals) = support::receiver().await;
-    let mut setup = setup(directory.path(), &scene, &topics, &store, &url, "missing");
+    let mut setup = setup(directory.path(), &scene, &topics, &store, &url, "always");
     setup.retraining = "mode: propose, on: drift";
     setup.auth = "keys";
+    setup.model = "examples: {}".into();
     let mut daemon = setup.start();
     daemon.ready(LONG).await;
-    let mut create = driftd();
-    create.args(["keys", "create", "ada", "--role", "admin", "--scope", "retraining:approve", "-c"]);
-    create.arg(setup.write(1, 2)).env("TEST_STORE", &store).env("TEST_SECRET", support::SECRET);
-    let key = succeed(&mut create).trim().to_owned();
+    let file = setup.write(1, 2);
+    let create = |arguments: &[&str]| {
+        let mut command = driftd();
+        command.args(["keys", "create"]).args(arguments).arg("-c").arg(&file);
+        succeed(command.env("TEST_STORE", &store).env("TEST_SECRET", support::SECRET)).trim().to_owned()
+    };
+    let key = create(&["ada", "--role", "admin", "--scope", "retraining:approve", "--scope", "samples:read"]);
+    let readers_key = create(&["bo", "--role", "viewer"]);
 
     let producer = Producer::connect(&service("KAFKA_BROKERS"), &topics.0).expect("connects");
     let (quiet, drifting) = scene.records.split_at(QUIET);
@@ -47,7 +50,7 @@ async fn a_person_sees_a_drift_and_decides() {
     let node =
         format!("{}:{}", support::root().join(".deps/node/bin").display(), std::env::var("PATH").expect("a path"));
     let mut person = Command::new("node");
-    person.arg("dashboards/web/tools/real.mjs").args([&daemon.api, &key]).env("PATH", node);
+    person.arg("dashboards/web/tools/real.mjs").args([&daemon.api, &key, &readers_key]).env("PATH", node);
     let mut person =
         person.current_dir(support::root()).stdout(Stdio::piped()).spawn().expect("`node` starts: run `make test`");
     let mut says = std::io::BufReader::new(person.stdout.take().expect("piped")).lines().map_while(Result::ok);
@@ -63,6 +66,8 @@ async fn a_person_sees_a_drift_and_decides() {
     for action in ["alert.acknowledge", "silence.create", "retraining.approve"] {
         assert!(rows.iter().any(|row| row["action"] == action && row["actor"] == "ada"), "{action}: {audit:#}");
     }
+    let readings: Vec<&Value> = rows.iter().filter(|row| row["action"] == "alert.examples").collect();
+    assert!(readings.len() == 1 && readings[0]["actor"] == "ada", "one reading, by who clicked: {readings:#?}");
     let silences = ask(&format!("{}/api/v1/silences", daemon.api), &key).await.expect("answers");
     assert_eq!(silences["data"][0]["comment"], "campaign until tomorrow", "{silences:#}");
     daemon.terminate().await;

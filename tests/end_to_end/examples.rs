@@ -9,9 +9,10 @@ use super::support::{self, eventually, get_json, service, texts};
 use super::{LONG, Scene, read, setup};
 
 /// What every text ends with: addresses and numbers that must be nowhere.
-const TAIL: &str = "canary.ada@mail.example 0170 5550123";
+pub const TAIL: &str = "canary.ada@mail.example 0170 5550123";
 
-fn scene(directory: &Path) -> Scene {
+/// A new topic, and a reference that knows how the texts end.
+pub(super) fn scene(directory: &Path) -> Scene {
     let (reference, stream) = texts::new_topic(directory, TAIL);
     Scene {
         name: "support",
