@@ -61,11 +61,16 @@ impl<'a> Shares<'a> {
         self.n == 0.0
     }
 
-    /// Cells that either side has something in, those that moved most first.
-    pub(super) fn by_change(&self) -> Vec<usize> {
+    /// Cells that either side has something in, those that moved most first: so many of them at most.
+    pub(super) fn by_change(&self, most: usize) -> Vec<usize> {
         let occupied = (0..self.current.len()).filter(|&c| self.current[c] > 0 || self.expected[c] > 0.0);
         let mut cells: Vec<(usize, f64)> = occupied.map(|cell| (cell, self.change(cell))).collect();
-        cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
+        let order = |(a, x): &(usize, f64), (b, y): &(usize, f64)| y.total_cmp(x).then(a.cmp(b));
+        if cells.len() > most {
+            cells.select_nth_unstable_by(most, order);
+            cells.truncate(most);
+        }
+        cells.sort_unstable_by(order);
         cells.into_iter().map(|(cell, _)| cell).collect()
     }
 
@@ -117,7 +122,8 @@ pub fn distribution(reference: &Reference, signal: &SignalReference, summary: &S
     let current = &summary.cells[signal.cells()];
     let expected = signal.expected(&summary.phases);
     let Some(shares) = Shares::of(reference, signal, current, &expected.cells) else { return Vec::new() };
-    let (mut shown, rare): (Vec<usize>, Vec<usize>) = shares.by_change().into_iter().partition(|&c| shares.may_name(c));
+    let (mut shown, rare): (Vec<usize>, Vec<usize>) =
+        shares.by_change(usize::MAX).into_iter().partition(|&c| shares.may_name(c));
     let room = most.saturating_sub(usize::from(!rare.is_empty()));
     let others = if shown.len() > room { shown.split_off(room.saturating_sub(1)) } else { Vec::new() };
     shown.sort_unstable();

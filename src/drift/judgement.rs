@@ -220,7 +220,7 @@ fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) ->
             current_share: cell.current_share,
         })
     };
-    shares.by_change().into_iter().take(MOVERS).filter_map(mover).collect()
+    shares.by_change(MOVERS).into_iter().filter_map(mover).collect()
 }
 
 /// The directions in which a mean moved most.

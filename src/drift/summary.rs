@@ -65,7 +65,7 @@ impl Summary {
     /// Folds many observations in: signal by signal, so that each one's cells stay at hand, and in blocks
     /// of as many observations as stay at hand meanwhile.
     pub fn fold_all(&mut self, reference: &Reference, observations: &[(Timestamp, &Observation)]) {
-        const BLOCK: usize = 32;
+        const BLOCK: usize = 64;
         observations.chunks(BLOCK).for_each(|block| self.fold_block(reference, block));
     }
 

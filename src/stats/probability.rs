@@ -67,10 +67,13 @@ pub fn normal_ln_sf(z: f64) -> f64 {
 /// The z with `ln P(Z > z) = ln_p`: the normal score of a p-value, positive for small p.
 ///
 /// Newton's method on the log survival function, which is concave and falling, so that it
-/// converges from any start after the first step. A p-value of 1 has the score −∞; one below
+/// converges from any start after the first step; it starts within 0.0005 of the score (Abramowitz &
+/// Stegun 26.2.23), and each step squares the error. A p-value of 1 has the score −∞; one below
 /// exp(−1e12) the score of that.
 pub fn normal_score(ln_p: f64) -> f64 {
     const SMALLEST_LN_P: f64 = -1e12;
+    /// After a step as small as this the next would be lost in rounding.
+    const LAST_STEP: f64 = 1e-8;
     if ln_p >= 0.0 {
         return f64::NEG_INFINITY;
     }
@@ -78,13 +81,15 @@ pub fn normal_score(ln_p: f64) -> f64 {
         return -normal_score((-ln_p.exp_m1()).ln().min(-LN_2));
     }
     let ln_p = ln_p.max(SMALLEST_LN_P);
-    let mut z = (-2.0 * ln_p).sqrt();
+    let t = (-2.0 * ln_p).sqrt();
+    let over = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let mut z = t - over / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)));
     for _ in 0..60 {
         let ln_sf = normal_ln_sf(z);
         let ln_density = -0.5 * z * z - 0.5 * (2.0 * PI).ln();
         let step = (ln_sf - ln_p) / (ln_density - ln_sf).exp();
         z += step;
-        if step.abs() <= 1e-14 * z.abs().max(1.0) {
+        if step.abs() <= LAST_STEP * z.abs().max(1.0) {
             break;
         }
     }
@@ -171,7 +176,9 @@ mod tests {
     fn normal_score_inverts_the_survival_function() {
         for z in [-6.0, -1.0, -0.1, 0.0, 0.3, 2.0, 7.5, 40.0, 200.0] {
             let back = normal_score(normal_ln_sf(z));
-            assert!((back - z).abs() < 1e-6 * z.abs().max(1.0), "{z} came back as {back}");
+            // A z below zero is told by how far its ln p is from 0, of which rounding leaves 1e-16 over p.
+            let told = 1e-15 * (0.5 * z.min(0.0).powi(2)).exp();
+            assert!((back - z).abs() < 1e-13 * z.abs().max(1.0) + told, "{z} came back as {back}");
         }
     }
 
