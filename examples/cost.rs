@@ -1,20 +1,23 @@
 //! What a window costs: folding a record with its embedding, judging a window, and what an open window
-//! weighs in memory, for a model of five heads and 384 dimensions with every signal and two segment tags.
+//! weighs in memory, for a model of five heads and 384 dimensions with every signal and two segment tags; and what
+//! keeping examples adds to the first.
 //!
 //!     cargo run --release --example cost
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
 use driftd::drift::course::{Course, Watch};
 use driftd::drift::detector::Sensitivity;
+use driftd::drift::examples::Drawn;
 use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::geometry::place;
 use driftd::drift::inference::InputFacts;
 use driftd::drift::judgement::ClosedWindow;
 use driftd::drift::observation::{HeadSource, Joined, Observation};
 use driftd::drift::record::InputText;
-use driftd::drift::reference::ReferenceKind;
+use driftd::drift::redaction::Redacted;
+use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
@@ -26,6 +29,10 @@ use rand::{RngExt, SeedableRng};
 
 const DIMENSION: usize = 384;
 const WINDOW: i64 = 1_000;
+/// Records that are folded at once, as `collect` does.
+const BATCH: usize = 256;
+/// Characters of an example that are kept at most, as a model's `examples` have it by default.
+const CHARACTERS: usize = 280;
 
 fn main() {
     let mut rng = StdRng::seed_from_u64(1);
@@ -55,7 +62,7 @@ fn main() {
     let (mut placing, mut folding, mut judging) = (0.0, 0.0, Vec::new());
     for (slot, batch) in joined.chunks(WINDOW as usize).enumerate() {
         let mut summary = Summary::empty(&reference);
-        for some in batch.chunks(256) {
+        for some in batch.chunks(BATCH) {
             let some = some.to_vec();
             let began = Instant::now();
             let observed: Vec<(Timestamp, Observation)> = some
@@ -88,6 +95,87 @@ fn main() {
     let at = |q: f64| judging[((judging.len() - 1) as f64 * q).round() as usize];
     println!("judging a window at all scales: {:.2} ms median, {:.2} ms at most", at(0.5), at(1.0));
     println!("stored course: {} KiB", course.encode().len() / 1024);
+    examples(&reference, &joined);
+}
+
+/// What keeping examples adds to placing, folding and writing down a window, by how many records it has and how many
+/// of them come between two flushes: the first hundred texts of a window are all redacted, later ones ever more rarely.
+fn examples(reference: &Reference, joined: &[Joined]) {
+    const ROUNDS: usize = 5;
+    let mut rng = StdRng::seed_from_u64(2);
+    let texts: Vec<(String, InputText)> = (0..joined.len()).map(|i| (format!("p-{i:08}"), text(&mut rng))).collect();
+    let began = Instant::now();
+    texts.iter().for_each(|(_, text)| drop(std::hint::black_box(Redacted::of(&text.text, CHARACTERS))));
+    println!("redacting a text: {:.2} µs", began.elapsed().as_secs_f64() / texts.len() as f64 * 1e6);
+    for (window, flush) in [(200, 200), (1_000, 1_000), (joined.len(), 1_000), (joined.len(), joined.len())] {
+        let round = |keep: bool| -> f64 {
+            let windows = joined.chunks(window).zip(texts.chunks(window));
+            windows.map(|(records, texts)| collected(reference, records, texts, flush, keep).as_secs_f64()).sum()
+        };
+        let (mut without, mut with): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(|_| (round(false), round(true))).unzip();
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[ROUNDS / 2] / joined.len() as f64 * 1e6
+        };
+        let (without, with) = (median(&mut without), median(&mut with));
+        println!(
+            "examples, windows of {window} records, {flush} a flush: {with:.2} µs a record instead of {without:.2}, ratio {:.3}",
+            with / without
+        );
+    }
+}
+
+/// How long it takes to observe and fold the records of a window, and to encode what its flushes write.
+fn collected(
+    reference: &Reference,
+    records: &[Joined],
+    texts: &[(String, InputText)],
+    flush: usize,
+    keep: bool,
+) -> Duration {
+    let (mut drawn, mut spent) = (Drawn::default(), Duration::ZERO);
+    let time = Timestamp::from_micros(0);
+    for (records, texts) in records.chunks(flush).zip(texts.chunks(flush)) {
+        let mut summary = Summary::empty(reference);
+        for (some, texts) in records.chunks(BATCH).zip(texts.chunks(BATCH)) {
+            let some = some.to_vec();
+            let began = Instant::now();
+            let observed = some.into_iter().zip(texts).map(|(joined, (id, text))| {
+                let ticket = if keep { drawn.ticket(CHARACTERS, Some(id), time, text) } else { None };
+                let place = place(&joined.embedding, reference.geometry.as_ref());
+                let observation = joined.observe(place, &reference.segments);
+                if let Some(ticket) = ticket {
+                    drawn.take(ticket, reference, &observation);
+                }
+                (time, observation)
+            });
+            let observed: Vec<(Timestamp, Observation)> = observed.collect();
+            let entries: Vec<(Timestamp, &Observation)> = observed.iter().map(|(time, o)| (*time, o)).collect();
+            summary.fold_all(reference, &entries);
+            spent += began.elapsed();
+        }
+        let began = Instant::now();
+        std::hint::black_box((summary.encode(), drawn.encode()));
+        drawn = drawn.stored();
+        spent += began.elapsed();
+    }
+    spent
+}
+
+/// A hundred characters of words, now and then with something that redaction takes out.
+fn text(rng: &mut StdRng) -> InputText {
+    const CHARACTERS: usize = 100;
+    let mut text = String::new();
+    while text.len() < CHARACTERS {
+        match rng.random_range(0..40) {
+            0 => text.push_str("a.person@mail.example"),
+            1 => text.push_str("+49 170 5550123"),
+            _ => (0..rng.random_range(2..9)).for_each(|_| text.push(rng.random_range('a'..='z'))),
+        }
+        text.push(' ');
+    }
+    text.truncate(CHARACTERS);
+    InputText { text, pair: None }
 }
 
 fn spec() -> ModelSpec {

@@ -194,7 +194,7 @@ impl<'a> Stream<'a> {
         let ticket = self.texts.ticket(slot, id.as_deref(), time, record.text.as_ref());
         let observation = Observation::new(&mut record, inference, self.reference);
         if let Some(ticket) = ticket {
-            self.texts.take(slot, ticket, self.reference, time, &observation);
+            self.texts.take(slot, ticket, self.reference, &observation);
         }
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));

@@ -61,8 +61,8 @@ impl Texts {
     }
 
     /// Takes a record with its place.
-    pub fn take(&mut self, slot: Slot, ticket: Ticket, reference: &Reference, time: Timestamp, seen: &Observation) {
-        self.open.entry(slot).or_default().take(ticket, reference, time, seen);
+    pub fn take(&mut self, slot: Slot, ticket: Ticket, reference: &Reference, seen: &Observation) {
+        self.open.entry(slot).or_default().take(ticket, reference, seen);
     }
 
     /// Chooses for the alerts of a window that was judged as the `index`-th, and forgets its other texts.

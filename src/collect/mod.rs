@@ -324,7 +324,7 @@ impl Collector {
         }
         fault::point("after_commit");
         self.refused.clear();
-        self.windows.clear();
+        self.windows.stored();
         self.unflushed = 0;
         self.traces.clear();
         for (partition, reading) in &mut self.partitions {

@@ -24,6 +24,8 @@ pub(super) struct Windows {
     open: BTreeMap<(usize, Slot, bool), Summary>,
     /// Redacted texts of the same windows, but for records that came late: no alert comes of those.
     texts: BTreeMap<(usize, Slot), Drawn>,
+    /// What the flush before left of the windows that it had texts of: the samples go on from there.
+    drawn: BTreeMap<(usize, Slot), Drawn>,
     /// Predictions and labels to be joined.
     labels: Labels,
     /// What was counted of candidates.
@@ -52,10 +54,19 @@ impl Windows {
         self.open.len()
     }
 
+    /// Forgets all, but for which texts can still come into a sample: all else is in the store.
+    pub fn stored(&mut self) {
+        let drawn = std::mem::take(&mut self.texts).into_iter().map(|(window, drawn)| (window, drawn.stored()));
+        let drawn = drawn.collect();
+        self.clear();
+        self.drawn = drawn;
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.open.clear();
         self.texts.clear();
+        self.drawn.clear();
         self.labels.clear();
         self.shadows.clear();
     }
@@ -98,7 +109,7 @@ impl Windows {
                 if let Some(ticket) = ticket
                     && let Some(drawn) = self.texts.get_mut(&(index, slot))
                 {
-                    drawn.take(ticket, &watched.reference, time, &observation);
+                    drawn.take(ticket, &watched.reference, &observation);
                 }
                 self.labels.keep(watched, id, time, heard.at, (&observation.answers, beside.as_deref()));
                 self.labels.take(watched, id, heard.at, labels);
@@ -121,7 +132,8 @@ impl Windows {
     /// A record's place among the texts of its window: its text is redacted here.
     fn ticket(&mut self, index: usize, watched: &Watched, slot: Slot, late: bool, record: &Record) -> Option<Ticket> {
         let (rule, text) = (watched.examples.filter(|_| !late)?, record.text.as_ref()?);
-        let drawn = self.texts.entry((index, slot)).or_default();
+        let window = (index, slot);
+        let drawn = self.texts.entry(window).or_insert_with(|| self.drawn.remove(&window).unwrap_or_default());
         drawn.ticket(rule.most_characters, record.id.as_deref(), record.time, text)
     }
 

@@ -46,9 +46,13 @@ pub struct Rule {
     pub retention: Span,
 }
 
-/// A uniform sample of a window's texts.
+/// A uniform sample of a window's texts, or the part of one that came after what was stored before.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Drawn(BottomK<Candidate>);
+pub struct Drawn {
+    sample: BottomK<Candidate>,
+    /// The smallest ranks of all that were drawn, stored or not: what lies above them is in no sample any more.
+    ranks: BottomK<()>,
+}
 
 /// A text that may be shown, and the cells that its record fell into.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,7 +99,7 @@ pub struct Unreadable;
 
 impl Default for Drawn {
     fn default() -> Drawn {
-        Drawn(BottomK::new(POOL))
+        Drawn { sample: BottomK::new(POOL), ranks: BottomK::new(POOL) }
     }
 }
 
@@ -107,24 +111,33 @@ impl Drawn {
         let redact = |text: &String| Redacted::of(text, most);
         let ticket =
             || Ticket { rank, text: redact(&text.text), pair: text.pair.as_ref().map(redact), key: key.clone() };
-        self.0.wants(rank, &key).then(ticket)
+        self.ranks.wants(rank, &key).then(ticket)
     }
 
     /// Takes a record with its place.
-    pub fn take(&mut self, ticket: Ticket, reference: &Reference, time: Timestamp, observation: &Observation) {
+    pub fn take(&mut self, ticket: Ticket, reference: &Reference, observation: &Observation) {
         let Ticket { rank, key, text, pair } = ticket;
-        self.0.push(rank, &key, &Candidate { text, pair, cells: cells(reference, time, observation) });
+        self.ranks.push(rank, &key, &());
+        self.sample.push(rank, &key, &Candidate { text, pair, cells: cells(reference, observation) });
     }
 
     /// Takes what was kept elsewhere of the same window.
     pub fn merge(&mut self, other: &Drawn) {
-        self.0.merge(&other.0);
+        self.ranks.merge(&other.ranks);
+        self.sample.merge(&other.sample);
+    }
+
+    /// What is drawn after this was stored: merged with it, it is the sample of all. It takes only what can still be
+    /// in that, which is ever less: of `n` records about `POOL · ln(n / POOL)` more than the first, however often
+    /// they are stored, and not `POOL` and more each time.
+    pub fn stored(self) -> Drawn {
+        Drawn { ranks: self.ranks, ..Drawn::default() }
     }
 
     /// Bytes for the store; `None` if there are no texts.
     pub fn encode(&self) -> Option<Vec<u8>> {
         const WHY: &str = "texts and numbers always encode";
-        self.0.sample(1).next().is_some().then(|| postcard::to_stdvec(&(FORMAT, &self.0)).expect(WHY))
+        self.sample.sample(1).next().is_some().then(|| postcard::to_stdvec(&(FORMAT, &self.sample)).expect(WHY))
     }
 
     /// From the store's bytes.
@@ -136,9 +149,9 @@ impl Drawn {
         if format != FORMAT {
             return Err(Unreadable);
         }
-        let mut drawn = Drawn::default();
-        drawn.0.merge(&postcard::from_bytes(body).map_err(|_| Unreadable)?);
-        Ok(drawn)
+        let mut sample = BottomK::new(POOL);
+        sample.merge(&postcard::from_bytes(body).map_err(|_| Unreadable)?);
+        Ok(Drawn { ranks: sample.keys(), sample })
     }
 
     /// The texts that show best what an alert is about, the most telling first; none where its cause leaves no
@@ -153,7 +166,7 @@ impl Drawn {
             })
             .collect();
         let mut ranked: Vec<(f64, &Candidate, Vec<Because>)> = Vec::new();
-        for (.., candidate) in self.0.sample(POOL) {
+        for (.., candidate) in self.sample.sample(POOL) {
             let (score, reasons) = candidate.score(&shares);
             if score > 0.0 && !reasons.is_empty() {
                 ranked.push((score, candidate, reasons));
@@ -229,19 +242,23 @@ fn place(id: Option<&str>, time: Timestamp, text: &InputText) -> (u64, String) {
     (number(0..8), format!("{:016x}", number(8..16)))
 }
 
-/// Cells of the counting signals that a record falls into.
-fn cells(reference: &Reference, time: Timestamp, observation: &Observation) -> Vec<u32> {
-    let mut alone = Summary::empty(reference);
-    alone.fold(reference, time, observation);
-    let counting = |signal: &&SignalReference| {
-        let signal = signal.measure.as_signal();
-        signal.counts() && signal.looks_at().is_none()
-    };
-    let mut found: Vec<u32> = (reference.signals.iter().filter(counting))
-        .flat_map(SignalReference::cells)
-        .filter(|cell| alone.cells[*cell] > 0)
-        .filter_map(|cell| u32::try_from(cell).ok())
-        .collect();
+/// Cells of the counting signals that a record falls into. Other signals are not folded for it, nor their cells
+/// looked through.
+fn cells(reference: &Reference, observation: &Observation) -> Vec<u32> {
+    let (mut found, mut own) = (Vec::new(), Vec::new());
+    for known in &reference.signals {
+        let signal = known.measure.as_signal();
+        let applies = known.key.segment.is_none_or(|segment| observation.lies_in(segment));
+        if !applies || !signal.counts() || signal.looks_at().is_some() {
+            continue;
+        }
+        let range = known.cells();
+        own.clear();
+        own.resize(range.len(), 0);
+        signal.fold(observation, &mut own);
+        let counted = range.zip(&own).filter(|(_, count)| **count > 0);
+        found.extend(counted.filter_map(|(cell, _)| u32::try_from(cell).ok()));
+    }
     found.sort_unstable();
     found
 }

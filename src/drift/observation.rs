@@ -10,7 +10,7 @@ use super::geometry::{Place, place};
 use super::inference::{Inference, InputFacts};
 use super::record::{AttributeValue, Record};
 use super::reference::Reference;
-use super::segment::SegmentTag;
+use super::segment::{Segment, SegmentTag};
 use super::skew::Skew;
 use super::text::TextFacts;
 
@@ -117,5 +117,10 @@ impl Observation {
         record.embedding = Some(joined.embedding).filter(|values| !values.is_empty());
         record.tags = joined.tags;
         observation
+    }
+
+    /// Whether it is of a segment.
+    pub fn lies_in(&self, segment: Segment) -> bool {
+        self.segments.get(usize::from(segment.tag)) == Some(&segment.value)
     }
 }

@@ -55,6 +55,11 @@ impl<T: Clone + Ord> BottomK<T> {
         }
     }
 
+    /// The same ranks and keys without their items.
+    pub fn keys(&self) -> BottomK<()> {
+        BottomK { most: self.most, kept: self.kept.keys().map(|key| (key.clone(), ())).collect() }
+    }
+
     /// The sample of `k` items, at most as many as this was made for, by rank.
     pub fn sample(&self, k: usize) -> impl Iterator<Item = (u64, &str, &T)> {
         self.kept.iter().take(k.min(self.most)).map(|((rank, key), item)| (*rank, key.as_str(), item))

@@ -31,10 +31,13 @@ fn told(rng: &mut StdRng, i: i64, shift: Shift) -> Told {
 }
 
 fn draw(records: &[Told]) -> Drawn {
-    let mut drawn = Drawn::default();
+    draw_on(Drawn::default(), records)
+}
+
+fn draw_on(mut drawn: Drawn, records: &[Told]) -> Drawn {
     for record in records {
         if let Some(ticket) = drawn.ticket(RULE.most_characters, record.id.as_deref(), record.time, &record.text) {
-            drawn.take(ticket, reference(), record.time, &record.observation);
+            drawn.take(ticket, reference(), &record.observation);
         }
     }
     drawn
@@ -95,6 +98,37 @@ proptest! {
         let examples = whole.choose(reference(), &summary, alert, RULE.keep);
         prop_assert_eq!(examples, merged.choose(reference(), &summary, alert, RULE.keep));
     }
+}
+
+/// Texts of a sample: each ends the same way.
+fn texts_in(drawn: &Drawn) -> usize {
+    let bytes = drawn.encode().unwrap_or_default();
+    bytes.windows(7).filter(|window| window == b"[email]").count()
+}
+
+#[test]
+fn what_is_stored_in_between_changes_nothing_but_how_much_is_stored() {
+    const FLUSHES: usize = 20;
+    let mut rng = StdRng::seed_from_u64(4);
+    let all: Vec<Told> = (0..3_000).map(|i| told(&mut rng, i, Shift::None)).collect();
+    let (mut merged, mut alone, mut drawn) = (Drawn::default(), 0, Drawn::default());
+    let mut stored = Vec::new();
+    // Some come in two flushes, as after a crash between the store and the broker.
+    for flush in (0..all.len()).step_by(all.len() / FLUSHES) {
+        let records = &all[flush.saturating_sub(10)..flush + all.len() / FLUSHES];
+        drawn = draw_on(drawn, records);
+        stored.push(texts_in(&drawn));
+        if let Some(bytes) = drawn.encode() {
+            merged.merge(&Drawn::decode(&bytes).expect("decodes"));
+        }
+        drawn = drawn.stored();
+        alone += texts_in(&draw(records));
+    }
+    assert_eq!(merged.encode(), draw(&all).encode());
+    // A hundred, then of n records about a hundred in n.
+    let total: usize = stored.iter().sum();
+    assert!(stored[0] > POOL && stored[FLUSHES - 1] < 20, "{stored:?}");
+    assert!((400..600).contains(&total) && alone == FLUSHES * (POOL + 1), "{total} of {alone}");
 }
 
 fn fired_once() -> &'static (Alert, Vec<Told>) {
