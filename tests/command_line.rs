@@ -7,6 +7,9 @@ mod bad_input;
 #[path = "command_line/examples.rs"]
 mod examples;
 mod support;
+/// Heads that answer token by token.
+#[path = "command_line/tokens.rs"]
+mod tokens;
 
 use std::path::Path;
 
