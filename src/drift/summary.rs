@@ -81,7 +81,7 @@ impl Summary {
             };
             // Signals are sorted by scope and task first, so a segment comes up many times.
             let at = segments.iter().position(|(s, _)| *s == segment).unwrap_or_else(|| {
-                segments.push((segment, all.iter().copied().filter(|o| lies_in(o, segment)).collect()));
+                segments.push((segment, all.iter().copied().filter(|o| o.lies_in(segment)).collect()));
                 segments.len() - 1
             });
             signal.measure.as_signal().fold_all(&segments[at].1, cells);
@@ -100,7 +100,7 @@ impl Summary {
     pub fn fold_held_out(&mut self, reference: &Reference, time: Timestamp, observation: &Observation, fold: usize) {
         self.count(reference, time);
         for signal in &reference.signals {
-            if signal.key.segment.is_none_or(|segment| lies_in(observation, segment)) {
+            if signal.key.segment.is_none_or(|segment| observation.lies_in(segment)) {
                 signal.measure.as_signal().fold_held_out(observation, fold, &mut self.cells[signal.cells()]);
             }
         }
@@ -154,10 +154,6 @@ impl Summary {
         let others = if rest.is_empty() { Others::default() } else { postcard::from_bytes(rest)? };
         Ok(Summary { records, span, cells: cells.into_owned(), phases: phases.into_owned(), others })
     }
-}
-
-fn lies_in(observation: &Observation, segment: Segment) -> bool {
-    observation.segments.get(usize::from(segment.tag)) == Some(&segment.value)
 }
 
 #[cfg(test)]
