@@ -31,7 +31,7 @@ pub struct RawExamples {
     /// Characters of a text at most; the second text of a pair has as many.
     #[schemars(range(min = 20, max = 1_000))]
     pub max_characters: u32,
-    /// How long they are kept: `90d` at most.
+    /// How long they are kept: `90d` at most, and no shorter than a window is open.
     pub retention: String,
 }
 
@@ -42,8 +42,8 @@ impl Default for RawExamples {
 }
 
 impl Checker<'_> {
-    /// How a model's examples are kept.
-    pub(super) fn examples(&mut self, i: usize, raw: &RawExamples) -> Option<Rule> {
+    /// How a model's examples are kept. Its windows stay open for `open_for`, if that is known.
+    pub(super) fn examples(&mut self, i: usize, raw: &RawExamples, open_for: Option<Span>) -> Option<Rule> {
         let at = |key: &str| format!("/models/{i}/examples/{key}");
         let retention = self.positive(&at("retention"), &raw.retention);
         for (key, found, least, most) in [
@@ -56,6 +56,11 @@ impl Checker<'_> {
         }
         if retention.is_some_and(|retention| retention > LONGEST) {
             self.fail(&at("retention"), format!("found `{}`, expected `90d` at most", raw.retention));
+        }
+        if retention.zip(open_for).is_some_and(|(retention, open_for)| retention < open_for) {
+            let why = "expected at least `window.length` and `window.grace` together: texts would be gone when their \
+                       window is judged";
+            self.fail(&at("retention"), format!("found `{}`, {why}", raw.retention));
         }
         let (keep, most_characters) = (raw.keep as usize, raw.max_characters as usize);
         Some(Rule { keep, most_characters, retention: retention? })
@@ -96,7 +101,10 @@ mod tests {
 
     #[test]
     fn each_bound_is_told_where_it_stands() {
-        for (key, values) in [("keep", ["0", "21"]), ("max_characters", ["19", "1001"]), ("retention", ["91d", "0s"])] {
+        let retention = ["91d", "0s", "329s"];
+        for (key, values) in
+            [("keep", &["0", "21"][..]), ("max_characters", &["19", "1001"]), ("retention", &retention)]
+        {
             for value in values {
                 let found = checked(&format!(", examples: {{{key}: {value}}}"));
                 assert_eq!(found, Err(vec![format!("/models/0/examples/{key}")]), "{key}: {value}");

@@ -223,8 +223,11 @@ impl Checker<'_> {
             Some(mlflow) => Some(self.mlflow(i, mlflow, configured.clone())?),
             None => None,
         };
+        let open_for =
+            window.zip(grace).map(|(length, grace)| Span::from_micros(length.micros().saturating_add(grace.micros())));
         let shadow = raw.shadow.as_ref().map_or(Some(None), |shadow| self.shadow(i, shadow).map(Some));
-        let examples = raw.examples.as_ref().map_or(Some(None), |examples| self.examples(i, examples).map(Some));
+        let examples =
+            raw.examples.as_ref().map_or(Some(None), |examples| self.examples(i, examples, open_for).map(Some));
         let max_wait = self.span(&at("batching/max_wait"), &raw.batching.max_wait);
         let label_wait = self.span(&at("labels/wait"), &raw.labels.wait);
         let budget = Budget::parse(&raw.budget);
