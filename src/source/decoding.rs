@@ -18,7 +18,7 @@ use crate::traces;
 
 /// Threads at most, unless asked for: three of them decode more than one collect loop folds.
 const MOST: usize = 3;
-/// What is left of batches on its way back to a thread at most: more is freed where it is. Of a batch several parts
+/// What is left of batches on its way back to all threads at most: more is freed where it is. Of a batch several parts
 /// come back, since the collect loop folds it in parts.
 const RETURNED: usize = 32;
 /// A thread that has had nothing to do for so long keeps no memory for it.
@@ -66,7 +66,8 @@ pub(super) struct Plan {
 /// So many threads, or one to every two cores that this process may use: the others poll and fold.
 pub(super) fn plan(decoder: Arc<NativeDecoder>, threads: Option<usize>) -> (Plan, Returns) {
     let usual = || (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, MOST);
-    let (ways, returned) = (0..threads.unwrap_or_else(usual)).map(|_| sync_channel(RETURNED)).unzip();
+    let threads = threads.unwrap_or_else(usual);
+    let (ways, returned) = (0..threads).map(|_| sync_channel(RETURNED.div_ceil(threads))).unzip();
     (Plan { decoder, returned }, Returns(ways))
 }
 
