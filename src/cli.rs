@@ -101,7 +101,7 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct ConfigFile {
     /// The configuration file
-    #[arg(long, short, env = "DRIFTD_CONFIG", default_value = "/etc/driftd/driftd.yaml")]
+    #[arg(long, short, env = "DRIFTD_CONFIG", hide_env_values = true, default_value = "/etc/driftd/driftd.yaml")]
     pub config: PathBuf,
 }
 

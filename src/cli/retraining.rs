@@ -18,7 +18,14 @@ pub struct Retraining {
     #[arg(long, global = true)]
     pub json: bool,
     /// Who you are, in the record of the request
-    #[arg(long = "as", global = true, env = "USER", default_value = "somebody", value_name = "NAME")]
+    #[arg(
+        long = "as",
+        global = true,
+        env = "USER",
+        hide_env_values = true,
+        default_value = "somebody",
+        value_name = "NAME"
+    )]
     pub name: String,
 }
 
