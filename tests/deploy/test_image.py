@@ -75,7 +75,7 @@ def test_what_is_compiled_in_is_copied():
     embedded = {"Cargo.toml", "Cargo.lock", "build.rs"}
     for file in (ROOT / "src").rglob("*.rs"):
         # Tests are not compiled into the image.
-        text = file.read_text().partition("#[cfg(test)]\nmod tests {")[0]
+        text = re.split(r"#\[cfg\(test\)\]\n(?:pub(?:\([^)]*\))? )?mod \w+ \{", file.read_text())[0]
         embedded |= set(re.findall(r'(?:migrate!\(|#\[folder = )"([^"]+)"', text))
         for included in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', text):
             embedded.add(str((file.parent / included).resolve().relative_to(ROOT)))
