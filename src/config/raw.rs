@@ -98,6 +98,7 @@ pub struct RawKafka {
     /// Threads that decode records, 1 to 16. By default one to every two cores that the process may use, three at most:
     /// the others poll and fold.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 16))]
     pub decoders: Option<usize>,
     /// Further properties of librdkafka (security, buffers). Those that exactly-once accounting
     /// rests on are ours and refused here.

@@ -28,9 +28,6 @@ const OWNED_PROPERTIES: [&str; 8] = [
     "partition.assignment.strategy",
 ];
 
-/// More threads than this decode nothing that one polling thread has not polled yet.
-const MOST_DECODERS: usize = 16;
-
 /// Fewer than a hundred windows to one false alarm is not a budget but noise.
 const LEAST_THRESHOLD: f64 = 10.0;
 
@@ -180,9 +177,6 @@ impl Checker<'_> {
         }
         if raw.topics.contains(&raw.dead_letter_topic) {
             self.fail("/kafka/dead_letter_topic", "also an input: refused records would be read again for ever");
-        }
-        if raw.decoders.is_some_and(|n| !(1..=MOST_DECODERS).contains(&n)) {
-            self.fail("/kafka/decoders", format!("must be from 1 to {MOST_DECODERS}"));
         }
         let mut properties = BTreeMap::new();
         for (name, value) in &raw.properties {
@@ -420,9 +414,20 @@ models:
     }
 
     #[test]
+    fn threads_that_decode_are_a_few() {
+        for (decoders, right) in [("0", false), ("1", true), ("16", true), ("17", false)] {
+            let text = GOOD.replace("start: ", &format!("decoders: {decoders}, start: "));
+            assert_ne!(text, GOOD);
+            let paths = check(&text).map_err(|e| e.problems.into_iter().map(|p| p.path).collect::<Vec<_>>());
+            let expected = if right { Ok(()) } else { Err(vec!["/kafka/decoders".to_owned()]) };
+            assert_eq!(paths.map(|_| ()), expected, "{decoders}");
+        }
+    }
+
+    #[test]
     fn relations_are_checked_and_all_told() {
         let text = "
-kafka: {brokers: b, topics: [a, a, d], start: latest, dead_letter_topic: d, decoders: 17, properties: {enable.auto.commit: 'true'}}
+kafka: {brokers: b, topics: [a, a, d], start: latest, dead_letter_topic: d, properties: {enable.auto.commit: 'true'}}
 store: {url: 'mysql://x'}
 models:
   - {manifest: m, reference: r, budget: 1/2w, window: {length: 1d, grace: soon}}
@@ -442,7 +447,6 @@ api: {listen: everywhere}
         for path in [
             "/kafka/topics",
             "/kafka/dead_letter_topic",
-            "/kafka/decoders",
             "/kafka/properties/enable.auto.commit",
             "/store/url",
             "/models/0/window/grace",
