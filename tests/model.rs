@@ -63,6 +63,15 @@ fn every_kind_of_head_answers_and_knows_its_business() {
 }
 
 #[test]
+fn more_tokens_than_the_graph_takes_are_told_by_the_manifest_s_name_for_them() {
+    let mut manifest = Manifest::load(&support::example_manifest()).expect("valid");
+    manifest.tokenizer.max_tokens = 100;
+    let mut model = OnnxModel::load(manifest, Device::Cpu, 1, Some(&support::onnxruntime())).expect("loads");
+    let error = model.infer(&texts(), 4).expect_err("the long text has more than 48 tokens").to_string();
+    assert!(error.contains("`tokenizer.max_tokens` (100)"), "{error}");
+}
+
+#[test]
 fn neither_batch_nor_padding_nor_order_changes_an_answer() {
     let mut model = load();
     let together = model.infer(&texts(), 32).expect("runs");

@@ -95,7 +95,9 @@ fn answer(model: &mut OnnxModel, jobs: Vec<Job>, max_batch: usize) {
         }
         Err(error) => {
             metrics::inference_failed();
-            jobs.into_iter().for_each(|job| drop(job.answer.send(Err(ModelError::Runtime(error.to_string())))));
+            if let Some(job) = jobs.into_iter().next() {
+                drop(job.answer.send(Err(error)));
+            }
         }
     }
 }

@@ -182,8 +182,18 @@ impl OnnxModel {
                 self.run_halving(left, tokens, sink)?;
                 self.run_halving(right, tokens, sink)
             }
+            Err(ModelError::Runtime(reason)) => Err(ModelError::Runtime(self.with_length(batch, tokens, &reason))),
             outcome => outcome,
         }
+    }
+
+    /// What failed, and on how long a text: the graph does not say how many tokens it takes.
+    fn with_length(&self, batch: &[usize], tokens: &[Tokens], reason: &str) -> String {
+        let (width, most) = (self.width(&tokens[batch[0]]), self.manifest.tokenizer.max_tokens);
+        format!(
+            "{reason}; it was a text padded to {width} tokens: if only long ones fail, `tokenizer.max_tokens` ({most}) \
+             in the manifest is more than the model takes"
+        )
     }
 
     /// The width a text is padded to. It is a matter of the text alone and not of its neighbours in

@@ -22,15 +22,17 @@ pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOu
         return Err(wrong("the output's kind is not the manifest's"));
     }
     let other = task.classes.len() as u32;
+    let unlike = |what: &str| wrong(&format!("{what} are not one number for each of the manifest's {other} classes"));
     let index = |name: &Text| classes.get(name.0.as_ref()).copied().unwrap_or(other);
     match task.kind {
         TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
         TaskKind::Binary | TaskKind::Multiclass => {
             let named = raw.label.as_ref().map(index);
-            let logits = raw.logits.map(|l| l.full(task.classes.len()).ok_or_else(|| wrong("`logits`"))).transpose()?;
+            let logits =
+                raw.logits.map(|l| l.full(task.classes.len()).ok_or_else(|| unlike("`logits`"))).transpose()?;
             let scores = match (raw.scores, &logits) {
                 (Some(Numbers::Named(pairs)), _) => return Ok(named_class(&pairs, named, other, index)),
-                (Some(numbers), _) => Some(numbers.full(task.classes.len()).ok_or_else(|| wrong("`scores`"))?),
+                (Some(numbers), _) => Some(numbers.full(task.classes.len()).ok_or_else(|| unlike("`scores`"))?),
                 (None, Some(logits)) => Some(softmax(logits, task.temperature)),
                 (None, None) => None,
             };
@@ -53,7 +55,9 @@ pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOu
                 (None, None) => Err(wrong("it has neither `label` nor `scores` nor `logits`")),
             }
         }
-        TaskKind::Multilabel => multilabel(task, raw, &index).ok_or_else(|| wrong("`labels` or `scores`")),
+        TaskKind::Multilabel => {
+            multilabel(task, raw, &index).ok_or_else(|| unlike("it has no `labels`, or its `scores` or `logits`"))
+        }
         TaskKind::TokenLabels => {
             let labels = token_labels(&raw.labels.ok_or_else(|| wrong("it has no `labels`"))?, index);
             let confidence = match raw.scores.map(|s| s.full(labels.len())) {

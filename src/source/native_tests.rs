@@ -79,6 +79,18 @@ fn the_published_fixtures_are_read() {
 }
 
 #[test]
+fn numbers_that_do_not_fit_the_classes_are_told_with_their_number() {
+    for outputs in [
+        r#"{"sentiment":{"scores":[0.3,0.7]}}"#,
+        r#"{"sentiment":{"logits":[1.0,2.0,3.0,4.0]}}"#,
+        r#"{"topics":{"kind":"multilabel","scores":[0.1]}}"#,
+    ] {
+        let refused = with_outputs(outputs).expect_err("a number too few or too many").to_string();
+        assert!(refused.contains("are not one number for each of the manifest's"), "{outputs}: {refused}");
+    }
+}
+
+#[test]
 fn numbers_come_named_listed_or_packed() {
     let f32s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
     let f16s =
