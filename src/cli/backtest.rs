@@ -38,7 +38,7 @@ pub struct Backtest {
     /// Smallest change that may alarm, as Cohen's w
     #[arg(long, default_value_t = 0.02)]
     pub margin: f64,
-    /// Quiet windows until an alert resolves
+    /// Quiet windows until an alert resolves, at least: what was found by slower looks is looked at twice more
     #[arg(long, default_value_t = 12)]
     pub resolve_after: u32,
     /// Judge with other settings too and tell both: key=value pairs such as margin=0.05,budget=1/7d;

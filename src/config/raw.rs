@@ -224,7 +224,7 @@ pub struct RawModel {
     /// False alarms allowed for this model: `1/30d` is one in thirty days.
     #[serde(default = "default_budget")]
     pub budget: String,
-    /// Quiet windows until an alert resolves.
+    /// Quiet windows until an alert resolves, at least: what was found by slower looks is looked at twice more.
     #[serde(default = "default_resolve_after")]
     #[schemars(range(min = 1))]
     pub resolve_after: u32,

@@ -7,7 +7,7 @@
 //! | pending | evidence below a tenth again | inactive |
 //! | firing | a further alarm shows more of the cause, or what explains it | firing: it grows |
 //! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
-//! | firing | for the configured number of windows no alarm of its cause, and no rising evidence | resolved, which is inactive |
+//! | firing | for the configured number of windows no alarm of its cause, and no rising evidence; and for as many as two looks take at what it was found by | resolved, which is inactive |
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use super::reference::Reference;
 use super::time::Timestamp;
 use super::versions::{Seen, Standing};
 use super::window::Slot;
-use super::witness::ln_evidence_of;
+use super::witness::{Looks, ln_evidence_of};
 
 /// Where an alert stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -111,6 +111,18 @@ struct Firing {
     alert: Alert,
     /// Quiet windows in a row.
     quiet: u32,
+    /// So many of them are needed at least: what it was found by looks no oftener.
+    patience: u32,
+}
+
+/// Alerts as courses of earlier formats hold them: each that fires with its quiet windows alone.
+pub(super) type Earlier = (Option<Alert>, Vec<(Alert, u32)>);
+
+impl From<Earlier> for Alerts {
+    fn from((pending, firing): Earlier) -> Alerts {
+        let firing = firing.into_iter().map(|(alert, quiet)| Firing { alert, quiet, patience: 0 }).collect();
+        Alerts { pending, firing }
+    }
 }
 
 /// One change of state.
@@ -155,15 +167,17 @@ impl Alerts {
     }
 
     /// Moves all alerts through one report. `causes` is what localization says, asked for only when the
-    /// report alarms; `versions` is what records name; `resolve_after` counts quiet windows.
+    /// report alarms; `versions` is what records name; `resolve_after` counts quiet windows, which `looks` tells
+    /// from those that only look so.
     pub fn advance(
         &mut self,
         report: &Report,
         causes: impl FnOnce() -> Vec<Found>,
         versions: Standing,
         resolve_after: u32,
+        looks: &impl Looks,
     ) -> Vec<Transition> {
-        let mut changes = self.name_versions(report, versions);
+        let mut changes = self.name_versions(report, versions, looks);
         let mut renewed = Vec::new();
         match report.verdict {
             Verdict::InsufficientData => {}
@@ -176,23 +190,31 @@ impl Alerts {
             })),
             Verdict::Drift => {
                 for found in causes() {
-                    let (place, change) = self.alarm(report, found);
+                    let (place, change) = self.alarm(report, found, looks);
                     renewed.push(place);
                     changes.extend(change);
                 }
             }
         }
-        let calm = matches!(report.verdict, Verdict::Ok | Verdict::Drift);
-        let is_quiet = |place: usize, alert: &Alert| match is_version(alert) {
-            true => versions == Standing::Ours,
-            false => calm && !renewed.contains(&place),
+        let is_quiet = |place: usize, firing: &mut Firing| {
+            let alert = &firing.alert;
+            match (is_version(alert), report.verdict) {
+                (true, _) => versions == Standing::Ours,
+                // What an alarm moves is the alarm's, which evidence is counted anew after.
+                (_, Verdict::Drift) => !renewed.contains(&place),
+                _ if looks.moves(alert) => {
+                    firing.quiet = 0;
+                    false
+                }
+                (_, verdict) => verdict == Verdict::Ok && (firing.quiet > 0 || looks.heard(alert)),
+            }
         };
         changes.extend(self.calm(report, is_quiet, resolve_after));
         changes
     }
 
     /// An alert of another version fires, or goes on, before anything that it explains.
-    fn name_versions(&mut self, report: &Report, versions: Standing) -> Vec<Transition> {
+    fn name_versions(&mut self, report: &Report, versions: Standing, looks: &impl Looks) -> Vec<Transition> {
         if matches!(versions, Standing::Mixed | Standing::Others) {
             self.firing.iter_mut().filter(|f| is_version(&f.alert)).for_each(|f| f.quiet = 0);
         }
@@ -200,7 +222,7 @@ impl Alerts {
             return Vec::new();
         }
         let found = Found { cause: Cause::another_version(), witnesses: Vec::new() };
-        self.alarm(report, found).1.into_iter().collect()
+        self.alarm(report, found, looks).1.into_iter().collect()
     }
 
     fn rise(&mut self, report: &Report) -> Option<Transition> {
@@ -216,7 +238,8 @@ impl Alerts {
     }
 
     /// A cause of an alarm: of a firing alert that explains it, of one that it explains, or of a new one.
-    fn alarm(&mut self, report: &Report, found: Found) -> (usize, Option<Transition>) {
+    fn alarm(&mut self, report: &Report, found: Found, looks: &impl Looks) -> (usize, Option<Transition>) {
+        let found_in = looks.patience(&found.witnesses);
         let explained = self.firing.iter().position(|f| f.alert.cause.explains(&found.cause));
         let caught_up = |f: &Firing| {
             let recent = report.slot - f.alert.opened_slot <= CATCH_UP || f.alert.cause.kind == CauseKind::Undetermined;
@@ -224,7 +247,7 @@ impl Alerts {
         };
         let known = explained.or_else(|| self.firing.iter().position(caught_up));
         if let Some(known) = known {
-            let Firing { alert, quiet } = &mut self.firing[known];
+            let Firing { alert, quiet, patience } = &mut self.firing[known];
             let recent = report.slot - alert.opened_slot <= CATCH_UP;
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
             let grown = if recent && leads { found.cause.grow(&alert.cause) } else { alert.cause.grow(&found.cause) };
@@ -235,7 +258,7 @@ impl Alerts {
                 (_, CauseKind::Version) => {
                     (*quiet, alert.witnesses) = (0, all_explained(std::mem::take(&mut alert.witnesses)));
                 }
-                _ => (*quiet, alert.witnesses) = (0, found.witnesses),
+                _ => (*quiet, *patience, alert.witnesses) = (0, found_in.max(*patience), found.witnesses),
             }
             if grown == alert.cause {
                 return (known, None);
@@ -259,7 +282,7 @@ impl Alerts {
                 (AlertState::Inactive, fresh(report, opened as u32, found))
             }
         };
-        self.firing.push(Firing { alert: alert.clone(), quiet: 0 });
+        self.firing.push(Firing { alert: alert.clone(), quiet: 0, patience: found_in });
         let change = transition(report, alert, from, AlertState::Firing, reason);
         (self.firing.len() - 1, Some(change))
     }
@@ -268,14 +291,14 @@ impl Alerts {
     fn calm(
         &mut self,
         report: &Report,
-        is_quiet: impl Fn(usize, &Alert) -> bool,
+        is_quiet: impl Fn(usize, &mut Firing) -> bool,
         resolve_after: u32,
     ) -> Vec<Transition> {
         let mut over = Vec::new();
         for (at, mut firing) in std::mem::take(&mut self.firing).into_iter().enumerate() {
-            let quiet = is_quiet(at, &firing.alert);
+            let quiet = is_quiet(at, &mut firing);
             firing.quiet += u32::from(quiet);
-            if quiet && firing.quiet >= resolve_after {
+            if quiet && firing.quiet >= resolve_after.max(firing.patience) {
                 let reason = Reason::QuietFor(firing.quiet);
                 over.push(transition(report, firing.alert, AlertState::Firing, AlertState::Resolved, reason));
             } else {

@@ -17,6 +17,23 @@ fn report(slot: Slot, verdict: Verdict) -> Report {
     }
 }
 
+/// Whatever is looked at is quiet, and looks take no time.
+struct Plain;
+
+impl Looks for Plain {
+    fn patience(&self, _: &[Witness]) -> u32 {
+        0
+    }
+
+    fn moves(&self, _: &Alert) -> bool {
+        false
+    }
+
+    fn heard(&self, _: &Alert) -> bool {
+        true
+    }
+}
+
 fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
     let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
     Found { cause, witnesses: Vec::new() }
@@ -30,7 +47,7 @@ fn story(verdicts: &[Verdict]) -> Vec<(Slot, AlertState, AlertState)> {
     let mut alerts = Alerts::default();
     let steps = verdicts.iter().enumerate();
     steps
-        .flat_map(|(i, v)| alerts.advance(&report(i as Slot, *v), || vec![head(0)], Standing::Ours, 2))
+        .flat_map(|(i, v)| alerts.advance(&report(i as Slot, *v), || vec![head(0)], Standing::Ours, 2, &Plain))
         .map(|t| (t.slot, t.from, t.to))
         .collect()
 }
@@ -40,7 +57,7 @@ fn firing(alarms: &[Vec<Found>]) -> Vec<(CauseKind, Option<usize>)> {
     let mut alerts = Alerts::default();
     for (slot, found) in alarms.iter().enumerate() {
         let verdict = if found.is_empty() { Verdict::Ok } else { Verdict::Drift };
-        alerts.advance(&report(slot as Slot, verdict), || found.clone(), Standing::Ours, 3);
+        alerts.advance(&report(slot as Slot, verdict), || found.clone(), Standing::Ours, 3, &Plain);
     }
     alerts.firing().map(|a| (a.cause.kind, a.cause.task)).collect()
 }
@@ -63,8 +80,8 @@ fn a_pending_alert_that_calms_down_says_so() {
 #[test]
 fn a_cause_grows_and_keeps_its_place() {
     let mut alerts = Alerts::default();
-    alerts.advance(&report(0, Verdict::Drift), || vec![place(CauseKind::Input, None, &[1])], Standing::Ours, 3);
-    let grown = alerts.advance(&report(1, Verdict::Drift), || vec![head(0)], Standing::Ours, 3);
+    alerts.advance(&report(0, Verdict::Drift), || vec![place(CauseKind::Input, None, &[1])], Standing::Ours, 3, &Plain);
+    let grown = alerts.advance(&report(1, Verdict::Drift), || vec![head(0)], Standing::Ours, 3, &Plain);
     let [grown] = grown.as_slice() else { panic!("one change: {grown:?}") };
     let cause = &grown.alert.cause;
     assert_eq!((cause.kind, &cause.tasks_affected, &grown.reason), (CauseKind::Input, &vec![0, 1], &Reason::CauseGrew));
@@ -103,9 +120,9 @@ fn causes_apart_are_alerts_apart() {
 #[test]
 fn an_alert_is_over_while_another_goes_on() {
     let mut alerts = Alerts::default();
-    alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], Standing::Ours, 2);
-    assert_eq!(alerts.advance(&report(1, Verdict::Drift), || vec![head(1)], Standing::Ours, 2), []);
-    let over = alerts.advance(&report(2, Verdict::Drift), || vec![head(1)], Standing::Ours, 2);
+    alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], Standing::Ours, 2, &Plain);
+    assert_eq!(alerts.advance(&report(1, Verdict::Drift), || vec![head(1)], Standing::Ours, 2, &Plain), []);
+    let over = alerts.advance(&report(2, Verdict::Drift), || vec![head(1)], Standing::Ours, 2, &Plain);
     assert_eq!(over.iter().map(|t| (t.to, t.alert.cause.task)).collect::<Vec<_>>(), [(AlertState::Resolved, Some(0))]);
     assert_eq!(alerts.firing().map(|a| (a.ordinal, a.cause.task)).collect::<Vec<_>>(), [(1, Some(1))]);
 }
@@ -115,7 +132,7 @@ fn with_versions(windows: &[(Verdict, Standing, Vec<Found>)]) -> (Alerts, Vec<(S
     let mut alerts = Alerts::default();
     let mut story = Vec::new();
     for (slot, (verdict, standing, found)) in windows.iter().enumerate() {
-        let changes = alerts.advance(&report(slot as Slot, *verdict), || found.clone(), *standing, 2);
+        let changes = alerts.advance(&report(slot as Slot, *verdict), || found.clone(), *standing, 2, &Plain);
         story.extend(changes.iter().map(|t| (t.slot, t.to, t.alert.cause.kind)));
     }
     (alerts, story)
@@ -155,4 +172,64 @@ fn another_version_explains_what_drifts_and_not_the_input() {
     let kinds: Vec<(Slot, AlertState)> = story.iter().map(|(slot, to, _)| (*slot, *to)).collect();
     assert_eq!(kinds, [(0, AlertState::Firing), (1, AlertState::Firing), (3, AlertState::Resolved)]);
     assert_eq!((story[1].2, alerts.firing().count()), (CauseKind::Version, 0));
+}
+
+/// What a window says of whatever fires.
+#[derive(Clone, Copy)]
+struct Said {
+    patience: u32,
+    moves: bool,
+    heard: bool,
+}
+
+impl Looks for Said {
+    fn patience(&self, _: &[Witness]) -> u32 {
+        self.patience
+    }
+
+    fn moves(&self, _: &Alert) -> bool {
+        self.moves
+    }
+
+    fn heard(&self, _: &Alert) -> bool {
+        self.heard
+    }
+}
+
+/// The window in which an alert is over that fired in window 0, if it was found with so much patience; the others
+/// say this, and then nothing but quiet.
+fn over(patience: u32, resolve_after: u32, then: &[Said]) -> Slot {
+    const QUIET: Said = Said { patience: 0, moves: false, heard: true };
+    let mut alerts = Alerts::default();
+    let found = || vec![head(0)];
+    alerts.advance(&report(0, Verdict::Drift), found, Standing::Ours, resolve_after, &Said { patience, ..QUIET });
+    let said = then.iter().copied().chain(std::iter::repeat(QUIET));
+    let end = (1..).zip(said).find(|(slot, said)| {
+        let changes = alerts.advance(&report(*slot, Verdict::Ok), found, Standing::Ours, resolve_after, said);
+        changes.iter().any(|t| t.to == AlertState::Resolved)
+    });
+    end.expect("over in the end").0
+}
+
+#[test]
+fn an_alert_is_not_over_before_its_witnesses_have_looked_again() {
+    let quiet = Said { patience: 0, moves: false, heard: true };
+    let (moves, unheard) = (Said { moves: true, ..quiet }, Said { heard: false, ..quiet });
+    assert_eq!((over(0, 12, &[]), over(32, 12, &[]), over(32, 40, &[])), (12, 32, 40), "the longer of both");
+    let still: Vec<Said> = [quiet; 10].into_iter().chain([moves]).collect();
+    assert_eq!(over(0, 12, &still), 11 + 12, "what still moves begins the row anew");
+    assert_eq!(over(0, 3, &[unheard, unheard, quiet, unheard]), 2 + 3, "labels have to come once");
+}
+
+#[test]
+fn patience_is_as_long_as_the_slowest_alarm_of_an_alert() {
+    let mut alerts = Alerts::default();
+    let mut at = |slot, verdict, patience| {
+        let said = Said { patience, moves: false, heard: true };
+        alerts.advance(&report(slot, verdict), || vec![head(0)], Standing::Ours, 1, &said).len()
+    };
+    at(0, Verdict::Drift, 8);
+    at(1, Verdict::Drift, 2);
+    assert_eq!((2..9).map(|slot| at(slot, Verdict::Ok, 0)).sum::<usize>(), 0);
+    assert_eq!(at(9, Verdict::Ok, 0), 1);
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::{Alert, AlertState, Alerts, Transition};
+use super::alert::{self, Alert, AlertState, Alerts, Transition};
 use super::cause::CauseKind;
 use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
@@ -16,27 +16,21 @@ use super::time::Timestamp;
 use super::tree::harm_weight;
 use super::versions;
 use super::window::Slot;
+use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 8;
-/// Its evidence was one number for all drifts.
+const FORMAT: u16 = 9;
+/// Its alerts did not know how long they have to be quiet.
+const WITHOUT_PATIENCE: u16 = 8;
+/// Nor was its evidence more than one number for all drifts.
 const WITH_ONE_NUMBER: u16 = 7;
 /// Nor had it yet what records say of versions, which stands last.
 const WITHOUT_VERSIONS: u16 = 6;
 /// Nor what labels said, which stands before that.
 const WITHOUT_LABELS: u16 = 5;
-/// The fields of a course whose evidence was one number, in their order.
-type Earlier = (
-    u16,
-    String,
-    Option<Slot>,
-    detector::Earlier,
-    Harm,
-    Alerts,
-    Option<Timestamp>,
-    Option<(Slot, Losses)>,
-    versions::Watched,
-);
+/// The fields of a course before its alerts had patience, in their order.
+type Earlier<D> =
+    (u16, String, Option<Slot>, D, Harm, alert::Earlier, Option<Timestamp>, Option<(Slot, Losses)>, versions::Watched);
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +39,7 @@ pub struct Watch {
     pub threshold: f64,
     /// What the detectors look for.
     pub sensitivity: Sensitivity,
-    /// Quiet windows until an alert resolves.
+    /// Quiet windows until an alert resolves, at least.
     pub resolve_after: u32,
     /// When to ask for retraining.
     pub retraining: Policy,
@@ -177,7 +171,8 @@ impl Course {
         let drift = || localize(reference, &steps, ln_threshold);
         let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
         let standing = self.versions.step(window.summary.records, &window.summary.others);
-        let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after);
+        let looked = Looked { reference, steps: &steps, harm: &harm, ln_threshold };
+        let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after, &looked);
         for transition in transitions.iter_mut().filter(|t| t.alert.cause.kind == CauseKind::Version) {
             transition.versions = self.versions.told().cloned();
         }
@@ -218,27 +213,33 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<Earlier<Detectors>>(bytes)?)),
             WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
                 let labels: &[u8] = if format == WITHOUT_LABELS { &[0] } else { &[] };
                 let none = postcard::to_stdvec(&versions::Watched::default())?;
                 let versions = if format == WITH_ONE_NUMBER { &[] } else { none.as_slice() };
-                let earlier: Earlier = postcard::from_bytes(&[bytes, labels, versions].concat())?;
-                let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions) = earlier;
-                let detectors = detectors.into();
-                Ok(Course {
-                    format: FORMAT,
-                    reference_id,
-                    next_slot,
-                    detectors,
-                    harm,
-                    alerts,
-                    last_request,
-                    matured,
-                    versions,
-                })
+                let bytes = [bytes, labels, versions].concat();
+                Ok(Course::from(postcard::from_bytes::<Earlier<detector::Earlier>>(&bytes)?))
             }
             other => Err(CourseError::Format(other)),
+        }
+    }
+}
+
+impl<D: Into<Detectors>> From<Earlier<D>> for Course {
+    fn from(earlier: Earlier<D>) -> Course {
+        let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions) = earlier;
+        Course {
+            format: FORMAT,
+            reference_id,
+            next_slot,
+            detectors: detectors.into(),
+            harm,
+            alerts: alerts.into(),
+            last_request,
+            matured,
+            versions,
         }
     }
 }

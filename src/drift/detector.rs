@@ -63,6 +63,16 @@ impl From<Earlier> for Detectors {
     }
 }
 
+/// A signal's evidence at one scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AtScale {
+    /// Windows that a look at this scale gathers: as many as the scale merges, and more where so few have units
+    /// enough.
+    pub windows: u32,
+    /// ln of its evidence, with the scale's share in the signal's.
+    pub ln_evidence: f64,
+}
+
 /// What one window did to one signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalStep {
@@ -77,6 +87,8 @@ pub struct SignalStep {
     /// The same for whoever asks whether it has moved, once something has alarmed: on a scale on which a quiet
     /// signal is seldom far up.
     pub ln_moved: f64,
+    /// Its evidence scale by scale, the shortest first.
+    pub by_scale: Vec<AtScale>,
 }
 
 impl Detectors {
@@ -100,7 +112,7 @@ impl Detectors {
     /// Steps every signal with the tallies of one closed window.
     pub fn step(&mut self, reference: &Reference, window: &Summary, sensitivity: Sensitivity) -> Vec<SignalStep> {
         let pairs = self.signals.iter_mut().zip(&reference.signals);
-        pairs.map(|(detectors, signal)| step(detectors, signal, &reference.scales, window, sensitivity)).collect()
+        pairs.map(|(detectors, signal)| step(detectors, signal, reference, window, sensitivity)).collect()
     }
 
     /// Takes all evidence back to zero, after an alarm; carried cells stay.
@@ -114,14 +126,19 @@ impl Detectors {
 fn step(
     detectors: &mut [ScaleDetector],
     signal: &SignalReference,
-    scales: &[u32],
+    reference: &Reference,
     window: &Summary,
     sensitivity: Sensitivity,
 ) -> SignalStep {
+    let scales = &reference.scales;
     let measured = signal.measure.as_signal();
+    let per_window = measured.n(&signal.totals) as f64 / reference.windows.max(1) as f64;
+    let gather = if per_window > 0.0 { (sensitivity.min_records as f64 / per_window).ceil() as u32 } else { 0 };
+    let mut gathered = Vec::with_capacity(scales.len());
     let mut base = None;
     for (index, (scale, detector)) in scales.iter().zip(detectors.iter_mut()).enumerate() {
         detector.carry(&window.cells[signal.cells()], &window.phases);
+        gathered.push(gather.max(*scale).max(detector.windows));
         let ticks = detector.windows >= *scale && measured.n(&detector.carried) >= sensitivity.min_records;
         if !ticks && index > 0 {
             continue;
@@ -140,18 +157,22 @@ fn step(
         }
     }
     let (tested, cells, expected) = base.expect("every reference has the base scale");
-    let weighted = |ln: fn(Evidence) -> f64| {
-        let of_scale = |(index, (scale, detector)): (usize, (&u32, &ScaleDetector))| {
-            let evidence = together(measured.tests(), ln(detector.fit), detector.sides.map(ln));
-            (f64::from(*scale) * scale_share(index, scales.len()), evidence)
-        };
-        ln_weighted_sum(scales.iter().zip(detectors.iter()).enumerate().map(of_scale))
+    let of_scale = |index: usize, ln: fn(Evidence) -> f64| {
+        let detector = &detectors[index];
+        let evidence = together(measured.tests(), ln(detector.fit), detector.sides.map(ln));
+        (f64::from(scales[index]) * scale_share(index, scales.len()), evidence)
     };
+    let weighted = |ln| ln_weighted_sum((0..scales.len()).map(|index| of_scale(index, ln)));
     let ln_evidence = weighted(Evidence::ln);
+    let at_scale = |(index, windows): (usize, u32)| {
+        let (share, ln) = of_scale(index, Evidence::ln);
+        AtScale { windows, ln_evidence: share.ln() + ln }
+    };
+    let by_scale = gathered.into_iter().enumerate().map(at_scale).collect();
     // One recursion on the mixture is the quieter one where nothing moves; a slow drift, which it hardly sees,
     // has moved as well.
     let ln_moved = weighted(Evidence::ln_mixed).max(ln_evidence - AS_RARE.ln());
-    SignalStep { tested, cells, expected, ln_evidence, ln_moved }
+    SignalStep { tested, cells, expected, ln_evidence, ln_moved, by_scale }
 }
 
 fn scale_share(index: usize, scales: usize) -> f64 {

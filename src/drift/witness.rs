@@ -2,9 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
+use super::detector::{AtScale, SignalStep};
+use super::harm::HarmReport;
+use super::localization::MOVED;
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
+use super::tree::weights;
+use crate::stats::evidence::ln_weighted_sum;
 
 /// A signal that drifted when an alert fired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +42,66 @@ impl Found {
 /// ln evidence of the strongest of the signals that a cause rests on; −∞ for none.
 pub fn ln_evidence_of(witnesses: &[Witness]) -> f64 {
     witnesses.iter().filter(|w| !w.explained).map(|w| w.ln_evidence).fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// What a window says of an alert that fires: before it is over, what it rests on must have been looked at again
+/// and be quiet (docs/decisions/0038).
+pub trait Looks {
+    /// Windows that have to be quiet at least after an alarm with these witnesses.
+    fn patience(&self, witnesses: &[Witness]) -> u32;
+    /// Whether what the alert rests on holds more evidence than something quiet does.
+    fn moves(&self, alert: &Alert) -> bool;
+    /// Whether a quiet window may be the first of a row: after an alarm from labels, not before labels came again.
+    fn heard(&self, alert: &Alert) -> bool;
+}
+
+/// Quiet looks in a row until an alert may be over, at the scale that it was found at: one may be missed by chance.
+const QUIET_LOOKS: u32 = 2;
+
+/// One window as alerts look at it.
+pub struct Looked<'a> {
+    /// What is normal.
+    pub reference: &'a Reference,
+    /// What the window did to each signal.
+    pub steps: &'a [SignalStep],
+    /// What its labels say.
+    pub harm: &'a HarmReport,
+    /// ln of the evidence at which the model alarms.
+    pub ln_threshold: f64,
+}
+
+impl Looks for Looked<'_> {
+    fn patience(&self, witnesses: &[Witness]) -> u32 {
+        let weights = weights(self.reference);
+        let longest = |witness: &Witness| {
+            let signal = witness.signal as usize;
+            let (step, weight) = (self.steps.get(signal)?, weights.get(signal)?);
+            found_at(&step.by_scale, self.ln_threshold - weight.ln()).map(|scale| scale.windows)
+        };
+        QUIET_LOOKS * witnesses.iter().filter(|w| !w.explained).filter_map(longest).max().unwrap_or(0)
+    }
+
+    fn moves(&self, alert: &Alert) -> bool {
+        if alert.cause.kind == CauseKind::Concept {
+            let own = self.harm.tasks.iter().find(|harm| Some(harm.task) == alert.cause.task);
+            return own.is_some_and(|harm| harm.ln_evidence >= MOVED.ln());
+        }
+        let own = alert.witnesses.iter().filter(|w| !w.explained).filter_map(|w| self.steps.get(w.signal as usize));
+        let weight = 1.0 / own.clone().count().max(1) as f64;
+        ln_weighted_sum(own.map(|step| (weight, step.ln_moved))) >= MOVED.ln()
+    }
+
+    fn heard(&self, alert: &Alert) -> bool {
+        let labelled = |task| self.harm.tasks.iter().any(|harm| harm.task == task && harm.labels > 0);
+        alert.cause.kind != CauseKind::Concept || alert.cause.task.is_none_or(labelled)
+    }
+}
+
+/// The quickest scale at which a signal with this threshold alarms by itself; where there is none, the one with the
+/// most evidence.
+fn found_at(scales: &[AtScale], ln_threshold: f64) -> Option<&AtScale> {
+    let most = scales.iter().max_by(|a, b| a.ln_evidence.total_cmp(&b.ln_evidence));
+    scales.iter().find(|scale| scale.ln_evidence >= ln_threshold).or(most)
 }
 
 /// Whether a cause rests on a signal.
