@@ -2,7 +2,7 @@
 # Trains a second model that nobody developed driftd against, on the package descriptions of the Debian that this
 # machine runs, and judges streams of it: the tables of docs/quality.md. Needs Debian (or a relative of it), Python
 # 3.11 or newer, and a release build of driftd. Everything is made in WORK; the machine's own apt is not touched.
-#   second_model.sh WORK [exchange | detection | verdicts [--only NAME] …]     all three by default
+#   second_model.sh WORK [exchange | detection | pace | verdicts [--only NAME] …]     all by default
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -44,6 +44,6 @@ fi
 if [ $# -gt 0 ]; then
   exec "$python" "$here/judge.py" "$work/model" "$driftd" "$@"
 fi
-for what in exchange detection verdicts; do
+for what in exchange detection pace verdicts; do
   "$python" "$here/judge.py" "$work/model" "$driftd" "$what"
 done

@@ -165,6 +165,14 @@ fn everything_that_does_not_fit_is_told_at_once() {
 }
 
 #[test]
+fn one_logit_for_two_classes_is_told_with_what_to_export_instead() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let outcome = changed(directory.path(), |manifest| manifest.replace("output: mood", "output: urgency"));
+    let Err(ModelError::Mismatch { mismatches, .. }) = outcome else { panic!("a mismatch") };
+    assert!(mismatches[0].contains("a zero logit before its own"), "{mismatches:?}");
+}
+
+#[test]
 fn another_file_than_the_pinned_one_is_refused() {
     let directory = tempfile::tempdir().expect("a folder");
     let outcome = changed(directory.path(), |manifest| {

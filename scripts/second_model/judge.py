@@ -2,6 +2,7 @@
 
     judge.py MODEL_DIR DRIFTD detection [--seeds 5] [--only NAME]     alarms and delays
     judge.py MODEL_DIR DRIFTD verdicts [--trials 40] [--only NAME]    causes named
+    judge.py MODEL_DIR DRIFTD pace [--seeds 5]                        quiet traffic at another pace than the reference's
     judge.py MODEL_DIR DRIFTD exchange                                whether reference and streams are alike at all
 
 All settings are driftd's defaults, but for one false alarm in 2,000 windows and, where our own inference stands
@@ -16,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
-from streams import World, rows
+from streams import BETWEEN, Row, World, rows
 
 SPLITS = 4
 SIZES = [100, 250, 500]
+PACES = [100, 25, 50, 80, 120, 150, 200]  # records a window; the first is the reference's
 QUIET, DRIFTING = 1_500, 1_500  # records of a stream in the table of delays
 WINDOW, QUIET_WINDOWS, DRIFT_WINDOWS = 250, 4, 4  # of a trial of verdicts
 
@@ -31,6 +34,7 @@ class Judge:
         self.world, self.driftd, self.work = World(model), driftd, Path(work)
         self.manifest = Path(model) / "manifest.yaml"
         self.references = {}
+        self.window = None  # how a window is told, if not by its records
 
     def run(self, *arguments):
         command = [self.driftd, *map(str, arguments)]
@@ -48,8 +52,6 @@ class Judge:
         if key not in self.references:
             own = self.world.split(split)[0]
             rng = random.Random(split)
-            from streams import Row
-
             items = self.world.draw(Row("reference", set(), beside), own, len(own) - 1, 0, rng)
             file = self.work / "reference.jsonl"
             self.world.write(items, file)
@@ -58,9 +60,8 @@ class Judge:
                 labels = ["--labels", self.work / "reference.labels.jsonl"]
                 self.world.write_labels(items, labels[1], rng)
             out = self.work / f"{split}.{beside}.{size}.bin"
-            self.run(
-                "reference", "fit", *self.model(beside), "-i", file, *labels, "-o", out, "--window-records", size
-            )
+            window = self.window or ["--window-records", size]
+            self.run("reference", "fit", *self.model(beside), "-i", file, *labels, "-o", out, *window)
             self.references[key] = out
         return self.references[key]
 
@@ -77,7 +78,7 @@ class Judge:
         labels = ["--labels", self.work / "labels.jsonl"] if row.beside == "labels" else []
         self.run(
             "backtest", *self.model(row.beside), "-r", self.reference(seed % SPLITS, row.beside, size),
-            "-i", self.work / "stream.jsonl", *labels, "--arl-windows", 2_000, "--format", "json", "-o", out,
+            *(self.window or []), "-i", self.work / "stream.jsonl", *labels, "--arl-windows", 2_000, "--format", "json", "-o", out,
         )  # fmt: skip
         return json.loads(out.read_text())
 
@@ -152,6 +153,32 @@ def verdicts(judge, trials, only):
         print(f"| {row.name} | {right} of {trials} | {unsure} | {silent} | {others} |", flush=True)
 
 
+def pace(judge, seeds):
+    """Windows by time, of a hundred records in the reference, and quiet streams with fewer or more in each."""
+    seconds = PACES[0] * BETWEEN.total_seconds()
+    judge.window = ["--window", f"{seconds:.0f}s"]
+    print("| records a window | streams with a false alarm | windows | causes | most often p < 0.01 |")
+    print("|---|---|---|---|---|")
+    for per in sorted(PACES):
+        alarms, windows, causes, small = 0, 0, Counter(), Counter()
+        for seed in range(seeds):
+            rng = random.Random(f"pace {per} {seed}")
+            pool = judge.world.split(seed % SPLITS)[1]
+            items = judge.world.draw(Row("nothing", set()), pool, min(3_000, 40 * per), 0, rng)
+            judge.world.write(items, judge.work / "stream.jsonl", timedelta(seconds=seconds / per))
+            told = judge.judge(Row("nothing", set()), seed, PACES[0])
+            alarms += bool(told["alerts"])
+            causes.update(named(a["cause"]) for a in told["alerts"])
+            windows += len(told["windows"])
+            for window in told["windows"]:
+                for s in window["statistics"]:
+                    if s["p_value"] is not None and s["p_value"] < 0.01:
+                        small[" ".join(filter(None, [s["scope"], s["task"], s["signal"], s["segment"]]))] += 1
+        named_causes = ", ".join(f"{cause} {n}" for cause, n in causes.most_common()) or "–"
+        most = ", ".join(f"{signal} {n}" for signal, n in small.most_common(2))
+        print(f"| {per} | {alarms} of {seeds} | {windows} | {named_causes} | {most} |", flush=True)
+
+
 def exchange(judge):
     """A permutation test that owes nothing to driftd: lengths, classes and embeddings of a reference and of a stream."""
     import base64
@@ -190,7 +217,7 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("model", type=Path)
     arguments.add_argument("driftd")
-    arguments.add_argument("what", choices=["detection", "verdicts", "exchange"])
+    arguments.add_argument("what", choices=["detection", "verdicts", "pace", "exchange"])
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--trials", type=int, default=40)
     arguments.add_argument("--only", default="")
@@ -201,6 +228,8 @@ def main():
             detection(judge, a.seeds, a.only)
         elif a.what == "verdicts":
             verdicts(judge, a.trials, a.only)
+        elif a.what == "pace":
+            pace(judge, a.seeds)
         else:
             exchange(judge)
 

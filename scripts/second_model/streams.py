@@ -156,13 +156,13 @@ class World:
             items.append((text, variant, where))
         return items
 
-    def write(self, items, file):
+    def write(self, items, file, between=BETWEEN):
         with open(file, "w", encoding="utf-8") as out:
             for number, (text, variant, channel) in enumerate(items):
                 head = {
                     "schema": "prediction/v1",
                     "prediction_id": f"p{number}",
-                    "timestamp": time(number),
+                    "timestamp": time(number, between=between),
                     "model": {"name": "packages", "version": "1"},
                     "tags": {"channel": channel},
                 }
@@ -195,6 +195,6 @@ class World:
                     out.write(json.dumps(label) + "\n")
 
 
-def time(number, later=0.0):
-    at = BEGINNING + number * BETWEEN + timedelta(seconds=later)
+def time(number, later=0.0, between=BETWEEN):
+    at = BEGINNING + number * between + timedelta(seconds=later)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

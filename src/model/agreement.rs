@@ -4,6 +4,9 @@ use super::graph::{Graph, Port, Signature, element, signature, vocabulary_rows};
 use super::manifest::Manifest;
 use crate::drift::task::TaskKind;
 
+/// What helps where one logit stands for two classes, as it does after training with a binary cross-entropy.
+const ONE_LOGIT: &str = ": export a column for each class, such as a zero logit before its own";
+
 /// Everything in which manifest, graph and tokenizer disagree.
 pub fn mismatches(manifest: &Manifest, graph: &Graph, vocabulary: usize) -> Vec<String> {
     let signature = signature(graph);
@@ -61,7 +64,8 @@ fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) 
         } else if let (Some(last), Some(size)) = (last, last_dimension(port))
             && i64::try_from(last) != Ok(size)
         {
-            found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}"));
+            let one_logit = if (last, size) == (2, 1) { ONE_LOGIT } else { "" };
+            found.push(format!("{what}: output `{name}` has {size} columns, the manifest {last}{one_logit}"));
         }
     };
     if let Some(embedding) = &manifest.embedding {
