@@ -21,10 +21,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from streams import BETWEEN, Row, World, rows
+from tokens import VOCABULARY
 
 SPLITS = 4
 SIZES = [100, 250, 500]
 PACES = [100, 25, 50, 80, 120, 150, 200]  # records a window; the first is the reference's
+LEAST_COUNT = 60  # in the reference, of a token that is counted by itself
 QUIET, DRIFTING = 1_500, 1_500  # records of a stream in the table of delays
 WINDOW, QUIET_WINDOWS, DRIFT_WINDOWS = 250, 4, 4  # of a trial of verdicts
 
@@ -179,6 +181,34 @@ def pace(judge, seeds):
         print(f"| {per} | {alarms} of {seeds} | {windows} | {named_causes} | {most} |", flush=True)
 
 
+def together(judge):
+    """How much more token counts vary than those of independent tokens, by a window's records: Pearson's X² over its
+    degrees of freedom. It owes nothing to driftd."""
+    import numpy as np
+
+    world = judge.world
+    reference, pool = world.split(0)
+    texts = world.tokenizer.encode_batch([text["text"] for text in world.texts])
+    ids = [encoding.ids[1:-1] for encoding in texts]
+
+    def counts(of):
+        return np.bincount(np.concatenate([ids[i] for i in of]), minlength=VOCABULARY).astype(float)
+
+    every = counts(reference)
+    frequent = every >= LEAST_COUNT
+    shares = np.append(every[frequent], every[~frequent].sum()) / every.sum()
+    rng = np.random.default_rng(1)
+    print("\n| records a window | X² of token counts / degrees of freedom |\n|---|---|")
+    for per in (1, *sorted(PACES)):
+        ratios = []
+        for _ in range(200):
+            window = counts(rng.choice(pool, per, replace=False))
+            expected = window.sum() * shares
+            window = np.append(window[frequent], window[~frequent].sum())
+            ratios.append(((window - expected) ** 2 / expected).sum() / (len(shares) - 1))
+        print(f"| {per} | {np.mean(ratios):.2f} |", flush=True)
+
+
 def exchange(judge):
     """A permutation test that owes nothing to driftd: lengths, classes and embeddings of a reference and of a stream."""
     import base64
@@ -230,6 +260,7 @@ def main():
             verdicts(judge, a.trials, a.only)
         elif a.what == "pace":
             pace(judge, a.seeds)
+            together(judge)
         else:
             exchange(judge)
 
