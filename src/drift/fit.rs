@@ -12,25 +12,20 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::calibrate::{Tallies, calibrate};
 use super::encoder_map::EncoderMap;
-use super::geometry::{Geometry, place};
 use super::label::{Label, LabelValue};
 use super::observation::{HeadSource, Joined, Observation};
 use super::performance;
 use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
-use super::segment::{Segment, SegmentTag, TagCounts};
+use super::segment::{Segment, TagCounts};
 use super::signal::{FOLDS, Measure, Sample, SignalKey, fit_all};
+use super::space::Space;
 use super::summary::Summary;
 use super::task::ModelSpec;
 use super::time::{Span, Timestamp};
 use super::warnings::warnings;
 use super::window::WindowRule;
-use crate::stats::principal::{Principal, Scatter};
 
-/// Leading principal axes kept.
-const AXES: usize = 32;
-/// Records an axis needs, so that its variance is known.
-const RECORDS_PER_AXIS: usize = 10;
 /// Fewer records than this cannot say anything about a model.
 pub const LEAST_RECORDS: usize = 100;
 /// Records of the sample that fixes axes, bins, trees and means.
@@ -336,48 +331,6 @@ impl Survey {
 /// does not look like windows that differ.
 fn fold_of(ordinal: u64) -> usize {
     (ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as usize % FOLDS
-}
-
-/// The encoder's space: fitted to all of the sample, and without each fold.
-struct Space {
-    geometry: Option<Geometry>,
-    without: Vec<Option<Principal>>,
-}
-
-impl Space {
-    fn fit(spec: &ModelSpec, sample: &[(u64, FitRecord)], folds: &[usize]) -> Space {
-        let nothing = Space { geometry: None, without: Vec::new() };
-        let Some(dimension) = spec.embedding_dimension else { return nothing };
-        let of_fold = |fold: usize| {
-            let records = sample.iter().zip(folds).filter(move |(_, f)| **f == fold);
-            let embeddings = records.map(|((.., record), _)| record.joined.embedding.as_slice());
-            embeddings.filter(|e| e.len() == dimension && e.iter().all(|v| v.is_finite()))
-        };
-        let usable: usize = (0..FOLDS).map(|fold| of_fold(fold).count()).sum();
-        let axes = AXES.min(usable / RECORDS_PER_AXIS).min(dimension);
-        if axes == 0 {
-            return nothing;
-        }
-        let parts: Vec<Scatter> = (0..FOLDS)
-            .map(|fold| {
-                let mut scatter = Scatter::new(dimension);
-                scatter.add_all(of_fold(fold));
-                scatter
-            })
-            .collect();
-        let all = parts.iter().fold(Scatter::new(dimension), Scatter::plus);
-        let Some(principal) = all.principal(axes) else { return nothing };
-        let without = parts.iter().map(|part| all.without(part).principal(principal.axes())).collect();
-        Space { geometry: Some(Geometry::new(principal)), without }
-    }
-
-    fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
-        let mut place = place(&joined.embedding, self.geometry.as_ref());
-        if let Some(Some(principal)) = self.without.get(fold) {
-            place.held_out(principal, &joined.embedding);
-        }
-        joined.observe(place, segments)
-    }
 }
 
 /// Adds to a summary; for [`Tallies`].

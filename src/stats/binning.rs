@@ -37,27 +37,38 @@ impl Bins {
         Bins { edges }
     }
 
-    /// As [`Bins::fit`], but each cut lies halfway to the next larger value: values that the sample has
-    /// exactly, and later ones only nearly, stay on their side.
+    /// As [`Bins::fit`], but each cut lies in the middle of the widest gap near its quantile, at most a quarter of
+    /// the way to the next one: values that the sample has often, and later ones have only nearly (a model's numbers
+    /// differ in their last digits by batch), stay together.
     pub fn between(values: &[f64], quantiles: &[f64]) -> Bins {
         const LEAST_GAP: f64 = 1e-3;
         let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
-        let mut bins = Bins::fit(&sorted, quantiles);
+        let bins = Bins::fit(&sorted, quantiles);
+        let Some(last) = sorted.len().checked_sub(1) else { return bins };
+        if bins.edges.iter().any(|edge| *edge < sorted[0]) {
+            // One value is most of the sample, and the smallest.
+            let next = sorted[sorted.partition_point(|v| v <= &sorted[0])..].first();
+            let above = next.map_or(LEAST_GAP, |next| 0.5 * (next - sorted[0]));
+            return Bins { edges: vec![sorted[0] - LEAST_GAP, sorted[0] + above] };
+        }
         // Past the largest value there is none: as far as half the way to the value before it.
         let beyond = |edge: f64| {
             let below = sorted.partition_point(|v| *v < edge).checked_sub(1).map(|i| sorted[i]);
-            below.map_or(LEAST_GAP, |below| (0.5 * (edge - below)).max(LEAST_GAP))
+            edge + below.map_or(LEAST_GAP, |below| (0.5 * (edge - below)).max(LEAST_GAP))
         };
-        for edge in &mut bins.edges {
-            if *edge < sorted[0] {
-                *edge = sorted[0] - LEAST_GAP;
-                continue;
+        let mut edges: Vec<f64> = Vec::with_capacity(quantiles.len());
+        for (i, q) in quantiles.iter().enumerate() {
+            let rank = |q: f64| (q * last as f64).round() as usize;
+            let before = i.checked_sub(1).map_or(0.0, |i| quantiles[i]);
+            let after = quantiles.get(i + 1).copied().unwrap_or(1.0);
+            let (low, high) = (rank(q - 0.25 * (q - before)), rank(q + 0.25 * (after - q)));
+            let cut = widest_gap(&sorted, low..=high.min(last)).unwrap_or_else(|| beyond(sorted[rank(*q)]));
+            if edges.last().is_none_or(|previous| cut > *previous) {
+                edges.push(cut);
             }
-            let next = sorted[sorted.partition_point(|v| *v <= *edge)..].first();
-            *edge = next.map_or_else(|| *edge + beyond(*edge), |next| 0.5 * (*edge + next));
         }
-        bins
+        Bins { edges }
     }
 
     /// Number of cells that hold numbers, in their order.
@@ -118,6 +129,19 @@ impl Bins {
             (Some(low), None) => format!("> {}", show(*low)),
         }
     }
+}
+
+/// The middle of the widest gap between neighbours of the sorted values that begins at these ranks; where they all
+/// are equal, of the gap after them. `None` if there is no larger value.
+pub(super) fn widest_gap(sorted: &[f64], ranks: std::ops::RangeInclusive<usize>) -> Option<f64> {
+    let end = *ranks.end();
+    let gaps = ranks.filter_map(|rank| Some((sorted.get(rank + 1)? - sorted[rank], rank)));
+    let widest = gaps.filter(|(gap, _)| *gap > 0.0).reduce(|best, gap| if gap.0 > best.0 { gap } else { best });
+    let at = match widest {
+        Some((_, rank)) => rank,
+        None => sorted.partition_point(|v| *v <= sorted[end]).checked_sub(1).filter(|i| i + 1 < sorted.len())?,
+    };
+    Some(0.5 * (sorted[at] + sorted[at + 1]))
 }
 
 #[cfg(test)]

@@ -2,12 +2,18 @@
 //!
 //! In the spirit of QuantTree (Boracchi et al., ICML 2018): cells are cut at quantiles of the
 //! reference, so that under no drift their probabilities do not depend on the distribution. Each
-//! node is halved at the median of the coordinate with the widest spread there.
+//! node is halved near the median of the coordinate with the widest spread there, between two values, so
+//! that points which come again and again fall to one side though their last digits differ.
 
 use serde::{Deserialize, Serialize};
 
+use super::binning::widest_gap;
+
 /// Only the leading coordinates are cut: later ones are mostly noise.
 const CUT_COORDINATES: usize = 8;
+
+/// How far from the median, as a share of a node's points, the widest gap is looked for.
+const NEAR: f64 = 0.01;
 
 /// A binary tree over coordinates with 2^depth leaves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,11 +66,12 @@ impl LeafTree {
 fn widest_median(points: &[Vec<f32>], members: &[usize]) -> Cut {
     let coordinates = points[0].len().min(CUT_COORDINATES);
     let candidates = (0..coordinates).filter_map(|coordinate| {
-        let mut values: Vec<f32> = members.iter().map(|&i| points[i][coordinate]).collect();
-        values.sort_by(f32::total_cmp);
+        let mut values: Vec<f64> = members.iter().map(|&i| f64::from(points[i][coordinate])).collect();
+        values.sort_by(f64::total_cmp);
         let last = values.len().checked_sub(1)?;
-        let at = |share: f64| values[(share * last as f64) as usize];
-        Some((at(0.9) - at(0.1), Cut { coordinate: coordinate as u16, at: at(0.5) }))
+        let rank = |share: f64| (share * last as f64) as usize;
+        let middle = widest_gap(&values, rank(0.5 - NEAR)..=rank(0.5 + NEAR)).unwrap_or(values[rank(0.5)]);
+        Some((values[rank(0.9)] - values[rank(0.1)], Cut { coordinate: coordinate as u16, at: middle as f32 }))
     });
     // The first of equals, so that the tree does not depend on how a maximum is searched.
     let widest = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });

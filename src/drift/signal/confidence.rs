@@ -23,7 +23,7 @@ impl Fit for HeadConfidence {
             .filter_map(|i| {
                 let known: Vec<f64> =
                     sample.observations.iter().filter_map(|o| confidence(o, i)).filter(|c| c.is_finite()).collect();
-                let signal = HeadConfidence { task: i, bins: Bins::fit(&known, &TAIL_QUANTILES) };
+                let signal = HeadConfidence { task: i, bins: Bins::between(&known, &TAIL_QUANTILES) };
                 (!known.is_empty()).then(|| (key(Scope::Head, Some(i), "confidence"), signal))
             })
             .collect()

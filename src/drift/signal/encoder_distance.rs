@@ -42,7 +42,7 @@ impl Fit for EncoderDistance {
             }
             let located = sample.observations.iter().filter_map(|o| o.place.located());
             let distances: Vec<f64> = located.map(|l| which.of(l)).collect();
-            let bins = Bins::fit(&distances, &TAIL_QUANTILES);
+            let bins = Bins::between(&distances, &TAIL_QUANTILES);
             (!distances.is_empty()).then(|| (key(Scope::Encoder, None, name), EncoderDistance { which, bins }))
         };
         [(Which::Within, "encoder_distance"), (Which::From, "encoder_residual")].into_iter().filter_map(fit).collect()

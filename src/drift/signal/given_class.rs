@@ -19,7 +19,14 @@ pub(super) struct MeansByClass {
     means: Vec<f32>,
     #[serde(skip)]
     held_out: Vec<Vec<f32>>,
+    /// Records that each class's mean rests on, those by which it is shrunk among them; while a reference is fitted.
+    #[serde(skip)]
+    records: Vec<f64>,
 }
+
+/// A class's mean over so many records hangs on no single one of them. What values then move by when their own
+/// record is left out changes their variance by half a hundredth, and would untie those that are equal.
+const SETTLED: f64 = 200.0;
 
 /// Number of classes that [`class_of`] tells apart for a task.
 pub(super) fn classes(task: &TaskSpec) -> usize {
@@ -75,7 +82,9 @@ impl MeansByClass {
             rest.merge(fold, -1.0);
             rest.means(prior)
         });
-        Some(MeansByClass { dimension, means: all.means(prior), held_out: held_out.collect() })
+        let held_out = held_out.collect();
+        let records = all.counts.iter().map(|count| count + prior).collect();
+        Some(MeansByClass { dimension, means: all.means(prior), held_out, records })
     }
 
     /// The mean of a class.
@@ -89,10 +98,18 @@ impl MeansByClass {
         &means[class * self.dimension..(class + 1) * self.dimension]
     }
 
+    /// How many times as far a record of the sample lies from its class's mean as soon as it has no part in it:
+    /// n / (n − 1), and 1 where the mean is settled.
+    pub(super) fn without_itself(&self, class: usize) -> f64 {
+        let records = self.records.get(class).copied().unwrap_or(SETTLED);
+        if records < SETTLED { records / (records - 1.0) } else { 1.0 }
+    }
+
     /// The same means after a linear map of each.
     pub(super) fn map(&self, dimension: usize, map: impl Fn(&[f32]) -> Vec<f32>) -> MeansByClass {
         let apply = |means: &Vec<f32>| means.chunks_exact(self.dimension).flat_map(&map).collect();
-        MeansByClass { dimension, means: apply(&self.means), held_out: self.held_out.iter().map(apply).collect() }
+        let held_out = self.held_out.iter().map(apply).collect();
+        MeansByClass { dimension, means: apply(&self.means), held_out, records: self.records.clone() }
     }
 }
 

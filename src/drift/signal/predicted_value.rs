@@ -23,7 +23,7 @@ impl Fit for PredictedValue {
             .filter(|(_, task)| task.kind == TaskKind::Regression)
             .filter_map(|(i, _)| {
                 let values: Vec<f64> = sample.observations.iter().filter_map(|o| value(o, i)).collect();
-                let signal = PredictedValue { task: i, bins: Bins::fit(&values, &TAIL_QUANTILES) };
+                let signal = PredictedValue { task: i, bins: Bins::between(&values, &TAIL_QUANTILES) };
                 (!values.is_empty()).then(|| (key(Scope::Head, Some(i), "predicted_value"), signal))
             })
             .collect()

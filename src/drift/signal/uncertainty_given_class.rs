@@ -59,6 +59,13 @@ impl Quantity {
     }
 }
 
+/// Whether an observation is one that the means were learned from.
+#[derive(Clone, Copy)]
+pub(super) enum Seen {
+    InSample,
+    Later,
+}
+
 /// Residuals of a quantity: less the mean of the answer's class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Residual {
@@ -74,17 +81,23 @@ impl Residual {
         let value = |i: usize| Some(vec![quantity.of(sample.observations[i].answers.get(task)?.as_ref()?)?]);
         let means = MeansByClass::fit(sample, task, 1, value)?;
         let residual = Residual { task, classes: classes(&sample.spec.tasks[task]), quantity, means };
-        let of = |(o, fold): (&Observation, &usize)| residual.of(o, Some(*fold));
-        let residuals = sample.observations.iter().zip(sample.folds).filter_map(of).collect();
+        let residuals = sample.observations.iter().filter_map(|o| residual.of(o, Seen::InSample)).collect();
         Some((residual, residuals))
     }
 
     /// The residual of one observation.
-    pub(super) fn of(&self, observation: &Observation, fold: Option<usize>) -> Option<f64> {
+    ///
+    /// Of the reference's own records only the record itself is left out of the mean, and not a fold of them: folds'
+    /// means differ by far more, and heads' numbers crowd at rounded values and at the ends of their scales. A
+    /// crowd that falls into one cell by one fold's mean and into the next by another's is later found in one.
+    pub(super) fn of(&self, observation: &Observation, seen: Seen) -> Option<f64> {
         let answer = observation.answers.get(self.task)?.as_ref()?;
         let class = class_of(answer, self.classes);
-        let mean = fold.map_or_else(|| self.means.mean(class), |fold| self.means.mean_without(class, fold));
-        Some(f64::from(self.quantity.of(answer)? - mean[0]))
+        let residual = f64::from(self.quantity.of(answer)? - self.means.mean(class)[0]);
+        Some(match seen {
+            Seen::Later => residual,
+            Seen::InSample => residual * self.means.without_itself(class),
+        })
     }
 }
 
@@ -99,8 +112,7 @@ impl Fit for UncertaintyGivenClass {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let fit = |(task, quantity): (usize, Quantity)| {
             let (residual, _) = Residual::fit(sample, task, quantity)?;
-            // Equal values of one class have equal residuals only as long as no fold is left out.
-            let whole: Vec<f64> = sample.observations.iter().filter_map(|o| residual.of(o, None)).collect();
+            let whole: Vec<f64> = sample.observations.iter().filter_map(|o| residual.of(o, Seen::Later)).collect();
             let bins = Bins::between(&whole, &TAIL_QUANTILES);
             let name = format!("{}_given_class", quantity.name());
             Some((key(Scope::Head, Some(task), &name), UncertaintyGivenClass { residual, bins }))
@@ -119,13 +131,13 @@ impl Signal for UncertaintyGivenClass {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        if let Some(residual) = self.residual.of(observation, None) {
+        if let Some(residual) = self.residual.of(observation, Seen::Later) {
             cells[self.bins.cell(residual)] += 1;
         }
     }
 
-    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
-        if let Some(residual) = self.residual.of(observation, Some(fold)) {
+    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+        if let Some(residual) = self.residual.of(observation, Seen::InSample) {
             cells[self.bins.cell(residual)] += 1;
         }
     }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::uncertainty_given_class::{Quantity, Residual};
+use super::uncertainty_given_class::{Quantity, Residual, Seen};
 use super::{Effect, Fit, Measure, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::segment::Segment;
@@ -77,11 +77,11 @@ impl Signal for UncertaintyMean {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        self.add(self.residual.of(observation, None), cells);
+        self.add(self.residual.of(observation, Seen::Later), cells);
     }
 
-    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
-        self.add(self.residual.of(observation, Some(fold)), cells);
+    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+        self.add(self.residual.of(observation, Seen::InSample), cells);
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
@@ -118,7 +118,7 @@ impl Signal for UncertaintyMean {
     }
 
     fn in_segment(&self, sample: &Sample, segment: Segment) -> Option<Measure> {
-        let of = |(o, fold): (&Observation, usize)| self.residual.of(o, Some(fold)).filter(|r| r.is_finite());
+        let of = |(o, _): (&Observation, usize)| self.residual.of(o, Seen::InSample).filter(|r| r.is_finite());
         let residuals: Vec<f64> = sample.within(Some(segment)).filter_map(of).collect();
         let (deviation, skewness) = shape(&residuals.iter().map(|r| r.clamp(self.clip[0], self.clip[1])))?;
         Some(Measure::UncertaintyMean(UncertaintyMean { deviation, skewness, ..self.clone() }))
