@@ -162,7 +162,7 @@ fn fold(reference: &Reference, records: Vec<Joined>) -> Summary {
 }
 
 /// ln p of a signal as two samples, and as the daemon allows.
-fn ln_p(signal: &SignalReference, summary: &Summary) -> [f64; 2] {
+fn ln_p(reference: &Reference, signal: &SignalReference, summary: &Summary) -> [f64; 2] {
     let measured = signal.measure.as_signal();
     let cells = &summary.cells[signal.cells()];
     let expected = signal.expected(&[]);
@@ -171,7 +171,7 @@ fn ln_p(signal: &SignalReference, summary: &Summary) -> [f64; 2] {
     [None, Some(())].map(|daemon| {
         let allow = |variation: &driftd::drift::reference::Variation| match daemon {
             None => samples,
-            Some(()) => variation.allowance(0, expected.units, 0.0),
+            Some(()) => variation.allowance(0, reference.units_a_window(signal, 0), expected.units, 0.0),
         };
         let fit = measured.test(cells, &expected.cells, allow(&signal.variation)).map(|t| t.ln_p);
         let location = measured.location(cells, &expected.cells);
@@ -202,10 +202,10 @@ fn tabular(data: &Path, out: &str) {
                     let column = signal.key.signal.trim_start_matches("attribute_");
                     let rising = format!("rising_in_{}", signal.key.signal);
                     let rising = reference.signals.iter().find(|s| s.key.signal == rising);
-                    let mut found = ln_p(signal, &summary);
+                    let mut found = ln_p(&reference, signal, &summary);
                     if let Some(rising) = rising {
                         // The better of two tests of one column.
-                        let two = found.into_iter().zip(ln_p(rising, &summary));
+                        let two = found.into_iter().zip(ln_p(&reference, rising, &summary));
                         let better = |(a, b): (f64, f64)| (a.min(b) + std::f64::consts::LN_2).min(0.0);
                         found = two.map(better).collect::<Vec<f64>>().try_into().expect("two rows");
                     }
@@ -260,7 +260,10 @@ fn embeddings(data: &Path, out: &str) {
                 let m = reference.signals.len() as f64;
                 let mut least = [0.0_f64; 2];
                 for signal in &reference.signals {
-                    least.iter_mut().zip(ln_p(signal, &summary)).for_each(|(least, p)| *least = least.min(p));
+                    least
+                        .iter_mut()
+                        .zip(ln_p(&reference, signal, &summary))
+                        .for_each(|(least, p)| *least = least.min(p));
                 }
                 for (method, ln_p) in ROWS.iter().zip(least) {
                     let p = (ln_p + m.ln()).min(0.0);
@@ -295,7 +298,7 @@ fn speed(data: &Path) {
             seconds += began.elapsed().as_secs_f64();
         }
         let began = Instant::now();
-        let decided: f64 = reference.signals.iter().map(|signal| ln_p(signal, &summary)[1]).sum();
+        let decided: f64 = reference.signals.iter().map(|signal| ln_p(&reference, signal, &summary)[1]).sum();
         assert!(decided.is_finite());
         seconds + began.elapsed().as_secs_f64()
     });
@@ -311,7 +314,7 @@ fn speed(data: &Path) {
                 rows.chunks_exact(shape[1]).zip(&classes).map(|(row, class)| embedded(row, *class)).collect();
             let began = Instant::now();
             let summary = fold(&reference, records);
-            let decided: f64 = reference.signals.iter().map(|signal| ln_p(signal, &summary)[1]).sum();
+            let decided: f64 = reference.signals.iter().map(|signal| ln_p(&reference, signal, &summary)[1]).sum();
             assert!(decided.is_finite());
             began.elapsed().as_secs_f64()
         });

@@ -90,6 +90,12 @@ fn main() -> anyhow::Result<()> {
         Planted { name: "nothing", right: &["nothing"], fault: Fault::None, compared: true },
         Planted { name: "broken head", right: &["head intent"], fault: Fault::Heads(&["intent"]), compared: false },
         Planted {
+            name: "broken multi-label head",
+            right: &["head topics"],
+            fault: Fault::Heads(&["topics"]),
+            compared: false,
+        },
+        Planted {
             name: "two broken heads",
             right: &["head intent + head mood"],
             fault: Fault::Heads(&["intent", "mood"]),
@@ -324,8 +330,13 @@ impl World {
                 for task in names.iter().map(|name| task(name)) {
                     let classes = self.model.manifest().spec.tasks[task].classes.len() as u32;
                     for (record, _) in records.iter_mut() {
-                        if let Some(Some(Answer::Class { class, .. })) = record.answers.get_mut(task) {
-                            *class = (*class + 1) % classes;
+                        match record.answers.get_mut(task) {
+                            Some(Some(Answer::Class { class, .. })) => *class = (*class + 1) % classes,
+                            Some(Some(Answer::Labels { labels, .. })) => {
+                                labels.iter_mut().for_each(|label| *label = (*label + 1) % classes);
+                                labels.sort_unstable();
+                            }
+                            _ => {}
                         }
                     }
                 }

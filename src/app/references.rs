@@ -9,7 +9,8 @@ use super::{decode_reference, runtime, write_output};
 use crate::cli::{Activate, ConfigFile};
 use crate::clock;
 use crate::config::{self, Config};
-use crate::drift::reference::{Guarantee, Reference};
+use crate::drift::guarantee::Guarantee;
+use crate::drift::reference::Reference;
 use crate::model::Manifest;
 use crate::store::{KeptReference, ReferenceRow, ReferenceStore as _, SqlStore, TallyStore as _};
 

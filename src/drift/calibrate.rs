@@ -7,13 +7,16 @@ use super::detector::Trial;
 use super::fit::add;
 use super::observation::Observation;
 use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
+use super::signal::SignalKey;
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
 use crate::stats::calibration::{
-    NullStatistic, dispersion, intra_window_correlation, intra_window_correlation_bound, serial_dependence, wander,
+    NullStatistic, SerialDependence, dispersion, intra_window_correlation, intra_window_correlation_bound,
+    serial_dependence, wander,
 };
 use crate::stats::location::Location;
+use crate::stats::multiplicity::significant_from;
 use crate::stats::rise::ExtraVariance;
 
 /// Units below which a window says nothing about how windows vary.
@@ -21,8 +24,11 @@ const LEAST_UNITS: i64 = 20;
 /// Merged windows a scale needs to be calibrated on its own; below, the scale before it stands in, which
 /// errs on the safe side: it takes the windows' effects to last.
 const LEAST_BLOCKS: usize = 8;
-/// Beyond this score windows are taken to move together.
+/// Beyond this score windows are taken to move together, whatever other signals do.
 const SERIAL_SCORE: f64 = 3.0;
+/// Share of the signals taken to move together that need not: where many do (a shock of a day moves them all), the
+/// others' weaker signs are believed as well.
+const SERIAL_FALSE_SHARE: f64 = 0.2;
 /// Longest lag that is looked at.
 const MOST_LAG: usize = 24;
 /// Length that deviations are sketched to.
@@ -164,9 +170,35 @@ fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
     for scale in reference.scales.clone() {
         let mut series = Series::new(reference);
         for_each_block(reference, windows, scale, |block| series.take(reference, block));
-        for ((signal, fit), location) in reference.signals.iter_mut().zip(&series.fits).zip(&series.locations) {
-            fit.learn(scale, &mut signal.variation);
-            location.learn(scale, &mut signal.location);
+        let serial = |track: &Track| serial_dependence(&track.deviations, MOST_LAG);
+        let [fits, locations] = [&series.fits, &series.locations]
+            .map(|tracks| -> Vec<Option<SerialDependence>> { tracks.iter().map(serial).collect() });
+        let scores: Vec<f64> = fits.iter().chain(&locations).flatten().map(|serial| serial.score).collect();
+        let least = significant_from(&scores, SERIAL_FALSE_SHARE).min(SERIAL_SCORE);
+        let found = |serial: Option<SerialDependence>| serial.filter(|serial| serial.score > least);
+        for (i, signal) in reference.signals.iter_mut().enumerate() {
+            series.fits[i].learn(scale, found(fits[i]), &mut signal.variation);
+            series.locations[i].learn(scale, found(locations[i]), &mut signal.location);
+        }
+        share_wander(&mut reference.signals);
+    }
+}
+
+/// What moves all of the traffic moves its segments, though their own records are too few to show it.
+fn share_wander(signals: &mut [SignalReference]) {
+    let last = |variation: &Variation| variation.at_scale.last().map_or(0.0, |null| null.wander);
+    let whole: BTreeMap<SignalKey, [f64; 2]> = signals
+        .iter()
+        .filter(|signal| signal.key.segment.is_none())
+        .map(|signal| (signal.key.clone(), [last(&signal.variation), last(&signal.location)]))
+        .collect();
+    for signal in signals.iter_mut().filter(|signal| signal.key.segment.is_some()) {
+        let of_all = SignalKey { segment: None, ..signal.key.clone() };
+        let Some(wanders) = whole.get(&of_all) else { continue };
+        for (variation, wander) in [&mut signal.variation, &mut signal.location].into_iter().zip(wanders) {
+            if let Some(null) = variation.at_scale.last_mut() {
+                null.wander = null.wander.max(*wander);
+            }
         }
     }
 }
@@ -182,7 +214,7 @@ fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) 
             for (signal, trial) in reference.signals.iter().zip(&mut trials) {
                 let current = &block.cells[signal.cells()];
                 if signal.measure.as_signal().n(current) >= LEAST_UNITS {
-                    trial.step(signal, current, &signal.expected(&block.phases));
+                    trial.step(reference, signal, current, &signal.expected(&block.phases));
                 }
             }
         });
@@ -193,8 +225,9 @@ fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) 
     let limit = (windows.len() as f64 * signals * reference.scales.len() as f64 / PREMISE_LEVEL).ln();
     for (signal, most) in reference.signals.iter_mut().zip(most).filter(|(_, most)| *most > limit) {
         let ratio = (most - (windows.len() as f64).ln()).min(700.0).exp();
+        let ratio = if ratio < 1e6 { format!("{ratio:.0}") } else { format!("{ratio:.0e}") };
         signal.broken =
-            Some(format!("the reference's own windows give {ratio:.0} times the evidence that calm ones should"));
+            Some(format!("the reference's own windows give {ratio} times the evidence that calm ones should"));
     }
 }
 
@@ -207,11 +240,11 @@ struct Track {
 
 impl Track {
     /// Adds what is learned at the next scale.
-    fn learn(&self, scale: u32, variation: &mut Variation) {
+    fn learn(&self, scale: u32, serial: Option<SerialDependence>, variation: &mut Variation) {
         let previous = variation.at_scale.last().copied();
         let null = match previous {
             Some(previous) if self.nulls.len() < LEAST_BLOCKS => previous,
-            _ => self.scale_null(scale, previous),
+            _ => self.scale_null(scale, serial, previous),
         };
         variation.at_scale.push(null);
         // The longest scale says what the whole reference is worth: lasting effects do not average out.
@@ -221,8 +254,7 @@ impl Track {
         }
     }
 
-    fn scale_null(&self, scale: u32, previous: Option<ScaleNull>) -> ScaleNull {
-        let serial = serial_dependence(&self.deviations, MOST_LAG).filter(|s| s.score > SERIAL_SCORE);
+    fn scale_null(&self, scale: u32, serial: Option<SerialDependence>, previous: Option<ScaleNull>) -> ScaleNull {
         if let Some(serial) = serial {
             return ScaleNull { wander: wander(&self.nulls, serial.lag_1), ..ScaleNull::default() };
         }

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reference::{Expected, Reference, SignalReference};
+use super::reference::{Expected, Reference, SignalReference, Variation};
 use super::summary::Summary;
 use crate::stats::evidence::{AS_RARE, Evidence, ln_e_value, ln_weighted_sum, staked};
 use crate::stats::hypothesis::TestResult;
@@ -132,7 +132,7 @@ fn step(
 ) -> SignalStep {
     let scales = &reference.scales;
     let measured = signal.measure.as_signal();
-    let per_window = measured.n(&signal.totals) as f64 / reference.windows.max(1) as f64;
+    let per_window = reference.units_a_window(signal, 0);
     let gather = if per_window > 0.0 { (sensitivity.min_records as f64 / per_window).ceil() as u32 } else { 0 };
     let mut gathered = Vec::with_capacity(scales.len());
     let mut base = None;
@@ -144,7 +144,7 @@ fn step(
             continue;
         }
         let expected = signal.expected(&detector.phases);
-        let look = ticks.then(|| Look::new(signal, index, &detector.carried, &expected, sensitivity.margin));
+        let look = ticks.then(|| Look::new(reference, signal, index, &detector.carried, &expected, sensitivity.margin));
         if let Some(look) = &look {
             look.step(&mut detector.fit, &mut detector.sides);
         }
@@ -225,11 +225,20 @@ struct Look {
 
 impl Look {
     /// Tests the cells at one of the reference's scales.
-    fn new(signal: &SignalReference, scale: usize, cells: &[i64], expected: &Expected, margin: f64) -> Look {
+    fn new(
+        reference: &Reference,
+        signal: &SignalReference,
+        scale: usize,
+        cells: &[i64],
+        expected: &Expected,
+        margin: f64,
+    ) -> Look {
         let measured = signal.measure.as_signal();
         let n = measured.n(cells) as f64;
-        let fit = measured.test(cells, &expected.cells, signal.variation.allowance(scale, expected.units, margin));
-        let allowance = signal.location.allowance(scale, expected.units, margin);
+        let usual = reference.units_a_window(signal, scale);
+        let allowance = |variation: &Variation| variation.allowance(scale, usual, expected.units, margin);
+        let fit = measured.test(cells, &expected.cells, allowance(&signal.variation));
+        let allowance = allowance(&signal.location);
         let told = |found: Location| (found.score(n), found.one_sided(n, allowance));
         Look {
             fit,
@@ -273,6 +282,14 @@ impl Look {
     }
 }
 
+impl Reference {
+    /// Units of a signal that the reference's own windows hold at one of its scales, on average.
+    pub fn units_a_window(&self, signal: &SignalReference, scale: usize) -> f64 {
+        let units = signal.measure.as_signal().n(&signal.totals) as f64;
+        units / self.windows.max(1) as f64 * f64::from(self.scales.get(scale).copied().unwrap_or(1))
+    }
+}
+
 /// The most evidence that a signal's own reference windows reach at one scale, given in order: what a
 /// sound reference keeps low.
 pub(super) struct Trial {
@@ -288,8 +305,8 @@ impl Trial {
         Trial { scale, fit: Evidence::NONE, sides: [Evidence::NONE; 2], most: f64::NEG_INFINITY }
     }
 
-    pub(super) fn step(&mut self, signal: &SignalReference, cells: &[i64], expected: &Expected) {
-        let look = Look::new(signal, self.scale, cells, expected, 0.0);
+    pub(super) fn step(&mut self, reference: &Reference, signal: &SignalReference, cells: &[i64], expected: &Expected) {
+        let look = Look::new(reference, signal, self.scale, cells, expected, 0.0);
         look.step(&mut self.fit, &mut self.sides);
         let evidence = together(signal.measure.as_signal().tests(), self.fit.ln(), self.sides.map(Evidence::ln));
         self.most = self.most.max(evidence);

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::detector::{Detectors, Sensitivity, SignalStep};
 use super::distribution::Shares;
-use super::reference::{GuaranteeStatus, Reference, SignalReference};
+use super::guarantee::GuaranteeStatus;
+use super::reference::{Reference, SignalReference};
 use super::signal::{Effect, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;

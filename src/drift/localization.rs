@@ -38,6 +38,9 @@ const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
+/// Of what a head's mix of classes holds, in logarithms, more than this within the encoder's regions says that it is
+/// not the texts that are mixed otherwise.
+const MOSTLY: f64 = 0.5;
 /// A quiet part of the tree holds more evidence than this in at most one window of twenty (`months quiet`): once
 /// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 20.0;
@@ -289,9 +292,16 @@ impl<'a> Findings<'a> {
         let (own, evidence) = (&self.reference.signals[signal], self.steps[signal].ln_moved);
         let is_given = |i: &usize| self.is_given_the_answer(*i) && self.reference.signals[*i].key.task == own.key.task;
         let mut given = self.all().filter(is_given).peekable();
+        // A mix that changed within the encoder's regions is not one of other texts.
+        let within = |i: &usize| {
+            let of_leaves = matches!(self.reference.signals[*i].measure, Measure::ClassGivenLeaf(_));
+            of_leaves && self.reference.signals[*i].key.task == own.key.task
+        };
+        let of_texts = self.all().filter(within).all(|i| self.steps[i].ln_moved <= MOSTLY * evidence);
         // Labels of tokens say nothing of the record's class, on which the encoder's signals are conditioned.
         let of_records = own.key.task.is_some_and(|t| self.reference.spec.tasks[t].kind != TaskKind::TokenLabels);
-        of_records && own.measure.is_mix() && given.peek().is_some() && given.all(|i| self.is_quiet(i, evidence))
+        let acquitted = given.peek().is_some() && given.all(|i| self.is_quiet(i, evidence));
+        of_records && own.measure.is_mix() && of_texts && acquitted
     }
 
     /// The head that drifts most, in whatever way.

@@ -43,6 +43,8 @@ pub mod geometry;
 pub mod gold;
 /// Texts whose answers are known.
 pub mod golden;
+/// How far the budget is promised.
+pub mod guarantee;
 /// Whether a head has become worse.
 pub mod harm;
 /// What our own run of the model gave for one text.
@@ -91,6 +93,8 @@ pub mod shadow;
 pub mod signal;
 /// What production answered beside the exported model's own answer.
 pub mod skew;
+/// The encoder's space while a reference is fitted.
+mod space;
 /// Integer tallies of one window, exact under merging.
 pub mod summary;
 /// Tasks of a multi-task model and what their heads can answer.

@@ -34,10 +34,6 @@ const WITHOUT_MAP: u16 = 5;
 const WITHOUT_PERFORMANCE: u16 = 4;
 const CHECKSUM_BYTES: usize = 8;
 
-/// Below this many reference windows, variation between windows is known too poorly to promise
-/// anything.
-pub const WINDOWS_FOR_GUARANTEE: u64 = 100;
-
 /// A fitted reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
@@ -164,39 +160,6 @@ pub struct Expected {
     pub units: f64,
 }
 
-/// Whether the false-alarm budget is promised, and if not, why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub struct Guarantee {
-    /// How far the promise goes.
-    pub status: GuaranteeStatus,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// How far the promise of the budget goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GuaranteeStatus {
-    /// The premises were checked and hold.
-    Valid,
-    /// Too little is known yet.
-    Provisional,
-    /// A premise was checked and does not hold.
-    Broken,
-}
-
-impl GuaranteeStatus {
-    /// The name used in the API and the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            GuaranteeStatus::Valid => "valid",
-            GuaranteeStatus::Provisional => "provisional",
-            GuaranteeStatus::Broken => "broken",
-        }
-    }
-}
-
 /// Why bytes are not a reference.
 #[derive(Debug, thiserror::Error)]
 pub enum ReferenceError {
@@ -215,11 +178,13 @@ pub enum ReferenceError {
 }
 
 impl Variation {
-    /// What a test at one of the scales has to allow for, against so many units of the reference.
-    pub fn allowance(&self, scale: usize, units: f64, margin: f64) -> Allowance {
+    /// What a test at one of the scales has to allow for, against so many units of the reference, whose own windows
+    /// hold `usual` at that scale.
+    pub fn allowance(&self, scale: usize, usual: f64, units: f64, margin: f64) -> Allowance {
         let null = self.at_scale.get(scale).copied().unwrap_or_default();
         Allowance {
             intra_window_correlation: null.intra_window_correlation,
+            usual,
             effective_reference: units / self.design_effect.max(1.0),
             wander: null.wander,
             dispersion: null.dispersion.max(1.0),
@@ -307,33 +272,6 @@ impl Reference {
         let task = self.task_name(key).map_or_else(String::new, |task| format!(" of `{task}`"));
         let segment = self.segment_name(key).map_or_else(String::new, |segment| format!(" in {segment}"));
         format!("{}{task}{segment}", key.signal)
-    }
-
-    /// How far the budget is promised on this reference.
-    pub fn guarantee(&self) -> Guarantee {
-        let told = |status, reason| Guarantee { status, reason };
-        let broken: Vec<&SignalReference> = self.signals.iter().filter(|s| s.broken.is_some()).collect();
-        if let [first, rest @ ..] = broken.as_slice() {
-            let more = if rest.is_empty() { String::new() } else { format!(", and {} signals more", rest.len()) };
-            let why = first.broken.as_deref().unwrap_or_default();
-            return told(GuaranteeStatus::Broken, format!("{}: {why}{more}", self.signal_name(&first.key)));
-        }
-        if self.windows < WINDOWS_FOR_GUARANTEE {
-            let reason = format!("the reference holds {} windows, fewer than {WINDOWS_FOR_GUARANTEE}", self.windows);
-            return told(GuaranteeStatus::Provisional, reason);
-        }
-        if self.season.is_none() {
-            let reason = "the reference is shorter than two days: a daily season would look like drift".to_owned();
-            return told(GuaranteeStatus::Provisional, reason);
-        }
-        let wandering = self.signals.iter().filter(|s| s.wanders()).count();
-        let also = if wandering == 0 {
-            String::new()
-        } else {
-            format!("; {wandering} of {} signals wander and are judged beyond their wander", self.signals.len())
-        };
-        let reason = format!("variation between windows was learned from {} reference windows{also}", self.windows);
-        told(GuaranteeStatus::Valid, reason)
     }
 
     /// Sets the id from the content; call when everything else is in place.

@@ -1,7 +1,8 @@
 //! What the maker of a reference should know about it before it is used.
 
 use super::fit::Checks;
-use super::reference::{Reference, SignalReference, WINDOWS_FOR_GUARANTEE};
+use super::guarantee::WINDOWS_FOR_GUARANTEE;
+use super::reference::{Reference, SignalReference};
 use super::signal::Scope;
 
 /// A class seen less often than this is known too poorly to judge its share.

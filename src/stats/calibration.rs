@@ -114,8 +114,9 @@ pub fn serial_dependence(deviations: &[Vec<f32>], most_lag: usize) -> Option<Ser
 /// units of statistic/n: what a lasting effect of a season, a shock or a slow wave may reach.
 ///
 /// Each window's squared effect is (G − E₀G)/n; its mean m and variance v over windows give a scaled χ²
-/// with 2m²/v degrees of freedom (Satterthwaite 1946), whose mean is taken at an upper 90 % bound,
-/// since with effects that last `lag_1` leaves only T(1 − a)/(1 + a) independent ones.
+/// with 2m²/v degrees of freedom (Satterthwaite 1946), whose mean is taken at an upper 90 % bound. Its standard
+/// error is the larger of two: with effects that last `lag_1` leaves only T(1 − a)/(1 + a) independent ones; and
+/// what the squared effects say of themselves, whose memory may be as long as a day (Newey & West 1987).
 pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
     const BOUND_Z: f64 = 3.09;
     const MEAN_Z: f64 = 1.282;
@@ -136,8 +137,21 @@ pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
     let freedom = (2.0 * mean * mean / (spread - noise).max(1e-300)).clamp(1.0, most.max(1.0));
     let correlation = lag_1.clamp(0.0, 0.95);
     let independent = (t * (1.0 - correlation) / (1.0 + correlation)).max(2.0);
-    let mean = mean * (1.0 + MEAN_Z * (2.0 / (freedom * independent)).sqrt());
+    let effects: Vec<f64> = usable.iter().map(squared).collect();
+    let error = (mean * (2.0 / (freedom * independent)).sqrt()).max(error_of_mean(&effects, mean));
+    let mean = mean + MEAN_Z * error;
     mean * chi_square_quantile(BOUND_Z, freedom) / freedom
+}
+
+/// Standard error of the mean of a series with a memory of up to an eighth of its length (Newey & West 1987).
+fn error_of_mean(series: &[f64], mean: f64) -> f64 {
+    let t = series.len();
+    let most = t / 8;
+    let covariance =
+        |lag: usize| series.iter().zip(&series[lag..]).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>() / t as f64;
+    let weight = |lag: usize| 1.0 - lag as f64 / (most + 1) as f64;
+    let variance = covariance(0) + 2.0 * (1..=most).map(|lag| weight(lag) * covariance(lag)).sum::<f64>();
+    (variance.max(0.0) / t as f64).sqrt()
 }
 
 #[cfg(test)]

@@ -24,8 +24,12 @@ const THIN: f64 = 8.0;
 /// What a test needs to know besides the data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
-    /// Intra-window correlation ρ ≥ 0; a window of n has the design effect 1 + (n − 1)ρ.
+    /// Intra-window correlation ρ ≥ 0; a window of n has the design effect 1 + (n − 1)ρ,
     pub intra_window_correlation: f64,
+    /// but none the design effect of fewer than this, the size of the windows that ρ was learned from. A part of what
+    /// they vary more goes with clusters smaller than a window (one text's tokens, one visitor's requests), and
+    /// that part is the same in a window of any size.
+    pub usual: f64,
     /// Records in the reference, divided by the reference's own design effect.
     pub effective_reference: f64,
     /// How far the distribution wanders for many windows together when nothing is wrong: a bound
@@ -42,6 +46,7 @@ impl Allowance {
     /// For independent windows and a reference without error.
     pub const EXACT: Allowance = Allowance {
         intra_window_correlation: 0.0,
+        usual: 0.0,
         effective_reference: f64::INFINITY,
         wander: 0.0,
         dispersion: 1.0,
@@ -49,7 +54,7 @@ impl Allowance {
     };
 
     pub(super) fn design_effect(&self, n: f64) -> f64 {
-        1.0 + (n - 1.0).max(0.0) * self.intra_window_correlation.max(0.0)
+        1.0 + (n.max(self.usual) - 1.0).max(0.0) * self.intra_window_correlation.max(0.0)
     }
 
     /// Squared radius of the composite null, for a statistic with these degrees of freedom.

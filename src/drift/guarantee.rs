@@ -1,0 +1,82 @@
+//! How far the false-alarm budget is promised on a reference, and why no further.
+
+use serde::{Deserialize, Serialize};
+
+use super::reference::{Reference, SignalReference};
+
+/// Below this many reference windows, variation between windows is known too poorly to promise
+/// anything.
+pub const WINDOWS_FOR_GUARANTEE: u64 = 100;
+/// Days from which is known how far signals go that move together with their neighbours: a shock that lasts a day
+/// comes once a day.
+const DAYS_FOR_WANDER: i64 = 28;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Whether the false-alarm budget is promised, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub struct Guarantee {
+    /// How far the promise goes.
+    pub status: GuaranteeStatus,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// How far the promise of the budget goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuaranteeStatus {
+    /// The premises were checked and hold.
+    Valid,
+    /// Too little is known yet.
+    Provisional,
+    /// A premise was checked and does not hold.
+    Broken,
+}
+
+impl GuaranteeStatus {
+    /// The name used in the API and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            GuaranteeStatus::Valid => "valid",
+            GuaranteeStatus::Provisional => "provisional",
+            GuaranteeStatus::Broken => "broken",
+        }
+    }
+}
+
+impl Reference {
+    /// How far the budget is promised on this reference.
+    pub fn guarantee(&self) -> Guarantee {
+        let told = |status, reason| Guarantee { status, reason };
+        let broken: Vec<&SignalReference> = self.signals.iter().filter(|s| s.broken.is_some()).collect();
+        if let [first, rest @ ..] = broken.as_slice() {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} signals more", rest.len()) };
+            let why = first.broken.as_deref().unwrap_or_default();
+            return told(GuaranteeStatus::Broken, format!("{}: {why}{more}", self.signal_name(&first.key)));
+        }
+        if self.windows < WINDOWS_FOR_GUARANTEE {
+            let reason = format!("the reference holds {} windows, fewer than {WINDOWS_FOR_GUARANTEE}", self.windows);
+            return told(GuaranteeStatus::Provisional, reason);
+        }
+        if self.season.is_none() {
+            let reason = "the reference is shorter than two days: a daily season would look like drift".to_owned();
+            return told(GuaranteeStatus::Provisional, reason);
+        }
+        let wandering = self.signals.iter().filter(|s| s.wanders()).count();
+        let days = (self.span.1.since(self.span.0).micros() + DAY_MICROS / 2) / DAY_MICROS;
+        if wandering > 0 && days < DAYS_FOR_WANDER {
+            let reason = format!(
+                "{wandering} signals wander, and how far was learned from {days} days, fewer than {DAYS_FOR_WANDER}"
+            );
+            return told(GuaranteeStatus::Provisional, reason);
+        }
+        let also = if wandering == 0 {
+            String::new()
+        } else {
+            format!("; {wandering} of {} signals wander and are judged beyond their wander", self.signals.len())
+        };
+        let reason = format!("variation between windows was learned from {} reference windows{also}", self.windows);
+        told(GuaranteeStatus::Valid, reason)
+    }
+}
