@@ -262,7 +262,7 @@ fn embeddings(data: &Path, out: &str) {
                 for signal in &reference.signals {
                     least
                         .iter_mut()
-                        .zip(ln_p(&reference, signal, &summary))
+                        .zip(ln_p(reference, signal, &summary))
                         .for_each(|(least, p)| *least = least.min(p));
                 }
                 for (method, ln_p) in ROWS.iter().zip(least) {
