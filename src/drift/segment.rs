@@ -9,7 +9,7 @@ pub const MOST_VALUES: usize = 12;
 /// Tags that a reference chooses by itself.
 const MOST_TAGS: usize = 2;
 /// Records a value needs to be worth a segment.
-const LEAST_RECORDS: u64 = 100;
+pub(super) const LEAST_RECORDS: u64 = 100;
 
 /// A tag and the values known from the reference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use super::fit::Checks;
 use super::guarantee::WINDOWS_FOR_GUARANTEE;
 use super::reference::{Reference, SignalReference};
+use super::segment::LEAST_RECORDS;
 use super::signal::Scope;
 
 /// A class seen less often than this is known too poorly to judge its share.
@@ -13,6 +14,10 @@ const MOST_REPEATED: f64 = 0.5;
 const CONFIDENCE_GAP: f64 = 0.03;
 /// Names told one by one.
 const SHOWN: usize = 5;
+/// A head with fewer answers than this has next to nothing to be compared with.
+const FEW_ANSWERS: i64 = 100;
+/// Records in which production may answer otherwise than the exported model before they look like two models.
+const MOST_SKEWED: f64 = 0.05;
 
 /// All of them, the gravest first.
 pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
@@ -35,6 +40,13 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
     }
     for tag in &checks.missing_tags {
         found.push(format!("no record has the tag `{tag}` that the manifest names as a segment"));
+    }
+    for tag in reference.spec.segments.iter().flatten().filter(|tag| !checks.missing_tags.contains(tag)) {
+        if reference.segments.iter().all(|segment| segment.tag != *tag) {
+            found.push(format!(
+                "tag `{tag}`: no value of it comes in {LEAST_RECORDS} records or more: no segment of it is watched"
+            ));
+        }
     }
     for (task, (labels, right, confidence)) in &checks.labelled {
         let n = *labels as f64;
@@ -72,6 +84,9 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
 
 fn embeddings(reference: &Reference, checks: &Checks, found: &mut Vec<String>) {
     let dimension = reference.spec.embedding_dimension.unwrap_or(0);
+    if checks.embeddings == 0 && dimension > 0 {
+        found.push("no record has an embedding, though the manifest names one: the encoder is not watched".to_owned());
+    }
     // Records of another dimension are in the cell of unusable embeddings.
     let in_cells = reference.signals.iter().find(|s| s.key.signal == "encoder_mean").map(|s| s.totals[1]);
     let unusable = in_cells.map_or(checks.unusable_embeddings, i64::unsigned_abs);
@@ -93,13 +108,42 @@ fn tasks(reference: &Reference, found: &mut Vec<String>) {
         if own().next().is_none() {
             found.push(format!("no record answers task `{}`: it will not be watched", task.name));
         }
-        for signal in own().filter(|s| s.key.signal == "predicted_class") {
+        let named = |name: &'static str| own().find(move |s| s.key.signal == name);
+        let answers = |s: &SignalReference| s.measure.as_signal().n(&s.totals);
+        // Of a set of labels or of tokens the classes count each one, these the records.
+        let by_record = ["label_count", "span_count", "predicted_value", "predicted_class"].into_iter().find_map(named);
+        if let Some(n) = by_record.map(answers).filter(|n| *n < FEW_ANSWERS) {
+            found.push(format!("task `{}`: only {n} records answer it: too few to judge it by", task.name));
+        }
+        if let Some(signal) = named("predicted_class") {
             classes(signal, &task.name, &task.classes, found);
+            match named("confidence").map(|s| s.totals.last().copied().unwrap_or(0)) {
+                None => found.push(format!(
+                    "task `{}`: no record has probabilities of its answers: how sure it is will not be watched",
+                    task.name
+                )),
+                Some(0) => {}
+                Some(n) => found.push(format!("task `{}`: {n} confidences are no probabilities", task.name)),
+            }
+        }
+        if let Some(skew) = named("served_answer") {
+            let (differ, compared) = (skew.totals[1], answers(skew));
+            if differ as f64 > MOST_SKEWED * compared as f64 {
+                found.push(format!(
+                    "task `{}`: production answers otherwise than the exported model in {differ} of {compared} records \
+                     that were compared; is this the tokenizer and the model that production serves? A reference \
+                     takes it for normal",
+                    task.name
+                ));
+            }
         }
     }
 }
 
 fn classes(signal: &SignalReference, task: &str, classes: &[String], found: &mut Vec<String>) {
+    if let Some(unknown) = signal.totals.get(classes.len()).filter(|n| **n > 0) {
+        found.push(format!("task `{task}`: {unknown} answers name no class of the manifest"));
+    }
     let counts = || classes.iter().zip(&signal.totals);
     for (what, of) in [("never seen", 0..1), ("seen fewer than 5 times", 1..RARE_CLASS)] {
         let rare: Vec<&str> = counts().filter(|(_, t)| of.contains(t)).map(|(c, _)| c.as_str()).collect();

@@ -186,6 +186,43 @@ fn one_record_again_and_again_is_told_and_judged() {
 }
 
 #[test]
+fn what_a_reference_would_take_for_normal_is_told() {
+    let scene = Scene::with_manifest(|example| example + "segments: [visitor]\n");
+    let mut odd = records(0);
+    for (i, record) in odd.iter_mut().enumerate() {
+        record["tags"]["visitor"] = json!(format!("v{i}"));
+        let outputs = &mut record["outputs"];
+        if i >= 40 {
+            outputs.as_object_mut().expect("a map").remove("topics");
+        }
+        if i.is_multiple_of(4) {
+            outputs["mood"] = json!({"kind": "binary", "label": "furious"});
+        }
+        let label = if outputs["intent"]["label"] == "refund" { "login" } else { "refund" };
+        outputs["intent"] = json!({"kind": "multiclass", "label": label});
+    }
+    let (_, table) = scene.fit(&odd);
+    for told in [
+        "warning: tag `visitor`: no value of it comes in 100 records or more",
+        "warning: task `topics`: only 40 records answer it",
+        "warning: task `mood`: 500 answers name no class of the manifest",
+        "warning: task `intent`: no record has probabilities of its answers",
+        "warning: task `intent`: production answers otherwise than the exported model in ",
+    ] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
+    // Neither texts, from which embeddings are made, nor embeddings.
+    let mut bare = records(0);
+    bare.iter_mut().for_each(|record| drop(record.as_object_mut().expect("a map").remove("input")));
+    let (_, table) = scene.fit(&bare);
+    assert!(table.contains("warning: no record has an embedding, though the manifest names one"), "{table}");
+    let (_, table) = Scene::new().fit(&with_embeddings(records(0), numbers(DIMENSION, 1)));
+    for quiet in ["only ", "name no class", "has probabilities", "answers otherwise", "has an embedding"] {
+        assert!(!table.replace("only 40 windows", "").contains(quiet), "{quiet}: {table}");
+    }
+}
+
+#[test]
 fn embeddings_that_are_no_numbers_are_counted_and_left_out() {
     let scene = Scene::new();
     let mut usable = numbers(DIMENSION, 1);
