@@ -45,6 +45,8 @@ pub mod replay;
 pub mod retraining;
 /// `driftd shadow`
 pub mod shadow;
+/// Values that arguments may have.
+pub mod values;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -199,7 +201,7 @@ pub struct ModelArgs {
     #[arg(long)]
     pub threads: Option<usize>,
     /// Share of records with answers that are run too, to compare the two
-    #[arg(long, default_value_t = crate::config::raw::default_skew_sample(), value_name = "SHARE")]
+    #[arg(long, default_value_t = crate::config::raw::default_skew_sample(), value_name = "SHARE", value_parser = values::share)]
     pub skew_sample: f64,
 }
 
@@ -208,10 +210,10 @@ pub struct ModelArgs {
 #[group(multiple = false)]
 pub struct WindowArgs {
     /// Length of a window of event time
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", value_parser = values::span)]
     pub window: Option<String>,
     /// Records in a window, instead of a length
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub window_records: Option<u64>,
 }
 
@@ -276,7 +278,7 @@ pub struct Simulate {
     #[arg(long)]
     pub start: Option<String>,
     /// Event time from one record to the next
-    #[arg(long, default_value = "100ms")]
+    #[arg(long, default_value = "100ms", value_parser = values::span)]
     pub interval: String,
     /// Leave out production's answers
     #[arg(long)]

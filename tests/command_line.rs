@@ -99,7 +99,7 @@ fn a_backtest_keeps_its_contract() {
     assert_eq!(numbers.count(), 0, "every number is one:\n{table}");
     let mut wrong = driftd();
     wrong.args(["backtest", "--compare", "speed=9", "-m"]).arg(example_manifest());
-    let said = fail_with(wrong.arg("-r").arg(&reference).arg("-i").arg(&stream), 1);
+    let said = fail_with(wrong.arg("-r").arg(&reference).arg("-i").arg(&stream), 2);
     assert!(said.contains("`speed` is none of budget"), "{said}");
 }
 

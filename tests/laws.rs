@@ -7,6 +7,9 @@ mod crowds;
 /// Examples of what is new.
 #[path = "laws/examples.rs"]
 mod examples;
+/// When an alert is over.
+#[path = "laws/lasting.rs"]
+mod lasting;
 /// One class among many.
 #[path = "laws/rising.rs"]
 mod rising;

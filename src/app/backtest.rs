@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
 use super::replay::Replay;
+use super::{WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
 use super::{backtest_html, compare};
-use super::{load_reference, progress, runtime, write_output};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
 use crate::config::{Budget, watch};
@@ -70,7 +70,9 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     }
     let text = match args.format {
         Format::Table => backtest_report::table(&told),
-        Format::Json => backtest_report::json(&told),
+        Format::Json => {
+            return write_output_with(args.output.as_deref(), |out| backtest_report::json(&told, out));
+        }
         Format::Html => backtest_html::page(&told),
     };
     write_output(args.output.as_deref(), &text)
@@ -86,7 +88,7 @@ fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
     let budget = match (&args.budget, args.arl_windows, window) {
         (_, Some(windows), _) => Budget::Windows(windows),
         (Some(text), None, _) => Budget::parse(text)
-            .with_context(|| format!("`--budget {text}`: expected alarms per time, such as `1/30d`"))?,
+            .ok_or_else(|| WrongArguments(format!("`--budget {text}`: expected alarms per time, such as `1/30d`")))?,
         (None, None, WindowRule::Records(_)) => Budget::Windows(DEFAULT_ARL),
         (None, None, WindowRule::Time(_)) => Budget::parse(DEFAULT_BUDGET).expect("the default parses"),
     };
@@ -94,12 +96,14 @@ fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
         (budget, WindowRule::Time(length)) => budget.threshold(length),
         (Budget::Windows(windows), WindowRule::Records(_)) => windows,
         (Budget::PerTime(..), WindowRule::Records(_)) => {
-            bail!("windows counted in records have no length: use `--arl-windows` instead of `--budget`")
+            let problem = "windows counted in records have no length: use `--arl-windows` instead of `--budget`";
+            return Err(WrongArguments(problem.to_owned()).into());
         }
     };
     let sensitivity = Sensitivity { min_records: args.min_records.max(1), margin: args.margin };
     let retraining = Policy { mode: Mode::Propose, on: Trigger::Drift, cooldown: Span::from_secs(86_400) };
-    watch(threshold, sensitivity, args.resolve_after.max(1), retraining).map_err(anyhow::Error::msg)
+    watch(threshold, sensitivity, args.resolve_after.max(1), retraining)
+        .map_err(|problem| WrongArguments(problem).into())
 }
 
 /// What became of the records.

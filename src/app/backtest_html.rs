@@ -3,9 +3,13 @@
 
 use std::fmt::Write as _;
 
+use super::backtest_performance;
 use super::backtest_report::{AlertTold, Told, place_and_signal, ratio_text, strongest};
 use super::backtest_skew::HarmlessSkew;
+use super::backtest_warnings::records_told;
+use crate::drift::cause::CauseKind;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
+use crate::drift::signal::Scope;
 use crate::drift::tree::Part;
 
 const WIDTH: f64 = 960.0;
@@ -25,14 +29,14 @@ pub fn page(all: &[Told]) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
          <title>driftd back-test of {name}</title><style>{STYLE}</style><main>\
          <h1>{name} <small>version {version}</small></h1><p class=verdict>{verdict}</p>\
-         <p>{windows} windows of {window}, {records} records, compared with <code>{reference}</code> ({learned} records \
+         <p>{windows} windows of {window}, {records}, compared with <code>{reference}</code> ({learned} records \
          from {from} to {to}). One false alarm is allowed in {threshold:.0} windows. Guarantee: <b>{status}</b> – {reason}.</p>",
         name = escape(&spec.name),
         version = escape(&spec.version),
         verdict = verdict(told),
         windows = told.judged.len(),
         window = told.window,
-        records = told.counts.folded,
+        records = records_told(told.counts),
         reference = told.reference.id,
         learned = told.reference.records,
         from = told.reference.span.0,
@@ -51,6 +55,8 @@ pub fn page(all: &[Told]) -> String {
     chart(told, &mut page);
     page.push_str("<h2>Where, over time</h2>");
     heatmap(told, &mut page);
+    let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
+    backtest_performance::section(&performance, &mut page);
     for alert in &told.alerts {
         alert_section(told, alert, &mut page);
     }
@@ -214,7 +220,13 @@ fn colour(power: f64) -> (&'static str, f64) {
 fn part_name(told: &Told, part: &Part) -> String {
     let segment = part.segment.and_then(|s| told.reference.name_of_segment(s));
     let task = part.task.map(|t| told.reference.spec.tasks[t].name.clone());
-    segment.or(task).unwrap_or_else(|| part.scope.name().to_owned())
+    match (segment, task, part.scope) {
+        (Some(segment), ..) => segment,
+        (None, Some(task), Scope::Link) => format!("links of {task}"),
+        (None, Some(task), Scope::Skew) => format!("skew of {task}"),
+        (None, Some(task), _) => task,
+        (None, None, scope) => scope.name().to_owned(),
+    }
 }
 
 fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
@@ -226,6 +238,10 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         escape(&alert.summary),
         alert.opened_at
     );
+    if alert.kind == CauseKind::Concept.name() {
+        page.push_str("<p>It was found from labels alone: the task's table above tells them over time, and all signals were quiet.</p>");
+        return;
+    }
     let report = &told.judged[alert.opened_window].report;
     let signals = strongest(report, SIGNALS);
     page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");

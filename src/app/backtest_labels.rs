@@ -13,6 +13,7 @@ use crate::drift::reference::Reference;
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::{Slot, WindowRule};
+use crate::stats::performance::confusion::Confusion;
 
 /// Labels of one stream.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct Labels {
     tallies: BTreeMap<(Slot, usize), Tally>,
     matured: BTreeMap<Slot, (Losses, Timestamp)>,
     estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
+    /// Answers to be expected by true and predicted class, over all windows, by task.
+    expected: BTreeMap<usize, Confusion>,
     /// How many labels came to each end.
     pub outcomes: BTreeMap<Outcome, u64>,
 }
@@ -123,6 +126,11 @@ impl Labels {
     pub fn estimate(&mut self, slot: Slot, summary: &Summary, reference: &Reference) {
         let of = |p: &crate::drift::performance::Performance| Some((p.task, p.estimate(&summary.cells[p.cells()])?));
         self.estimates.push((slot, reference.performance.iter().filter_map(of).collect()));
+        for performance in &reference.performance {
+            let window = performance.expected_confusion(&summary.cells[performance.cells()]).unwrap_or_default();
+            let all = self.expected.entry(performance.task).or_default();
+            window.into_iter().for_each(|(cell, n)| *all.entry(cell).or_default() += n);
+        }
     }
 
     /// Labels whose prediction never came.
@@ -176,9 +184,22 @@ impl Labels {
             "accuracy": realised.as_ref().map(|r| r.accuracy), "macro_f1": realised.as_ref().and_then(|r| r.macro_f1),
             "estimate_of_labelled": realised.as_ref().and_then(|r| r.expected),
             "mean_absolute_error_points": mean(&apart),
+            "expected_confusion": self.expected_confusion(reference, task),
             "harm": {"highest_evidence_ratio": (highest - ln_threshold).exp().min(1e300)},
             "points": points,
         })
+    }
+}
+
+impl Labels {
+    /// Cells of the expected confusion, the largest first; classes that the manifest does not name are `other`.
+    fn expected_confusion(&self, reference: &Reference, task: usize) -> Vec<Value> {
+        let classes = &reference.spec.tasks[task].classes;
+        let name = |class: u32| classes.get(class as usize).map_or("other", String::as_str);
+        let mut cells: Vec<_> = self.expected.get(&task).into_iter().flatten().filter(|(_, n)| **n > 0.0).collect();
+        cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
+        let told = |((truth, predicted), n): (&(u32, u32), &f64)| json!({"true": name(*truth), "predicted": name(*predicted), "n": n});
+        cells.into_iter().map(told).collect()
     }
 }
 

@@ -9,14 +9,17 @@ use super::backtest::{Counts, Stream};
 use super::backtest_examples::{Shown, Texts};
 use super::backtest_labels::Labels;
 use super::backtest_skew::HarmlessSkew;
+use super::backtest_warnings::{records_told, warnings};
 use super::compare;
 use crate::drift::alert::{Alert, AlertState};
+use crate::drift::cause::CauseKind;
 use crate::drift::course::{Judged, Watch};
 use crate::drift::judgement::{Report, Statistic, Verdict};
 use crate::drift::reference::Reference;
 use crate::drift::signal::{Effect, SignalKey};
 use crate::drift::time::Timestamp;
 use crate::drift::window::{Slot, WindowRule};
+use crate::drift::witness::LABELS;
 
 /// Everything there is to tell of one stream under one group of settings.
 pub struct Told<'a> {
@@ -62,57 +65,6 @@ impl<'a> Told<'a> {
         let ln_ratio = |judged: &Judged| judged.report.ln_evidence - judged.report.ln_threshold;
         self.judged.iter().map(ln_ratio).fold(f64::NEG_INFINITY, f64::max)
     }
-}
-
-fn warnings(
-    reference: &Reference,
-    window: WindowRule,
-    span: Option<(Timestamp, Timestamp)>,
-    counts: Counts,
-) -> Vec<String> {
-    let mut found = Vec::new();
-    let (learned_from, learned_to) = reference.span;
-    match span {
-        Some((_, last)) if last < learned_from => found.push(format!(
-            "the stream ends {last}, before the reference begins ({learned_from}): this judges the past by what came later"
-        )),
-        Some((first, _)) if first <= learned_to => found.push(format!(
-            "the stream begins {first}, while the reference was still being recorded (until {learned_to}): \
-             records that it learned from look calmer than new ones"
-        )),
-        _ => {}
-    }
-    if window != reference.window {
-        found.push(format!(
-            "windows of {window}, the reference learned from windows of {}: how they vary is only roughly known",
-            reference.window
-        ));
-    }
-    if counts.unusable_embeddings > 0 {
-        found.push(format!(
-            "{} of {} embeddings are unusable (another dimension than {}, or not a number): encoder signals count them \
-             apart",
-            counts.unusable_embeddings,
-            counts.folded,
-            reference.spec.embedding_dimension.unwrap_or(0)
-        ));
-    }
-    found.extend(served_by_another(reference, counts));
-    found
-}
-
-/// Said where any record is set aside because its model is another version: a roll-out that the manifest does not
-/// know must not look like calm.
-fn served_by_another(reference: &Reference, counts: Counts) -> Option<String> {
-    let Counts { records, other_version: others, .. } = counts;
-    (others > 0).then(|| {
-        let share = 100.0 * others as f64 / records as f64;
-        let version = &reference.spec.version;
-        format!(
-            "{others} of {records} records ({share:.1} %) name another version than the manifest's `{version}`: \
-             production serves a model that this reference says nothing about, and they were not judged"
-        )
-    })
 }
 
 /// Larger evidence is written as this; JSON has no infinity.
@@ -210,8 +162,11 @@ fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts) -> Vec<AlertT
 }
 
 fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<String> {
+    let labels = alert.cause.task.filter(|_| !explained && alert.cause.kind == CauseKind::Concept);
+    let labels = labels.map(|task| format!("{} {LABELS}", reference.spec.tasks[task].name));
     let some = alert.witnesses.iter().filter(|w| w.explained == explained);
-    some.map(|w| place_of(reference, &reference.signals[w.signal as usize].key)).collect()
+    let signals = some.map(|w| place_of(reference, &reference.signals[w.signal as usize].key));
+    labels.into_iter().chain(signals).collect()
 }
 
 fn statistic(told: &Told, statistic: &Statistic) -> Value {
@@ -283,19 +238,28 @@ fn alert(reference: &Reference, alert: &AlertTold) -> Value {
     told
 }
 
-/// As DESIGN says: windows, alerts, summary; with other settings, their alerts and summaries too.
-pub fn json(all: &[Told]) -> String {
+/// As DESIGN says: windows, alerts, summary; with other settings, their alerts and summaries too. Windows are written
+/// one by one: a month of them as one document would take gigabytes.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn json(all: &[Told], out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let told = &all[0];
-    let windows: Vec<Value> = told.judged.iter().enumerate().map(|(i, j)| window(told, i, &j.report)).collect();
+    out.write_all(b"{\"windows\":[")?;
+    for (index, judged) in told.judged.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(out, "{comma}{}", window(told, index, &judged.report))?;
+    }
     let alerts = |told: &Told| told.alerts.iter().map(|a| alert(told.reference, a)).collect::<Vec<_>>();
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
-    let mut document =
-        json!({"windows": windows, "alerts": alerts(told), "performance": performance, "summary": summary(told)});
-    if all.len() > 1 {
-        let other = |told: &Told| json!({"settings": told.name, "alerts": alerts(told), "summary": summary(told)});
-        document["comparison"] = all[1..].iter().map(other).collect();
+    let rest = [("alerts", json!(alerts(told))), ("performance", json!(performance)), ("summary", summary(told))];
+    let other = |told: &Told| json!({"settings": told.name, "alerts": alerts(told), "summary": summary(told)});
+    let comparison = (all.len() > 1).then(|| ("comparison", all[1..].iter().map(other).collect()));
+    write!(out, "]")?;
+    for (key, value) in rest.into_iter().chain(comparison) {
+        write!(out, ",\"{key}\":{value}")?;
     }
-    document.to_string() + "\n"
+    out.write_all(b"}\n")
 }
 
 /// For the terminal: a line a window, the alerts, and what other settings would have said.
@@ -321,10 +285,10 @@ pub fn table(all: &[Told]) -> String {
     let guarantee = told.reference.guarantee();
     let _ = writeln!(
         text,
-        "\n{} windows of {}, {} records, one false alarm allowed in {:.0} windows; guarantee {}: {}",
+        "\n{} windows of {}, {}, one false alarm allowed in {:.0} windows; guarantee {}: {}",
         told.judged.len(),
         told.window,
-        told.counts.folded,
+        records_told(told.counts),
         told.watch.threshold,
         guarantee.status.name(),
         guarantee.reason
@@ -342,7 +306,9 @@ pub fn table(all: &[Told]) -> String {
             Some("version") => "what records name".to_owned(),
             _ => alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", "),
         };
-        let _ = writeln!(text, "  rests on {shown}; explains {} more", alert.explained.len());
+        // Where no part stands out, these are merely the strongest.
+        let rests = if alert.kind == CauseKind::Undetermined.name() { "most evidence in" } else { "rests on" };
+        let _ = writeln!(text, "  {rests} {shown}; explains {} more", alert.explained.len());
         text.extend(alert.examples.as_ref().map(|examples| examples.table(told.reference)));
     }
     if let Some(skew) = HarmlessSkew::of(told) {

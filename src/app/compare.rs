@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, bail};
-
+use super::WrongArguments;
 use super::backtest_report::{Told, ratio_text};
-use crate::cli::Backtest;
+use crate::cli::{Backtest, values};
 
 /// Keys that `--compare` knows, as they are called on the command line.
 const KEYS: &str = "budget, arl-windows, margin, min-records, resolve-after, window, window-records";
@@ -14,23 +13,33 @@ const KEYS: &str = "budget, arl-windows, margin, min-records, resolve-after, win
 ///
 /// # Errors
 /// If a key is unknown or a value does not parse.
-pub fn with(args: &Backtest, pairs: &str) -> anyhow::Result<Backtest> {
+pub fn with(args: &Backtest, pairs: &str) -> Result<Backtest, WrongArguments> {
     let mut changed = args.clone();
     for pair in pairs.split(',') {
-        let (key, value) = pair.split_once('=').with_context(|| format!("`--compare {pair}`: expected key=value"))?;
-        let wrong = || format!("`--compare {pair}`: `{value}` is not a value of `{key}`");
+        let wrong = |what: &str| WrongArguments(format!("`--compare {pair}`: {what}"));
+        let (key, value) = pair.split_once('=').ok_or_else(|| wrong("expected key=value"))?;
+        let number = |least: u64| {
+            let number = value.parse().ok().filter(|number| *number >= least);
+            number.ok_or_else(|| wrong(&format!("expected a number from {least} up")))
+        };
         match key.trim().replace('_', "-").as_str() {
-            "budget" => (changed.budget, changed.arl_windows) = (Some(value.to_owned()), None),
-            "arl-windows" => (changed.arl_windows, changed.budget) = (Some(value.parse().with_context(wrong)?), None),
-            "margin" => changed.margin = value.parse().with_context(wrong)?,
-            "min-records" => changed.min_records = value.parse().with_context(wrong)?,
-            "resolve-after" => changed.resolve_after = value.parse().with_context(wrong)?,
-            "window" => (changed.windows.window, changed.windows.window_records) = (Some(value.to_owned()), None),
-            "window-records" => {
-                let records = value.parse().with_context(wrong)?;
-                (changed.windows.window_records, changed.windows.window) = (Some(records), None);
+            "budget" => {
+                let budget = values::budget(value).map_err(|what| wrong(&what))?;
+                (changed.budget, changed.arl_windows) = (Some(budget), None);
             }
-            unknown => bail!("`--compare {pair}`: `{unknown}` is none of {KEYS}"),
+            "arl-windows" => {
+                let windows = value.parse().map_err(|_| wrong("expected a number of windows"))?;
+                (changed.arl_windows, changed.budget) = (Some(windows), None);
+            }
+            "margin" => changed.margin = values::effect(value).map_err(|what| wrong(&what))?,
+            "min-records" => changed.min_records = i64::try_from(number(1)?).unwrap_or(i64::MAX),
+            "resolve-after" => changed.resolve_after = u32::try_from(number(1)?).unwrap_or(u32::MAX),
+            "window" => {
+                let window = values::span(value).map_err(|what| wrong(&what))?;
+                (changed.windows.window, changed.windows.window_records) = (Some(window), None);
+            }
+            "window-records" => (changed.windows.window_records, changed.windows.window) = (Some(number(1)?), None),
+            unknown => return Err(wrong(&format!("`{unknown}` is none of {KEYS}"))),
         }
     }
     Ok(changed)

@@ -1,16 +1,18 @@
 //! `driftd reference fit`: learns what is normal, and shows what it learned.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
 use super::replay::Replay;
 use super::spool::Spool;
-use super::{labels, progress, runtime, write_output};
+use super::{WrongArguments, labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
 use crate::drift::observation::{HeadSource, Joined};
+use crate::drift::record::VersionMatch;
 use crate::drift::reference::{Reference, SignalReference, Variation};
 use crate::drift::season::Season;
 use crate::drift::time::Span;
@@ -33,6 +35,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let mut known = args.labels.as_deref().map(|file| labels::by_id(&replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
     let (mut spool, mut inferred) = (Spool::new()?, false);
+    let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
         if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
@@ -40,6 +43,10 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         }
         if is_only_label(&record) {
             return Ok(());
+        }
+        taken += 1;
+        if let VersionMatch::Other(version) = &record.version {
+            *others.entry(version.to_string()).or_default() += 1;
         }
         let mut labels = record.labels.clone();
         inferred |= inference.is_some();
@@ -51,6 +58,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let token = |id: u32| tokenizer.as_ref()?.token(id);
     let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
     let mut fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;
+    fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     if inferred {
         fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);
         fitted.reference = fitted.reference.seal();
@@ -60,19 +68,29 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     write_output(None, &table(&fitted))
 }
 
+/// Said where records were learned from that name another version than the manifest's.
+fn of_other_versions(manifest: &Manifest, taken: u64, others: &BTreeMap<String, u64>) -> Option<String> {
+    let records: u64 = others.values().sum();
+    let most = others.iter().max_by_key(|(_, n)| **n).map(|(version, _)| version)?;
+    Some(format!(
+        "{records} of {taken} records name another version than the manifest's `{}`, most of them `{most}`, and were \
+         learned from like the others: if that model answers otherwise, leave them out or fit with its manifest",
+        manifest.spec.version
+    ))
+}
+
 /// The window rule that the arguments name, if they name one.
 ///
 /// # Errors
 /// If a length does not parse or is zero.
-pub fn window_rule(args: &WindowArgs) -> anyhow::Result<Option<WindowRule>> {
+pub fn window_rule(args: &WindowArgs) -> Result<Option<WindowRule>, WrongArguments> {
     match (&args.window, args.window_records) {
         (Some(text), _) => {
-            let length = Span::parse(text).filter(|s| s.micros() > 0);
-            let length =
-                length.with_context(|| format!("`--window {text}`: expected a length such as `5m` or `1h`"))?;
+            let problem = || WrongArguments(format!("`--window {text}`: expected a length such as `5m` or `1h`"));
+            let length = Span::parse(text).filter(|s| s.micros() > 0).ok_or_else(problem)?;
             Ok(Some(WindowRule::Time(length)))
         }
-        (None, Some(0)) => anyhow::bail!("`--window-records` must be at least 1"),
+        (None, Some(0)) => Err(WrongArguments("`--window-records` must be at least 1".to_owned())),
         (None, Some(count)) => Ok(Some(WindowRule::Records(count))),
         (None, None) => Ok(None),
     }

@@ -24,10 +24,14 @@ pub mod backtest_examples;
 pub mod backtest_html;
 /// The labels of a back-test.
 pub mod backtest_labels;
+/// Performance on a back-test's page.
+mod backtest_performance;
 /// A back-test as table or JSON.
 pub mod backtest_report;
 /// Harmless skew in a back-test.
 pub mod backtest_skew;
+/// What to know of a back-test before believing it.
+mod backtest_warnings;
 /// Checks and one-off commands.
 pub mod check;
 /// This machine's clock beside the store's.
@@ -89,6 +93,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         {
             return 2;
         }
+        if cause.is::<WrongArguments>() {
+            return 2;
+        }
         if cause.is::<gate::Incomparable>()
             || cause.is::<Problems>()
             || cause.is::<ReferenceError>()
@@ -117,6 +124,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
     1
 }
+
+/// Arguments that say nothing, or do not go together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongArguments(pub String);
 
 /// A reference that does not belong to a manifest.
 #[derive(Debug, thiserror::Error)]
@@ -167,14 +179,35 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
+    write_output_with(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// The same, bit by bit: what is written need not be held.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_output_with(
+    path: Option<&Path>,
+    write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    use std::io::{BufWriter, Write as _};
     match path {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("`{}` cannot be written", path.display())),
-        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-            // `driftd … | head` closes the pipe: nothing went wrong.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => bail!("the terminal cannot be written to: {error}"),
-            Ok(()) => Ok(()),
-        },
+        Some(path) => {
+            let to_file = || {
+                let mut out = BufWriter::new(std::fs::File::create(path)?);
+                write(&mut out)?;
+                out.flush()
+            };
+            to_file().with_context(|| format!("`{}` cannot be written", path.display()))
+        }
+        None => {
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            match write(&mut out).and_then(|()| out.flush()) {
+                // `driftd … | head` closes the pipe: nothing went wrong.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                Err(error) => bail!("the terminal cannot be written to: {error}"),
+                Ok(()) => Ok(()),
+            }
+        }
     }
 }

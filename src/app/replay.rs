@@ -16,6 +16,7 @@ use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record, RejectReason};
 use crate::model::{Depth, Manifest, ModelHandle, batching};
 use crate::source::files::FileRecords;
+use crate::source::merged::Merged;
 use crate::source::native::NativeDecoder;
 
 /// Longer lines are refused.
@@ -95,7 +96,7 @@ impl Replay {
         Ok(found)
     }
 
-    /// Gives every record of the files, in order, to `take`.
+    /// Gives every record of the files to `take`, those of several files by their times.
     ///
     /// # Errors
     /// If a file cannot be read, the model fails, or `take` does.
@@ -106,30 +107,29 @@ impl Replay {
         bar: &ProgressBar,
         mut take: impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        for input in inputs {
-            // The iterator must not borrow from `self`, which runs the model meanwhile.
-            let decoder = self.decoder.clone();
-            let mut chunk = Vec::with_capacity(CHUNK);
-            for line in FileRecords::open(input, &decoder, MOST_LINE_BYTES)? {
-                let line = line?;
-                match line.decoded {
-                    Ok(record) => chunk.push(record),
-                    Err(rejected) => {
-                        self.refused += 1;
-                        if self.refused <= TOLD {
-                            bar.suspend(|| eprintln!("{}:{}: refused: {rejected}", input.display(), line.number));
-                        }
-                        if rejected.reason == RejectReason::UnknownModel && self.refused == 1 {
-                            bar.suspend(|| eprintln!("the manifest describes model `{}`", self.manifest.spec.name));
-                        }
+        // The iterator must not borrow from `self`, which runs the model meanwhile.
+        let decoder = self.decoder.clone();
+        let mut chunk = Vec::with_capacity(CHUNK);
+        for line in Merged::open(inputs, &decoder, MOST_LINE_BYTES)? {
+            let (file, line) = line?;
+            match line.decoded {
+                Ok(record) => chunk.push(record),
+                Err(rejected) => {
+                    self.refused += 1;
+                    if self.refused <= TOLD {
+                        let input = inputs[file].display();
+                        bar.suspend(|| eprintln!("{input}:{}: refused: {rejected}", line.number));
+                    }
+                    if rejected.reason == RejectReason::UnknownModel && self.refused == 1 {
+                        bar.suspend(|| eprintln!("the manifest describes model `{}`", self.manifest.spec.name));
                     }
                 }
-                if chunk.len() >= CHUNK {
-                    self.chunk(std::mem::take(&mut chunk), heads, bar, &mut take).await?;
-                }
             }
-            self.chunk(chunk, heads, bar, &mut take).await?;
+            if chunk.len() >= CHUNK {
+                self.chunk(std::mem::take(&mut chunk), heads, bar, &mut take).await?;
+            }
         }
+        self.chunk(chunk, heads, bar, &mut take).await?;
         if self.refused > TOLD {
             bar.suspend(|| eprintln!("{} records were refused in all", self.refused));
         }

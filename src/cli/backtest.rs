@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ModelArgs, WindowArgs};
+use super::{ModelArgs, WindowArgs, values};
 use crate::config::examples::MOST_KEPT;
 
 /// `driftd backtest`
@@ -26,20 +26,20 @@ pub struct Backtest {
     #[command(flatten)]
     pub windows: WindowArgs,
     /// False alarms allowed, such as 1/30d
-    #[arg(long, conflicts_with = "arl_windows")]
+    #[arg(long, conflicts_with = "arl_windows", value_parser = values::budget)]
     pub budget: Option<String>,
     /// Windows to one false alarm, instead of a budget; 2000 where neither is given and windows
     /// are counted in records
     #[arg(long, value_name = "N")]
     pub arl_windows: Option<f64>,
     /// Records (or tokens) that a test needs
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     pub min_records: i64,
     /// Smallest change that may alarm, as Cohen's w
-    #[arg(long, default_value_t = 0.02)]
+    #[arg(long, default_value_t = 0.02, value_parser = values::effect)]
     pub margin: f64,
     /// Quiet windows until an alert resolves, at least: what was found by slower looks is looked at twice more
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub resolve_after: u32,
     /// Judge with other settings too and tell both: key=value pairs such as margin=0.05,budget=1/7d;
     /// may be repeated

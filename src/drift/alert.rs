@@ -80,6 +80,10 @@ impl std::fmt::Display for Reason {
 /// need more records to see it have caught up by then. What comes later is something else.
 const CATCH_UP: Slot = 16;
 
+/// So many times as long as is needed an alert is held by evidence that neither alarms nor goes: evidence of small
+/// drifts fades slowly, and what goes on would have alarmed again by then.
+const MOST_HELD: u32 = 3;
+
 /// An alert while it is pending or firing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -113,6 +117,23 @@ struct Firing {
     quiet: u32,
     /// So many of them are needed at least: what it was found by looks no oftener.
     patience: u32,
+}
+
+/// What a window is for an alert.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quiet {
+    /// No quiet one.
+    Not,
+    /// No alarm, but what the alert rests on still holds evidence.
+    ButMoving,
+    /// A quiet one.
+    Entirely,
+}
+
+impl Quiet {
+    fn all(quiet: bool) -> Quiet {
+        if quiet { Quiet::Entirely } else { Quiet::Not }
+    }
 }
 
 /// Alerts as courses of earlier formats hold them: each that fires with its quiet windows alone.
@@ -196,17 +217,18 @@ impl Alerts {
                 }
             }
         }
-        let is_quiet = |place: usize, firing: &mut Firing| {
+        let is_quiet = |place: usize, firing: &Firing| {
             let alert = &firing.alert;
             match (is_version(alert), report.verdict) {
-                (true, _) => versions == Standing::Ours,
+                (true, _) => Quiet::all(versions == Standing::Ours),
                 // What an alarm moves is the alarm's, which evidence is counted anew after.
-                (_, Verdict::Drift) => !renewed.contains(&place),
-                _ if looks.moves(alert) => {
-                    firing.quiet = 0;
-                    false
-                }
-                (_, verdict) => verdict == Verdict::Ok && (firing.quiet > 0 || looks.heard(alert)),
+                (_, Verdict::Drift) => Quiet::all(!renewed.contains(&place)),
+                (_, Verdict::Ok) => match (looks.moves(alert), looks.heard(alert)) {
+                    (true, true) => Quiet::ButMoving,
+                    (true, false) => Quiet::Not,
+                    (false, heard) => Quiet::all(heard || firing.quiet > 0),
+                },
+                _ => Quiet::Not,
             }
         };
         changes.extend(self.calm(report, is_quiet, resolve_after));
@@ -291,14 +313,20 @@ impl Alerts {
     fn calm(
         &mut self,
         report: &Report,
-        is_quiet: impl Fn(usize, &mut Firing) -> bool,
+        is_quiet: impl Fn(usize, &Firing) -> Quiet,
         resolve_after: u32,
     ) -> Vec<Transition> {
         let mut over = Vec::new();
         for (at, mut firing) in std::mem::take(&mut self.firing).into_iter().enumerate() {
-            let quiet = is_quiet(at, &mut firing);
-            firing.quiet += u32::from(quiet);
-            if quiet && firing.quiet >= resolve_after.max(firing.patience) {
+            let quiet = is_quiet(at, &firing);
+            firing.quiet += u32::from(quiet != Quiet::Not);
+            let enough = resolve_after.max(firing.patience);
+            let resolves = match quiet {
+                Quiet::Not => false,
+                Quiet::ButMoving => firing.quiet >= enough.saturating_mul(MOST_HELD),
+                Quiet::Entirely => firing.quiet >= enough,
+            };
+            if resolves {
                 let reason = Reason::QuietFor(firing.quiet);
                 over.push(transition(report, firing.alert, AlertState::Firing, AlertState::Resolved, reason));
             } else {

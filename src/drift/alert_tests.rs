@@ -216,8 +216,11 @@ fn an_alert_is_not_over_before_its_witnesses_have_looked_again() {
     let quiet = Said { patience: 0, moves: false, heard: true };
     let (moves, unheard) = (Said { moves: true, ..quiet }, Said { heard: false, ..quiet });
     assert_eq!((over(0, 12, &[]), over(32, 12, &[]), over(32, 40, &[])), (12, 32, 40), "the longer of both");
-    let still: Vec<Said> = [quiet; 10].into_iter().chain([moves]).collect();
-    assert_eq!(over(0, 12, &still), 11 + 12, "what still moves begins the row anew");
+    let still: Vec<Said> = [quiet; 10].into_iter().chain([moves; 10]).collect();
+    assert_eq!(over(0, 12, &still), 21, "not while it still moves");
+    assert_eq!(over(0, 12, &[moves; 100]), 36, "nor for ever");
+    let silent = Said { heard: false, ..moves };
+    assert_eq!(over(0, 3, &[[moves; 1].as_slice(), &[silent; 50]].concat()), 53, "labels that speak against it");
     assert_eq!(over(0, 3, &[unheard, unheard, quiet, unheard]), 2 + 3, "labels have to come once");
 }
 

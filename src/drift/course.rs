@@ -189,8 +189,7 @@ impl Course {
         let tasks = reference.spec.tasks.len();
         let last = &mut self.last_request;
         let kind = if ln_harm >= ln_threshold { Kind::Harm } else { Kind::Drift };
-        let ask = |(at, t)| Some((at, retraining::request(watch.retraining, t, kind, tasks, last)?));
-        let request = transitions.iter().enumerate().find_map(ask);
+        let request = retraining::request_of_all(watch.retraining, &transitions, kind, tasks, last);
         self.next_slot = Some(window.slot + 1);
         Judged { report, transitions, request, harm }
     }

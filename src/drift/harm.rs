@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, CauseKind};
 use super::label::PARTS;
-use super::localization::Found;
+use super::localization::{Found, Witness};
 use super::matured::Losses;
 use super::reference::Reference;
 use crate::stats::evidence::{AS_RARE, ln_weighted_sum};
@@ -40,6 +40,8 @@ pub struct HarmReport {
     pub tasks: Vec<TaskHarm>,
     /// ln of their share in the model's evidence; −∞ for none.
     pub ln_share: f64,
+    /// ln of the share that each head's evidence has in the model's.
+    ln_weight: f64,
 }
 
 /// A head is named as harmed where its own evidence makes up so much of the heads' whole.
@@ -74,7 +76,8 @@ impl Harm {
         }
         tasks.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
         let own = weight / tasks.len().max(1) as f64;
-        HarmReport { ln_share: ln_weighted_sum(tasks.iter().map(|t| (own, t.ln_evidence))), tasks }
+        let ln_share = ln_weighted_sum(tasks.iter().map(|t| (own, t.ln_evidence)));
+        HarmReport { ln_share, ln_weight: own.ln(), tasks }
     }
 
     /// Forgets all evidence, after an alarm.
@@ -84,10 +87,12 @@ impl Harm {
 }
 
 impl HarmReport {
-    /// The worst head and those whose evidence is of its size.
-    pub fn harmed(&self) -> Vec<usize> {
+    /// The worst head and those whose evidence is of its size, and all that would alarm by themselves; the worst
+    /// first.
+    pub fn harmed(&self, ln_threshold: f64) -> Vec<usize> {
         let whole = ln_weighted_sum(self.tasks.iter().map(|t| (1.0, t.ln_evidence)));
-        let named = |t: &&TaskHarm| t.ln_evidence.is_finite() && t.ln_evidence >= whole + NAMED_SHARE.ln();
+        let least = (whole + NAMED_SHARE.ln()).min(ln_threshold - self.ln_weight);
+        let named = |t: &&TaskHarm| t.ln_evidence.is_finite() && t.ln_evidence >= least;
         self.tasks.iter().filter(named).map(|t| t.task).collect()
     }
 }
@@ -95,27 +100,66 @@ impl HarmReport {
 /// The causes of an alarm to which harm may have led. `ln_drift` is the evidence of all other signals, and
 /// `drift` where these say it drifted.
 pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl FnOnce() -> Vec<Found>) -> Vec<Found> {
-    let (harmed, ln_harm) = (report.harmed(), report.ln_share);
-    let reaching = |mut found: Vec<Found>| {
-        if let Some(first) = found.first_mut() {
-            first.cause.tasks_affected.extend(&harmed);
-            first.cause.tasks_affected.sort_unstable();
-            first.cause.tasks_affected.dedup();
-        }
-        found
-    };
-    let alone = |cause| vec![Found { cause, witnesses: Vec::new() }];
+    let (harmed, ln_harm) = (report.harmed(ln_threshold), report.ln_share);
     let is_main = !harmed.is_empty() && ln_harm >= ln_add(ln_harm, ln_drift) - std::f64::consts::LN_2;
     match () {
         // Something else alarms. Heads that are harmed by themselves are among those affected.
         () if !is_main && ln_harm < ln_threshold => drift(),
-        () if !is_main || ln_drift >= ln_threshold => reaching(drift()),
+        () if !is_main || ln_drift >= ln_threshold => beside(drift(), &harmed),
         () if ln_drift <= (ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * ln_harm) => {
-            let task = harmed.first().copied();
-            alone(Cause { kind: CauseKind::Concept, task, segment: None, tasks_affected: harmed })
+            harmed.into_iter().map(concept).collect()
         }
-        () => alone(Cause::undetermined(harmed)),
+        () => {
+            let moved = drift().into_iter().flat_map(|found| found.witnesses);
+            let mut witnesses: Vec<Witness> = moved.map(|witness| Witness { explained: false, ..witness }).collect();
+            witnesses.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+            witnesses.dedup_by_key(|witness| witness.signal);
+            let tasks_affected = sorted(harmed);
+            vec![Found { cause: Cause::undetermined(tasks_affected), witnesses }]
+        }
     }
+}
+
+/// What is right has changed for this head.
+fn concept(task: usize) -> Found {
+    let cause = Cause { kind: CauseKind::Concept, task: Some(task), segment: None, tasks_affected: vec![task] };
+    Found { cause, witnesses: Vec::new() }
+}
+
+/// Causes with the heads that labels prove harmed: each is affected by the first cause that may harm it, and where
+/// none may, it is a cause of its own.
+fn beside(mut found: Vec<Found>, harmed: &[usize]) -> Vec<Found> {
+    for task in harmed {
+        match found.iter_mut().find(|found| may_harm(&found.cause, *task)) {
+            Some(Found { cause, .. }) => {
+                cause.tasks_affected.push(*task);
+                cause.tasks_affected = sorted(std::mem::take(&mut cause.tasks_affected));
+            }
+            None => found.push(concept(*task)),
+        }
+    }
+    found
+}
+
+/// Whether a cause may make a head err.
+fn may_harm(cause: &Cause, task: usize) -> bool {
+    match cause.kind {
+        CauseKind::Head | CauseKind::Concept => cause.task == Some(task),
+        CauseKind::Skew => cause.task.is_none_or(|own| own == task),
+        CauseKind::Link => cause.tasks_affected.contains(&task),
+        CauseKind::Input
+        | CauseKind::Encoder
+        | CauseKind::PriorShift
+        | CauseKind::Segment
+        | CauseKind::Version
+        | CauseKind::Undetermined => true,
+    }
+}
+
+fn sorted(mut tasks: Vec<usize>) -> Vec<usize> {
+    tasks.sort_unstable();
+    tasks.dedup();
+    tasks
 }
 
 #[cfg(test)]
@@ -144,11 +188,39 @@ pub(super) mod tests {
         matured.merge(&losses(2, 199, 1));
         let report = (0..3).map(|_| harm.step(&matured, 0.2)).last().expect("three");
         assert_eq!(report.tasks[0].task, 1);
-        assert_eq!((report.harmed(), report.tasks[0].labels), (vec![1], 200));
+        assert_eq!((report.harmed(8.0), report.tasks[0].labels), (vec![1], 200));
         assert!(report.ln_share > 30.0, "{report:?}");
         let found = causes(&report, 0.5, 8.0, || unreachable!("the rest is quiet"));
         let [Found { cause, .. }] = found.as_slice() else { panic!("one cause: {found:?}") };
         assert_eq!((cause.kind, cause.task, &cause.tasks_affected), (CauseKind::Concept, Some(1), &vec![1]));
+    }
+
+    #[test]
+    fn each_head_that_labels_prove_harmed_is_a_cause_of_its_own() {
+        let mut harm = harm(3);
+        let mut matured = losses(1, 140, 60);
+        matured.merge(&losses(0, 160, 40));
+        matured.merge(&losses(2, 198, 2));
+        let report = (0..4).map(|_| harm.step(&matured, 0.2)).last().expect("four");
+        assert!(report.tasks[0].ln_evidence > report.tasks[1].ln_evidence + 20.0, "one is far worse: {report:?}");
+        let told = |found: &[Found]| found.iter().map(|f| (f.cause.kind, f.cause.task)).collect::<Vec<_>>();
+        let found = causes(&report, 0.5, 8.0, || unreachable!("the rest is quiet"));
+        assert_eq!(told(&found), [(CauseKind::Concept, Some(1)), (CauseKind::Concept, Some(0))]);
+        assert!(found.iter().all(|f| f.cause.tasks_affected == [f.cause.task.expect("has one")]));
+
+        // Beside a broken head the others' harm is theirs; beside an input that changed it follows from that.
+        let other = |kind, task: Option<usize>, tasks_affected: &[usize]| {
+            let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
+            causes(&report, 400.0, 8.0, || vec![Found { cause, witnesses: Vec::new() }])
+        };
+        let head = other(CauseKind::Head, Some(1), &[1]);
+        assert_eq!(told(&head), [(CauseKind::Head, Some(1)), (CauseKind::Concept, Some(0))]);
+        assert_eq!(head[0].cause.tasks_affected, [1]);
+        let input = other(CauseKind::Input, None, &[2]);
+        assert_eq!(told(&input), [(CauseKind::Input, None)]);
+        assert_eq!(input[0].cause.tasks_affected, [0, 1, 2]);
+        let skew = other(CauseKind::Skew, Some(2), &[2]);
+        assert_eq!(told(&skew).len(), 3, "a skew of one head harms no other");
     }
 
     #[test]

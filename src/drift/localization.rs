@@ -25,14 +25,14 @@ use super::signal::{Measure, Scope, SignalKey};
 use super::task::TaskKind;
 use super::tree::{part_moved, weights};
 pub use super::witness::{Found, Witness};
-use super::witness::{explains_signal, owns_signal};
+use super::witness::{explains_signal, owns_signal, strongest_of};
 use crate::stats::multiplicity::e_bh;
 use crate::stats::probability::ln_add;
 
 /// Level at which e-BH names drifting signals once the model has alarmed.
 const LEVEL: f64 = 0.1;
 /// Where e-BH names none, signals that make up so much of the evidence are named.
-const MAIN_SHARE: f64 = 0.5;
+pub(super) const MAIN_SHARE: f64 = 0.5;
 /// A signal is quiet while its evidence is below this share of the threshold,
 const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
@@ -67,6 +67,8 @@ struct Findings<'a> {
     reference: &'a Reference,
     steps: &'a [SignalStep],
     ln_threshold: f64,
+    /// ln of each signal's share in the model's evidence, on the scale of what has moved.
+    ln_share: Vec<f64>,
     /// Drifting signals that no cause explains so far.
     drifting: Vec<usize>,
     /// All drifting signals.
@@ -90,7 +92,8 @@ impl<'a> Findings<'a> {
             drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
         }
         let all_drifting = drifting.clone();
-        Findings { reference, steps, ln_threshold, all_drifting, drifting, skewed: Vec::new(), encoder_skewed: false }
+        let (skewed, encoder_skewed) = (Vec::new(), false);
+        Findings { reference, steps, ln_threshold, ln_share, all_drifting, drifting, skewed, encoder_skewed }
     }
 
     /// Skews: of the encoder where embeddings differ, or where they are not known and more than one head
@@ -166,23 +169,34 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Each cause with its own signals; what none of them owns is explained by the first.
+    /// Each cause with its own signals; what none of them owns is explained by the first. A cause that rests on
+    /// none of those that drift for certain is told with the strongest of its own.
     fn with_witnesses(&self, causes: Vec<Cause>) -> Vec<Found> {
         let owners: Vec<Option<usize>> = self
             .all_drifting
             .iter()
             .map(|i| causes.iter().position(|cause| owns_signal(cause, self.reference, *i)))
             .collect();
-        let witnesses = |own: usize| {
-            let mine = self.all_drifting.iter().zip(&owners).filter(|(_, owner)| owner.unwrap_or(0) == own);
-            mine.map(|(i, owner)| Witness {
-                signal: *i as u32,
-                ln_evidence: self.steps[*i].ln_evidence,
-                explained: owner.is_none(),
-            })
-            .collect()
+        let witness = |signal: usize, explained| Witness {
+            signal: signal as u32,
+            ln_evidence: self.steps[signal].ln_evidence,
+            explained,
         };
-        causes.into_iter().enumerate().map(|(at, cause)| Found { witnesses: witnesses(at), cause }).collect()
+        let witnesses = |own: usize, cause: &Cause| {
+            let mine = self.all_drifting.iter().zip(&owners).filter(|(_, owner)| owner.unwrap_or(0) == own);
+            let mut found: Vec<Witness> = mine.map(|(i, owner)| witness(*i, owner.is_none())).collect();
+            if found.iter().all(|w| w.explained) {
+                found.splice(
+                    0..0,
+                    strongest_of(cause, self.reference, &self.ln_share)
+                        .into_iter()
+                        .map(|signal| witness(signal, false)),
+                );
+            }
+            found
+        };
+        let each = causes.into_iter().enumerate();
+        each.map(|(at, cause)| Found { witnesses: witnesses(at, &cause), cause }).collect()
     }
 
     fn scope(&self, signal: usize) -> Scope {

@@ -270,14 +270,22 @@ impl Performance {
         })
     }
 
+    /// How many answers of a window, whose cells these are, are to be expected by true and predicted class; `None`
+    /// where a head answers no single class.
+    pub fn expected_confusion(&self, cells: &[i64]) -> Option<Confusion> {
+        let answers_a_class = matches!(self.kind, TaskKind::Binary | TaskKind::Multiclass);
+        answers_a_class.then(|| self.expected_table(&cells[COMMON..]))
+    }
+
+    fn expected_table(&self, classes: &[i64]) -> Confusion {
+        let sample: Confusion = self.confusion.iter().map(|(t, p, n)| ((*t, *p), f64::from(*n))).collect();
+        let pairs = (0..).zip(classes.chunks_exact(2)).map(|(c, pair)| (c, pair[0] as f64, pair[1] as f64 / ONE));
+        expected(pairs, &sample)
+    }
+
     fn expected_f1(&self, classes: &[i64], n: f64, loss: f64) -> Option<f64> {
         match self.kind {
-            TaskKind::Binary | TaskKind::Multiclass => {
-                let sample: Confusion = self.confusion.iter().map(|(t, p, n)| ((*t, *p), f64::from(*n))).collect();
-                let pairs =
-                    (0..).zip(classes.chunks_exact(2)).map(|(c, pair)| (c, pair[0] as f64, pair[1] as f64 / ONE));
-                macro_f1(&expected(pairs, &sample), LEAST_SUPPORT)
-            }
+            TaskKind::Binary | TaskKind::Multiclass => macro_f1(&self.expected_table(classes), LEAST_SUPPORT),
             TaskKind::Multilabel => {
                 // The reference's rates of wrong and missing labels, worse by as much as whole sets are.
                 let worse = if self.loss > 0.0 { loss / self.loss } else { 1.0 };

@@ -6,11 +6,15 @@ use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
 use super::harm::HarmReport;
-use super::localization::MOVED;
+use super::localization::{MAIN_SHARE, MOVED};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
 use super::tree::weights;
 use crate::stats::evidence::ln_weighted_sum;
+use crate::stats::probability::ln_add;
+
+/// Labels are no signal; where an alert was found from them, this stands for one.
+pub const LABELS: &str = "labels";
 
 /// A signal that drifted when an alert fired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +55,7 @@ pub trait Looks {
     fn patience(&self, witnesses: &[Witness]) -> u32;
     /// Whether what the alert rests on holds more evidence than something quiet does.
     fn moves(&self, alert: &Alert) -> bool;
-    /// Whether a quiet window may be the first of a row: after an alarm from labels, not before labels came again.
+    /// Whether the window says anything of what the alert rests on: of one from labels, whether labels came.
     fn heard(&self, alert: &Alert) -> bool;
 }
 
@@ -76,9 +80,11 @@ impl Looks for Looked<'_> {
         let longest = |witness: &Witness| {
             let signal = witness.signal as usize;
             let (step, weight) = (self.steps.get(signal)?, weights.get(signal)?);
-            found_at(&step.by_scale, self.ln_threshold - weight.ln()).map(|scale| scale.windows)
+            // What a single window shows is seen in the next one too.
+            let at_once = step.tested.is_some_and(|(_, ln_e)| ln_e + weight.ln() >= self.ln_threshold);
+            if at_once { step.by_scale.first() } else { longest_seen(&step.by_scale) }.map(|scale| scale.windows)
         };
-        QUIET_LOOKS * witnesses.iter().filter(|w| !w.explained).filter_map(longest).max().unwrap_or(0)
+        QUIET_LOOKS * witnesses.iter().filter_map(longest).max().unwrap_or(0)
     }
 
     fn moves(&self, alert: &Alert) -> bool {
@@ -86,9 +92,10 @@ impl Looks for Looked<'_> {
             let own = self.harm.tasks.iter().find(|harm| Some(harm.task) == alert.cause.task);
             return own.is_some_and(|harm| harm.ln_evidence >= MOVED.ln());
         }
-        let own = alert.witnesses.iter().filter(|w| !w.explained).filter_map(|w| self.steps.get(w.signal as usize));
-        let weight = 1.0 / own.clone().count().max(1) as f64;
-        ln_weighted_sum(own.map(|step| (weight, step.ln_moved))) >= MOVED.ln()
+        // What the cause explains tells of it as well.
+        let steps = alert.witnesses.iter().filter_map(|w| self.steps.get(w.signal as usize));
+        let weight = 1.0 / steps.clone().count().max(1) as f64;
+        ln_weighted_sum(steps.map(|step| (weight, step.ln_moved))) >= MOVED.ln()
     }
 
     fn heard(&self, alert: &Alert) -> bool {
@@ -97,11 +104,10 @@ impl Looks for Looked<'_> {
     }
 }
 
-/// The quickest scale at which a signal with this threshold alarms by itself; where there is none, the one with the
-/// most evidence.
-fn found_at(scales: &[AtScale], ln_threshold: f64) -> Option<&AtScale> {
+/// The longest scale at which a signal has moved; where there is none, the one with the most evidence.
+fn longest_seen(scales: &[AtScale]) -> Option<&AtScale> {
     let most = scales.iter().max_by(|a, b| a.ln_evidence.total_cmp(&b.ln_evidence));
-    scales.iter().find(|scale| scale.ln_evidence >= ln_threshold).or(most)
+    scales.iter().rev().find(|scale| scale.ln_evidence >= MOVED.ln()).or(most)
 }
 
 /// Whether a cause rests on a signal.
@@ -120,6 +126,22 @@ pub(super) fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -
         CauseKind::Concept | CauseKind::Version => false,
         CauseKind::Undetermined => true,
     }
+}
+
+/// Signals named at most of a cause that rests on none of those that drift.
+const STRONGEST: usize = 5;
+
+/// The signals of a cause that together hold most of what all of its signals do, the strongest first, from each
+/// signal's share (ln) in the model's evidence.
+pub(super) fn strongest_of(cause: &Cause, reference: &Reference, ln_share: &[f64]) -> Vec<usize> {
+    let is_own = |i: &usize| ln_share[*i].is_finite() && owns_signal(cause, reference, *i);
+    let mut own: Vec<usize> = (0..ln_share.len()).filter(is_own).collect();
+    own.sort_by(|a, b| ln_share[*b].total_cmp(&ln_share[*a]).then(a.cmp(b)));
+    let sum = |signals: &[usize]| signals.iter().map(|i| ln_share[*i]).fold(f64::NEG_INFINITY, ln_add);
+    let most = sum(&own) + MAIN_SHARE.ln();
+    let enough = (1..=own.len()).find(|n| sum(&own[..*n]) >= most).unwrap_or(own.len());
+    own.truncate(enough.min(STRONGEST));
+    own
 }
 
 /// Whether a skew makes a signal drift: of a head, all that looks at its answers; of the encoder, all but

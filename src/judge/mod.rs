@@ -28,6 +28,7 @@ use crate::traces;
 
 /// Who is told of an alert.
 mod dispatch;
+mod evidence;
 /// Texts of alerts.
 pub mod examples;
 /// Labels on their way into judgement.

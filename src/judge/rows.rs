@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
+use super::evidence as of_alert;
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
-use crate::drift::localization::Witness;
 use crate::drift::reference::Reference;
 use crate::drift::retraining::Request;
 use crate::drift::retraining::life::State;
@@ -152,7 +152,7 @@ pub(super) fn nothing(judge: &Judge, now: Timestamp) -> Judged {
     }
 }
 
-fn finite(value: f64) -> Option<f64> {
+pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
@@ -240,21 +240,13 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         ln_evidence: finite(alert.ln_evidence).filter(|_| cause.kind != CauseKind::Version),
         ln_threshold: report.ln_threshold,
         guarantee: json(&reference.guarantee()),
-        evidence: json(&alert.witnesses.iter().map(|w| witness(reference, w)).collect::<Vec<_>>()),
+        evidence: json(&of_alert::stored(reference, alert)),
     }
 }
 
 /// Versions with their records, the most seen first.
 fn versions(others: &Others) -> Vec<serde_json::Value> {
     others.most_seen().iter().map(|(version, records)| json!({"version": version, "records": records})).collect()
-}
-
-fn witness(reference: &Reference, witness: &Witness) -> serde_json::Value {
-    let key = &reference.signals[witness.signal as usize].key;
-    json!({
-        "scope": key.scope, "task": reference.task_name(key), "segment": reference.segment_name(key),
-        "signal": key.signal, "ln_evidence": finite(witness.ln_evidence), "explained": witness.explained,
-    })
 }
 
 fn transition_row(transition: &Transition, alert: &AlertRow) -> TransitionRow {
@@ -285,7 +277,7 @@ fn new_request(
         "model": {"name": alert.model, "version": reference.spec.version},
         "reason": {
             "kind": request.kind, "summary": alert.summary, "alarms": [alert.alert_id],
-            "evidence": evidence(reference, of, report),
+            "evidence": of_alert::told(reference, of, report),
         },
         "scope": judge.plan.scope(Some(of.cause.kind), &tasks, &protected),
         "data": judge.plan.data(&request_id, Some((alert.opened_window, report.end)), &reference.id),
@@ -318,31 +310,6 @@ fn new_request(
     let endpoints: Vec<String> = judge.receivers.iter().filter(|r| r.retraining).map(|r| r.endpoint.clone()).collect();
     let told = Told { to: State::Proposed, at: request.at, who: "driftd", why: &row.reason, sequence: 1 };
     NewRequest { deliveries: tell(&endpoints, &row, told), row, who: "driftd".to_owned(), audit: None, now }
-}
-
-/// Evidence for people and pipelines: the strongest signals that the cause rests on, at most this many.
-pub(super) const EVIDENCE_SHOWN: usize = 5;
-
-fn evidence(reference: &Reference, alert: &Alert, report: &Report) -> Vec<serde_json::Value> {
-    let own = alert.witnesses.iter().filter(|w| !w.explained);
-    let strongest: Vec<&Statistic> = own.filter_map(|w| report.statistics.get(w.signal as usize)).collect();
-    let entry = |s: &&Statistic| {
-        let tested = s.tested.as_ref();
-        let mut told = json!({
-            "scope": s.key.scope, "task": reference.task_name(&s.key), "segment": reference.segment_name(&s.key), "signal": s.key.signal, "n": s.n,
-            "statistic": tested.map(|(t, _)| t.statistic), "p_value": tested.map(|(t, _)| t.ln_p.exp()),
-            "ln_evidence": finite(s.ln_evidence), "guarantee": s.guarantee, "reference_id": reference.id,
-        });
-        // Counts have cells that moved, means directions, and some signals neither.
-        if !s.movers.is_empty() {
-            told["movers"] = json!(s.movers);
-        }
-        if !s.directions.is_empty() {
-            told["directions"] = json!(s.directions);
-        }
-        told
-    };
-    strongest.iter().take(EVIDENCE_SHOWN).map(entry).collect()
 }
 
 /// Messages of a transition: alerts that fire, grow or resolve. Pending ones wake nobody.
@@ -378,7 +345,7 @@ fn alert_messages(
         "evidence_ratio": alert.ln_evidence.map(|e| (e - alert.ln_threshold).min(300.0).exp()),
         "budget": judge.model.budget,
         "guarantee": parsed(&alert.guarantee),
-        "evidence": evidence(&judge.reference, of, report),
+        "evidence": of_alert::told(&judge.reference, of, report),
         "explained": of.witnesses.iter().filter(|w| w.explained).count(),
         "reason": transition.reason,
         "backfill": judge.backfill_after.is_some_and(|after| now.since(report.end) > after),

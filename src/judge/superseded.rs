@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
-use super::rows::{EVIDENCE_SHOWN, alert_id, json as text, nothing, parsed};
+use super::evidence::EVIDENCE_SHOWN;
+use super::rows::{alert_id, json as text, nothing, parsed};
 use crate::drift::alert::AlertState;
 use crate::drift::course::Course;
 use crate::drift::severity::Severity;

@@ -28,6 +28,8 @@ pub mod files;
 pub mod kafka;
 /// Right answers from files.
 pub mod labelled;
+/// Several files as one stream.
+pub mod merged;
 /// Bytes to records.
 pub mod native;
 mod native_answer;

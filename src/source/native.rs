@@ -104,12 +104,16 @@ impl NativeDecoder {
     }
 
     fn model(&self, raw: &RawRecord) -> Result<(usize, &KnownModel), Rejected> {
+        let of_labels = match &raw.labels {
+            Some(RawLabels::ByTask(pairs)) => pairs.0.first().map(|(task, _)| task),
+            _ => None,
+        };
         let found = match &raw.model {
             Some(named) => self.models.iter().position(|m| m.spec.name == named.name.0),
+            None if self.models.len() == 1 && raw.task.is_none() => Some(0),
             // Labels name no model: the first that has the task takes it.
-            None => match &raw.task {
+            None => match raw.task.as_ref().or(of_labels) {
                 Some(task) => self.models.iter().position(|m| m.tasks.contains_key(task.0.as_ref())),
-                None if self.models.len() == 1 => Some(0),
                 None => None,
             },
         };
@@ -162,7 +166,7 @@ impl NativeDecoder {
             Some(RawLabels::Listed(list)) => (Vec::new(), Some(list)),
             None => (Vec::new(), None),
         };
-        if is_label || raw.task.is_some() {
+        if raw.task.is_some() || (is_label && by_task.is_empty()) {
             let task = raw.task.as_ref().and_then(|t| model.tasks.get(t.0.as_ref()));
             let task = task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?;
             add(*task, raw.label.or(listed).or(raw.value));

@@ -199,6 +199,14 @@ fn labels_and_inputs_stand_alone() {
     let label = label.expect("valid");
     let expected = Label { task: 0, value: Some(LabelValue::Class(0)), revision: 0, at: label.time, retracted: false };
     assert_eq!(label.labels, [expected]);
+    let several = decode(
+        r#"{"schema":"label/v1","prediction_id":"a","labels":{"intent":"refund","urgency":2},"revision":3,"labeled_at":"2026-11-24T08:00:00Z"}"#,
+    );
+    let several = several.expect("several tasks in one label").labels;
+    let told: Vec<_> = several.iter().map(|l| (l.task, l.value.clone(), l.revision)).collect();
+    assert_eq!(told, [(0, Some(LabelValue::Class(0)), 3), (4, Some(LabelValue::Value(2.0)), 3)]);
+    let none = decode(r#"{"schema":"label/v1","prediction_id":"a","labels":{},"labeled_at":"2026-11-24T08:00:00Z"}"#);
+    assert_eq!(none.expect_err("no task").reason, RejectReason::UnknownTask);
     let input = decode(r#"{"schema":"input/v1","model":{"name":"support-mtl"},"input":{"text":""}}"#)
         .expect("an empty text is a text");
     assert_eq!(input.time, Timestamp::from_micros(7), "Kafka's time stands in");

@@ -293,3 +293,89 @@ fn another_tokenizer_is_refused() {
     let said = fail_with(&mut fit, 3);
     assert!(said.contains("the tokenizer has") && said.contains("embedding table"), "{said}");
 }
+
+/// A back-test of files in windows of time; its JSON, and what it warned of.
+fn judge_files(scene: &Scene, reference: &Path, files: &[PathBuf], format: &str) -> (String, String) {
+    let mut command = driftd();
+    command.args(["backtest", "--device", "cpu", "--window", "500ms", "--format", format, "-m"]);
+    command.arg(&scene.manifest).arg("-r").arg(reference).args(BUDGET);
+    for file in files {
+        command.arg("-i").arg(file);
+    }
+    let output = command.output().expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (out, err)
+}
+
+#[test]
+fn files_that_overlap_are_one_stream_and_disorder_is_told() {
+    let scene = Scene::new();
+    let (reference, _) = scene.fit(&records(0));
+    let all = records(4);
+    let part = |rest: usize| all.iter().skip(rest).step_by(2).cloned().collect::<Vec<_>>();
+    let parts = [scene.write("odd.jsonl", &part(1)), scene.write("even.jsonl", &part(0))];
+    let (merged, said) = judge_files(&scene, &reference, &parts, "json");
+    let (whole, _) = judge_files(&scene, &reference, &[scene.write("whole.jsonl", &all)], "json");
+    assert_eq!(merged, whole, "partitions are read as the topic was");
+    assert!(!said.contains("order of its times"), "{said}");
+    let told: Value = serde_json::from_str(&whole).expect("JSON");
+    assert_eq!(told["summary"]["records"]["late"], 0);
+
+    let shuffled: Vec<Value> = (0..LATER).map(|i| all[i * 337 % LATER].clone()).collect();
+    let shuffled = [scene.write("shuffled.jsonl", &shuffled)];
+    let (told, said) = judge_files(&scene, &reference, &shuffled, "json");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let late = told["summary"]["records"]["late"].as_u64().expect("a count");
+    assert!(late > 400, "most windows had been judged: {late}");
+    let warning = format!("{late} of 800 records");
+    assert!(said.contains(&warning) && said.contains("Sort each file by `timestamp`"), "{said}");
+    assert!(told["summary"]["warnings"].to_string().contains(&warning), "{told}");
+    for format in ["table", "html"] {
+        let (told, _) = judge_files(&scene, &reference, &shuffled, format);
+        assert!(told.contains(&format!("{late} late and left out")), "{told}");
+    }
+}
+
+#[test]
+fn a_reference_says_when_it_learned_from_another_version() {
+    let scene = Scene::new();
+    let mut mixed = records(0);
+    mixed.iter_mut().step_by(4).for_each(|record| record["model"]["version"] = "next".into());
+    let (_, table) = scene.fit(&mixed);
+    assert!(table.contains("500 of 2000 records name another version than the manifest's"), "{table}");
+    assert!(table.contains("most of them `next`"), "{table}");
+    assert!(!scene.fit(&records(0)).1.contains("another version"));
+}
+
+#[test]
+fn values_that_are_none_are_wrong_arguments() {
+    let scene = Scene::new();
+    let (reference, _) = scene.fit(&records(0));
+    for (wrong, said) in [
+        (["--margin", "-1"], "a number from 0 up"),
+        (["--margin", "NaN"], "a number from 0 up"),
+        (["--margin", "inf"], "a number from 0 up"),
+        (["--skew-sample", "7"], "a share from 0 to 1"),
+        (["--skew-sample", "nan"], "a share from 0 to 1"),
+        (["--budget", "abc"], "alarms per time"),
+        (["--budget", "1/30d"], "have no length"),
+        (["--window", "5x"], "a length such as"),
+        (["--window-records", "0"], "0"),
+        (["--min-records", "0"], "0"),
+        (["--resolve-after", "0"], "0"),
+        (["--arl-windows", "0"], "windows"),
+        (["--compare", "foo=1"], "is none of budget"),
+        (["--compare", "margin=-1"], "a number from 0 up"),
+        (["--compare", "resolve-after=0"], "a number from 1 up"),
+        (["--compare", "budget"], "expected key=value"),
+    ] {
+        let mut command = driftd();
+        command.args(["backtest", "--device", "cpu", "-m"]).arg(&scene.manifest).arg("-r").arg(&reference);
+        command.arg("-i").arg(&reference).arg(format!("{}={}", wrong[0], wrong[1]));
+        let told = fail_with(&mut command, 2);
+        assert!(told.contains(said), "{wrong:?}: {told}");
+    }
+    let fit = ["reference", "fit", "-m", "m.yaml", "-i", "x", "-o", "y", "--window", "0s"];
+    fail_with(driftd().args(fit), 2);
+}

@@ -47,7 +47,7 @@ fn small_record(rng: &mut StdRng, second: i64, shift: f64) -> FitRecord {
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
 }
 
-fn small_reference() -> Reference {
+pub(super) fn small_reference() -> Reference {
     let mut rng = StdRng::seed_from_u64(1);
     let mut records: Vec<FitRecord> = (0..12_000).map(|i| small_record(&mut rng, i * 2, 0.0)).collect();
     let spec = small_spec();
@@ -56,7 +56,7 @@ fn small_reference() -> Reference {
 }
 
 /// A window after the reference's, moved by so many standard errors of it.
-fn small_window(reference: &Reference, slot: i64, errors: f64) -> ClosedWindow {
+pub(super) fn small_window(reference: &Reference, slot: i64, errors: f64) -> ClosedWindow {
     let mut rng = StdRng::seed_from_u64(1_000 + slot as u64);
     let mut summary = Summary::empty(reference);
     for i in 0..SIZE {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{AlertState, Transition};
-use super::cause::CauseKind;
+use super::cause::{Cause, CauseKind};
 use super::time::{Span, Timestamp};
 
 /// From the first word to the last: states, and what leads from one to the next.
@@ -133,18 +133,53 @@ pub fn request(
     // An alert that grows asks as well, if nothing was asked since it opened: then it has not asked itself.
     let first = transition.from != AlertState::Firing || last.is_none_or(|last| last < transition.alert.opened_at);
     let cooling = last.is_some_and(|last| transition.at.since(last) < policy.cooldown);
-    let retrain: Vec<usize> = match (cause.kind, cause.task) {
-        (CauseKind::Head, Some(task)) => vec![task],
-        // A skew is mended in serving, another mix of classes by new priors: training mends neither.
-        (CauseKind::Undetermined | CauseKind::Skew | CauseKind::Version | CauseKind::PriorShift, _) => Vec::new(),
-        _ => cause.tasks_affected.clone(),
-    };
+    let retrain = mended(cause);
     if transition.to != AlertState::Firing || !first || cooling || retrain.is_empty() {
         return None;
     }
     *last = Some(transition.at);
     let protected = (0..tasks).filter(|t| !retrain.contains(t)).collect();
     Some(Request { kind, mode, tasks: retrain, protected, at: transition.at })
+}
+
+/// The tasks whose training mends a cause.
+fn mended(cause: &Cause) -> Vec<usize> {
+    match (cause.kind, cause.task) {
+        (CauseKind::Head, Some(task)) => vec![task],
+        // A skew is mended in serving, another mix of classes by new priors: training mends neither.
+        (CauseKind::Undetermined | CauseKind::Skew | CauseKind::Version | CauseKind::PriorShift, _) => Vec::new(),
+        _ => cause.tasks_affected.clone(),
+    }
+}
+
+/// The request that a window's transitions ask for, with the place of the first that asks. Where several causes fire
+/// at once, it is for the tasks of all that ask: one run mends them together.
+pub fn request_of_all(
+    policy: Policy,
+    transitions: &[Transition],
+    harm: Kind,
+    tasks: usize,
+    last: &mut Option<Timestamp>,
+) -> Option<(usize, Request)> {
+    let before = *last;
+    let mut asked: Option<(usize, Request)> = None;
+    for (at, transition) in transitions.iter().enumerate() {
+        // Each is asked as if it were the first of the window.
+        let mut own = before;
+        let Some(request) = request(policy, transition, harm, tasks, &mut own) else { continue };
+        *last = own;
+        match &mut asked {
+            None => asked = Some((at, request)),
+            Some((_, first)) if first.mode == request.mode && first.kind == request.kind => {
+                first.tasks.extend(request.tasks);
+                first.tasks.sort_unstable();
+                first.tasks.dedup();
+                first.protected.retain(|task| !first.tasks.contains(task));
+            }
+            Some(_) => {}
+        }
+    }
+    asked
 }
 
 #[cfg(test)]
@@ -187,6 +222,19 @@ mod tests {
         assert!(ask(AUTO, &fired(CauseKind::Head, Some(0), &[0], 10_000_000), &mut last).is_some());
         let off = Policy { mode: Mode::Off, ..AUTO };
         assert_eq!(ask(off, &fired(CauseKind::Head, Some(0), &[0], 0), &mut None), None);
+    }
+
+    #[test]
+    fn causes_that_fire_at_once_ask_once_and_for_all_their_tasks() {
+        let two = [fired(CauseKind::Head, Some(2), &[2], 0), fired(CauseKind::Concept, Some(0), &[0], 0)];
+        let mut last = None;
+        let both = |transitions: &[Transition], last: &mut _| request_of_all(AUTO, transitions, Kind::Harm, 3, last);
+        let (at, request) = both(&two, &mut last).expect("asked");
+        assert_eq!((at, request.tasks, request.protected), (0, vec![0, 2], vec![1]));
+        assert_eq!(both(&two, &mut last), None, "and then it cools down");
+        let skew = [fired(CauseKind::Skew, Some(2), &[2], 0), fired(CauseKind::Head, Some(1), &[1], 0)];
+        let (at, request) = both(&skew, &mut None).expect("asked");
+        assert_eq!((at, request.tasks), (1, vec![1]), "what training does not mend asks for nothing");
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! Performance on the page of a back-test: what each task is estimated to get right, and what labels say, over time.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::backtest_html::escape;
+
+/// Rows of a task's table at most; more windows share rows.
+const MOST_ROWS: usize = 24;
+/// Expected confusions told in words.
+const CONFUSIONS: usize = 5;
+
+/// A section for the tasks whose performance the reference knows; nothing where it knows none. `told` is what the
+/// JSON says of them.
+pub fn section(told: &[Value], page: &mut String) {
+    if told.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>Performance</h2><p>Estimated from calibrated confidence, without labels; realised by the labels that \
+         came. Intervals are of 95 %.</p>",
+    );
+    told.iter().for_each(|task| of_task(task, page));
+}
+
+fn of_task(task: &Value, page: &mut String) {
+    let percent =
+        |value: &Value| value.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
+    let reference = &task["reference"];
+    let _ = write!(
+        page,
+        "<h3>{}</h3><p>Reference {} ({} labels), error tolerated {}; realised {}; labels for {} of the answers.",
+        escape(task["task"].as_str().unwrap_or_default()),
+        percent(&reference["accuracy"]),
+        reference["labelled"],
+        percent(&reference["error_tolerated"]),
+        percent(&task["accuracy"]),
+        percent(&task["label_coverage"]),
+    );
+    let confusions = task["expected_confusion"].as_array().map_or(&[][..], Vec::as_slice);
+    let wrong: Vec<String> = confusions
+        .iter()
+        .filter(|cell| cell["true"] != cell["predicted"])
+        .take(CONFUSIONS)
+        .map(|cell| {
+            let name = |key: &str| escape(cell[key].as_str().unwrap_or_default());
+            format!("{} for {} ({:.0})", name("predicted"), name("true"), cell["n"].as_f64().unwrap_or(0.0))
+        })
+        .collect();
+    if !wrong.is_empty() {
+        let _ = write!(page, " Confusions to be expected, most first: {}.", wrong.join(", "));
+    }
+    page.push_str("</p><details open><summary>over time</summary><div class=scroll><table><tr><th>windows<th>answers<th>estimated<th>interval<th>labels<th>realised<th>interval</tr>");
+    let points = task["points"].as_array().map_or(&[][..], Vec::as_slice);
+    for block in points.chunks(points.len().div_ceil(MOST_ROWS).max(1)) {
+        let [first, .., last] = [&block[0], &block[block.len() - 1]];
+        let windows = if first["window"] == last["window"] {
+            first["window"].to_string()
+        } else {
+            format!("{} to {}", first["window"], last["window"])
+        };
+        let (n, estimated) = Mean::of(block, "n", ["estimate", "estimate_low", "estimate_high"]).told();
+        let (labelled, realised) = Mean::of(block, "labelled", ["realised", "realised_low", "realised_high"]).told();
+        let _ = write!(page, "<tr><td>{windows}<td>{n:.0}{estimated}<td>{labelled:.0}{realised}</tr>");
+    }
+    page.push_str("</table></div></details>");
+}
+
+/// A share over several windows, weighted by how many answers or labels each has; its interval narrows with the root
+/// of the number of windows, which are estimated apart.
+struct Mean {
+    weight: f64,
+    sums: [f64; 3],
+    windows: f64,
+}
+
+impl Mean {
+    fn of(points: &[Value], weight: &str, keys: [&str; 3]) -> Mean {
+        let mut mean = Mean { weight: 0.0, sums: [0.0; 3], windows: 0.0 };
+        for point in points {
+            let n = point[weight].as_f64().unwrap_or(0.0);
+            let values = keys.map(|key| point[key].as_f64());
+            if let ([Some(a), Some(b), Some(c)], true) = (values, n > 0.0) {
+                mean.weight += n;
+                mean.windows += 1.0;
+                mean.sums.iter_mut().zip([a, b, c]).for_each(|(sum, value)| *sum += n * value);
+            }
+        }
+        mean
+    }
+
+    fn told(&self) -> (f64, String) {
+        if self.weight <= 0.0 {
+            return (0.0, "<td>–<td>–".to_owned());
+        }
+        let [share, low, high] = self.sums.map(|sum| sum / self.weight);
+        let narrower = self.windows.sqrt();
+        let (low, high) = (share - (share - low) / narrower, share + (high - share) / narrower);
+        (self.weight, format!("<td>{:.1} %<td>{:.1} to {:.1} %", share * 100.0, low * 100.0, high * 100.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn windows_share_rows_and_nothing_is_made_up() {
+        let point = |window: usize| {
+            let realised = (window < 50).then_some(0.8);
+            json!({
+                "window": window, "n": 100, "estimate": 0.9, "estimate_low": 0.8, "estimate_high": 1.0,
+                "labelled": if window < 50 { 10 } else { 0 }, "realised": realised, "realised_low": realised,
+                "realised_high": realised,
+            })
+        };
+        let task = json!({
+            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12}, "accuracy": 0.8,
+            "label_coverage": 0.05, "points": (0..100).map(point).collect::<Vec<_>>(),
+            "expected_confusion": [
+                {"true": "x", "predicted": "x", "n": 900.0}, {"true": "x", "predicted": "y", "n": 12.4},
+            ],
+        });
+        let mut page = String::new();
+        section(std::slice::from_ref(&task), &mut page);
+        for part in ["a&lt;b", "Reference 91.0 % (500 labels), error tolerated 12.0 %", "y for x (12)", "0 to 4<td>500"]
+        {
+            assert!(page.contains(part), "`{part}` is not in {page}");
+        }
+        assert!(page.contains("<td>90.0 %<td>85.5 to 94.5 %<td>50<td>80.0 %"), "{page}");
+        assert!(page.contains("<td>0<td>–<td>–") && page.matches("<tr><td>").count() <= MOST_ROWS, "{page}");
+        let mut none = String::new();
+        section(&[], &mut none);
+        assert_eq!(none, "");
+    }
+}

@@ -1,0 +1,84 @@
+//! What became of a back-test's records, and what the reader should know before believing it.
+
+use super::backtest::Counts;
+use crate::drift::reference::Reference;
+use crate::drift::time::Timestamp;
+use crate::drift::window::WindowRule;
+
+/// What the reader should know before believing it.
+pub fn warnings(
+    reference: &Reference,
+    window: WindowRule,
+    span: Option<(Timestamp, Timestamp)>,
+    counts: Counts,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let (learned_from, learned_to) = reference.span;
+    match span {
+        Some((_, last)) if last < learned_from => found.push(format!(
+            "the stream ends {last}, before the reference begins ({learned_from}): this judges the past by what came later"
+        )),
+        Some((first, _)) if first <= learned_to => found.push(format!(
+            "the stream begins {first}, while the reference was still being recorded (until {learned_to}): \
+             records that it learned from look calmer than new ones"
+        )),
+        _ => {}
+    }
+    if window != reference.window {
+        found.push(format!(
+            "windows of {window}, the reference learned from windows of {}: how they vary is only roughly known",
+            reference.window
+        ));
+    }
+    if counts.unusable_embeddings > 0 {
+        found.push(format!(
+            "{} of {} embeddings are unusable (another dimension than {}, or not a number): encoder signals count them \
+             apart",
+            counts.unusable_embeddings,
+            counts.folded,
+            reference.spec.embedding_dimension.unwrap_or(0)
+        ));
+    }
+    found.extend(served_by_another(reference, counts));
+    found.extend(out_of_order(counts));
+    found
+}
+
+/// A larger share of late records than this is told in words: stragglers are fewer.
+const MOST_LATE: f64 = 0.01;
+
+/// Said where so many records were left out for coming late that what was judged is not the stream.
+fn out_of_order(counts: Counts) -> Option<String> {
+    let Counts { records, late, .. } = counts;
+    let share = late as f64 / records.max(1) as f64;
+    (share > MOST_LATE).then(|| {
+        format!(
+            "{late} of {records} records ({:.1} %) came after the window of their time had been judged and were left \
+             out: the input is not in the order of its times. Sort each file by `timestamp`; several files are read \
+             as one stream",
+            100.0 * share
+        )
+    })
+}
+
+/// What became of the records, for people; what is nothing is left out.
+pub fn records_told(counts: Counts) -> String {
+    let Counts { records, folded, late, other_version, refused, .. } = counts;
+    let rest = [(late, "late and left out"), (other_version, "of another version"), (refused, "refused")];
+    let rest = rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+    format!("{folded} of {} records judged{}", records + refused, rest.collect::<String>())
+}
+
+/// Said where any record is set aside because its model is another version: a roll-out that the manifest does not
+/// know must not look like calm.
+fn served_by_another(reference: &Reference, counts: Counts) -> Option<String> {
+    let Counts { records, other_version: others, .. } = counts;
+    (others > 0).then(|| {
+        let share = 100.0 * others as f64 / records as f64;
+        let version = &reference.spec.version;
+        format!(
+            "{others} of {records} records ({share:.1} %) name another version than the manifest's `{version}`: \
+             production serves a model that this reference says nothing about, and they were not judged"
+        )
+    })
+}
