@@ -28,7 +28,7 @@ const LEAST_BLOCKS: usize = 8;
 const SERIAL_SCORE: f64 = 3.0;
 /// Share of the signals taken to move together that need not: where many do (a shock of a day moves them all), the
 /// others' weaker signs are believed as well.
-const SERIAL_FALSE_SHARE: f64 = 0.2;
+const SERIAL_FALSE_SHARE: f64 = 0.05;
 /// Longest lag that is looked at.
 const MOST_LAG: usize = 24;
 /// Length that deviations are sketched to.
