@@ -24,7 +24,7 @@ const LEAST_UNITS: i64 = 20;
 /// Merged windows a scale needs to be calibrated on its own; below, the scale before it stands in, which
 /// errs on the safe side: it takes the windows' effects to last.
 const LEAST_BLOCKS: usize = 8;
-/// Beyond this score windows are taken to move together, whatever other signals do.
+/// From this score on windows are taken to move together, whatever other signals do.
 const SERIAL_SCORE: f64 = 3.0;
 /// Share of the signals taken to move together that need not: where many do (a shock of a day moves them all), the
 /// others' weaker signs are believed as well.
@@ -175,7 +175,7 @@ fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
             .map(|tracks| -> Vec<Option<SerialDependence>> { tracks.iter().map(serial).collect() });
         let scores: Vec<f64> = fits.iter().chain(&locations).flatten().map(|serial| serial.score).collect();
         let least = significant_from(&scores, SERIAL_FALSE_SHARE).min(SERIAL_SCORE);
-        let found = |serial: Option<SerialDependence>| serial.filter(|serial| serial.score > least);
+        let found = |serial: Option<SerialDependence>| serial.filter(|serial| serial.score >= least);
         for (i, signal) in reference.signals.iter_mut().enumerate() {
             series.fits[i].learn(scale, found(fits[i]), &mut signal.variation);
             series.locations[i].learn(scale, found(locations[i]), &mut signal.location);

@@ -83,7 +83,8 @@ impl MeansByClass {
             rest.means(prior)
         });
         let held_out = held_out.collect();
-        let records = all.counts.iter().map(|count| count + prior).collect();
+        // Of a class that the sample does not hold no record has a part in its mean.
+        let records = all.counts.iter().map(|count| if *count > 0.0 { count + prior } else { SETTLED }).collect();
         Some(MeansByClass { dimension, means: all.means(prior), held_out, records })
     }
 
@@ -161,5 +162,50 @@ impl Sums {
         let rows = self.sums.chunks_exact(self.dimension).zip(&self.counts);
         rows.flat_map(|(row, c)| row.iter().zip(&pooled).map(move |(s, m)| ((s + prior * m) / (c + prior)) as f32))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::answer::{Confidence, Uncertainty};
+    use crate::drift::geometry::Place;
+    use crate::drift::observation::Observation;
+    use crate::drift::task::ModelSpec;
+
+    #[test]
+    fn a_record_is_left_out_where_it_weighs_and_has_a_part() {
+        let classes = vec!["few".into(), "many".into(), "none".into()];
+        let task = TaskSpec { name: "t".into(), kind: TaskKind::Multiclass, classes, threshold: 0.5, temperature: 1.0 };
+        let spec = ModelSpec {
+            name: "m".into(),
+            version: "1".into(),
+            tasks: vec![task],
+            embedding_dimension: None,
+            attributes: Vec::new(),
+            segments: None,
+        };
+        let observation = |i: u32| Observation {
+            input: None,
+            text: None,
+            attributes: Vec::new(),
+            segments: Vec::new(),
+            place: Place::Absent,
+            answers: vec![Some(Answer::Class {
+                class: u32::from(i >= 10),
+                confidence: Confidence::Absent,
+                uncertainty: Uncertainty::default(),
+            })],
+            skew: None,
+        };
+        let observations: Vec<Observation> = (0..500).map(observation).collect();
+        let folds: Vec<usize> = (0..500).map(|i| i % FOLDS).collect();
+        let (segments, token) = (&[], &|_: u32| None);
+        let sample =
+            Sample { spec: &spec, observations: &observations, folds: &folds, geometry: None, segments, token };
+        let value = |i: usize| Some(vec![(i % 7) as f32 + f32::from(u8::from(i < 10)) * 50.0]);
+        let means = MeansByClass::fit(&sample, 0, 1, value).expect("has values");
+        assert!((1.05..1.2).contains(&means.without_itself(0)), "n / (n - 1): {}", means.without_itself(0));
+        assert_eq!([means.without_itself(1), means.without_itself(2)], [1.0, 1.0], "settled, and not of the sample");
     }
 }
