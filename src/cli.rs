@@ -1,7 +1,7 @@
 //! The command line: what may be said, and what each end means to scripts.
 //!
 //! Exit codes: 0 done; 1 failed while running; 2 wrong arguments; 3 configuration, manifest or
-//! reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine; 6 the gate says `fail`;
+//! reference invalid, or no usable records; 4 broker or store not reachable; 5 no CUDA on this machine; 6 the gate says `fail`;
 //! 7 the gate says `undecided`.
 
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 wrong arguments; \
-3 configuration, manifest or reference invalid; 4 broker or store not reachable; 5 no CUDA on this machine; \
+3 configuration, manifest or reference invalid, or no usable records; 4 broker or store not reachable; 5 no CUDA on this machine; \
 6 the gate says fail; 7 the gate says undecided.";
 
 /// `driftd gate`

@@ -6,6 +6,9 @@ mod bad_input;
 /// Texts of alerts.
 #[path = "command_line/examples.rs"]
 mod examples;
+/// What records lack.
+#[path = "command_line/lacking.rs"]
+mod lacking;
 mod support;
 /// Heads that answer token by token.
 #[path = "command_line/tokens.rs"]

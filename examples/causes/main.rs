@@ -240,6 +240,7 @@ impl World {
                 answers: inference.answers.clone(),
                 labels: Vec::new(),
                 unknown_tasks: 0,
+                unknown_classes: Vec::new(),
                 tags: vec![("channel".to_owned(), CHANNELS[channel].0.to_owned())],
                 attributes: Vec::new(),
             };

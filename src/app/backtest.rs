@@ -8,8 +8,8 @@ use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
-use super::replay::Replay;
-use super::{WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
+use super::replay::{Refusals, Replay, with_refusals};
+use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
 use super::{backtest_html, compare};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
@@ -19,6 +19,7 @@ use crate::drift::detector::Sensitivity;
 use crate::drift::geometry::Place;
 use crate::drift::inference::Inference;
 use crate::drift::judgement::ClosedWindow;
+use crate::drift::lacking::Seen;
 use crate::drift::observation::Observation;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::reference::Reference;
@@ -61,8 +62,10 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     bar.finish_and_clear();
     for stream in &mut streams {
         stream.finish();
-        stream.counts.refused = replay.refused;
+        stream.counts.refused = replay.refused.total();
+        (stream.refused, stream.refused_labels) = (replay.refused.clone(), replay.refused_labels.clone());
     }
+    streams[0].check()?;
     let names = std::iter::once("as asked").chain(args.compare.iter().map(String::as_str));
     let told: Vec<Told> = streams.iter().zip(names).map(|(stream, name)| Told::new(stream, name)).collect();
     for warning in &told[0].warnings {
@@ -142,6 +145,12 @@ pub struct Stream<'a> {
     pub judged: Vec<Judged>,
     /// What became of the records.
     pub counts: Counts,
+    /// Records that were refused, and why.
+    pub refused: Refusals,
+    /// Labels that were.
+    pub refused_labels: Refusals,
+    /// What its windows held, added up.
+    pub seen: Seen,
     /// What is known of labels.
     pub labels: Labels,
     /// Texts of alerts, where they are asked for.
@@ -161,9 +170,26 @@ impl<'a> Stream<'a> {
             watermark: Watermark::default(),
             judged: Vec::new(),
             counts: Counts::default(),
+            refused: Refusals::default(),
+            refused_labels: Refusals::default(),
+            seen: Seen { cells: vec![0; reference.width()], ..Seen::default() },
             labels: Labels::default(),
             texts: Texts::default(),
         }
+    }
+
+    /// Whether anything could be said of it: silence about nothing must not look like calm.
+    fn check(&self) -> Result<(), Unusable> {
+        // Records of other versions are told by an alert.
+        if self.counts.folded + self.counts.other_version > 0 {
+            return Ok(());
+        }
+        let labels = match self.counts.labels {
+            0 => String::new(),
+            n => format!(", but for {n} labels"),
+        };
+        let why = format!("nothing could be judged: the stream holds no usable record{labels}");
+        Err(Unusable(with_refusals(why, &self.refused)))
     }
 
     /// Takes the next record.
@@ -200,6 +226,8 @@ impl<'a> Stream<'a> {
         if let Some(ticket) = ticket {
             self.texts.take(slot, ticket, self.reference, &observation);
         }
+        self.seen.unknown_tasks += u64::from(record.unknown_tasks);
+        self.seen.unknown_classes.add(std::mem::take(&mut record.unknown_classes));
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));
         let summary = self.open.entry(slot).or_insert_with(|| Summary::empty(self.reference));
         summary.fold(self.reference, time, &observation);
@@ -271,6 +299,8 @@ impl<'a> Stream<'a> {
         let span = summary.span.map(|(first, last)| (first, last.plus(tick))).or(last.map(|at| (at, at.plus(tick))));
         let Some((start, end)) = self.window.bounds(slot).or(span) else { return };
         self.labels.estimate(slot, &summary, self.reference);
+        self.seen.records += summary.records;
+        self.seen.cells.iter_mut().zip(&summary.cells).for_each(|(all, n)| *all = all.saturating_add(*n));
         let window = ClosedWindow { slot, start, end, summary };
         let judged = self.course.advance_with(self.reference, &self.watch, &window, &matured);
         self.texts.choose(slot, self.judged.len(), self.reference, &window.summary, &judged);

@@ -36,7 +36,7 @@ pub fn page(all: &[Told]) -> String {
         verdict = verdict(told),
         windows = told.judged.len(),
         window = told.window,
-        records = records_told(told.counts),
+        records = records_told(told.counts, told.refused),
         reference = told.reference.id,
         learned = told.reference.records,
         from = told.reference.span.0,

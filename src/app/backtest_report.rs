@@ -11,6 +11,7 @@ use super::backtest_labels::Labels;
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::{records_told, warnings};
 use super::compare;
+use super::replay::Refusals;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::{Judged, Watch};
@@ -39,6 +40,10 @@ pub struct Told<'a> {
     pub alerts: Vec<AlertTold>,
     /// What the reader should know before believing it.
     pub warnings: Vec<String>,
+    /// Records that were refused, and why.
+    pub refused: &'a Refusals,
+    /// Labels that were.
+    pub refused_labels: &'a Refusals,
     /// Labels and performance.
     pub labels: &'a Labels,
 }
@@ -46,7 +51,7 @@ pub struct Told<'a> {
 impl<'a> Told<'a> {
     /// A stream that has ended.
     pub fn new(stream: &'a Stream, name: &'a str) -> Told<'a> {
-        let Stream { reference, watch, window, judged, counts, span, labels, texts, .. } = stream;
+        let Stream { reference, watch, window, judged, counts, refused, refused_labels, labels, texts, .. } = stream;
         Told {
             name,
             reference,
@@ -55,7 +60,9 @@ impl<'a> Told<'a> {
             judged,
             counts: *counts,
             alerts: alerts(reference, judged, texts),
-            warnings: warnings(reference, *window, *span, *counts),
+            warnings: warnings(stream),
+            refused,
+            refused_labels,
             labels,
         }
     }
@@ -214,10 +221,12 @@ fn summary(told: &Told) -> Value {
         "records": {
             "read": told.counts.records, "folded": told.counts.folded, "late": told.counts.late,
             "other_version": told.counts.other_version, "labels": told.counts.labels, "refused": told.counts.refused,
+            "refused_by_reason": told.refused.by_reason(),
         },
         "labels": {
             "outcomes": told.labels.outcomes.iter().map(|(o, n)| (o.name(), n)).collect::<BTreeMap<_, _>>(),
-            "unmatched": told.labels.unmatched(),
+            "unmatched": told.labels.unmatched(), "refused": told.refused_labels.total(),
+            "refused_by_reason": told.refused_labels.by_reason(),
         },
     })
 }
@@ -288,7 +297,7 @@ pub fn table(all: &[Told]) -> String {
         "\n{} windows of {}, {}, one false alarm allowed in {:.0} windows; guarantee {}: {}",
         told.judged.len(),
         told.window,
-        records_told(told.counts),
+        records_told(told.counts, told.refused),
         told.watch.threshold,
         guarantee.status.name(),
         guarantee.reason

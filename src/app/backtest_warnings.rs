@@ -1,17 +1,13 @@
 //! What became of a back-test's records, and what the reader should know before believing it.
 
-use super::backtest::Counts;
+use super::backtest::{Counts, Stream};
+use super::replay::Refusals;
+use crate::drift::lacking::lacking;
 use crate::drift::reference::Reference;
-use crate::drift::time::Timestamp;
-use crate::drift::window::WindowRule;
 
 /// What the reader should know before believing it.
-pub fn warnings(
-    reference: &Reference,
-    window: WindowRule,
-    span: Option<(Timestamp, Timestamp)>,
-    counts: Counts,
-) -> Vec<String> {
+pub fn warnings(stream: &Stream) -> Vec<String> {
+    let Stream { reference, window, span, counts, .. } = *stream;
     let mut found = Vec::new();
     let (learned_from, learned_to) = reference.span;
     match span {
@@ -41,6 +37,15 @@ pub fn warnings(
     }
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
+    found.extend(lacking(reference, &stream.seen));
+    if stream.refused_labels.total() > 0 {
+        found.push(format!(
+            "{} of {} labels were refused and left out: {}",
+            stream.refused_labels.total(),
+            counts.labels + stream.refused_labels.total(),
+            stream.refused_labels
+        ));
+    }
     found
 }
 
@@ -62,9 +67,10 @@ fn out_of_order(counts: Counts) -> Option<String> {
 }
 
 /// What became of the records, for people; what is nothing is left out.
-pub fn records_told(counts: Counts) -> String {
+pub fn records_told(counts: Counts, refusals: &Refusals) -> String {
     let Counts { records, folded, late, other_version, refused, .. } = counts;
-    let rest = [(late, "late and left out"), (other_version, "of another version"), (refused, "refused")];
+    let why = format!("refused ({refusals})");
+    let rest = [(late, "late and left out"), (other_version, "of another version"), (refused, why.as_str())];
     let rest = rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
     format!("{folded} of {} records judged{}", records + refused, rest.collect::<String>())
 }

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
-use super::replay::Replay;
+use super::replay::{Replay, with_refusals};
 use super::spool::Spool;
-use super::{WrongArguments, labels, progress, runtime, write_output};
+use super::{Unusable, WrongArguments, labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
-use crate::drift::fit::{FitRecord, Fitted, Plan, fit};
+use crate::drift::fit::{FitError, FitRecord, Fitted, Plan, fit};
 use crate::drift::observation::{HeadSource, Joined};
 use crate::drift::record::VersionMatch;
 use crate::drift::reference::{Reference, SignalReference, Variation};
@@ -32,7 +32,8 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         Some(heads) => heads,
         None => replay.detect_heads(&args.input[0])?,
     };
-    let mut known = args.labels.as_deref().map(|file| labels::by_id(&replay, file)).transpose()?.unwrap_or_default();
+    let mut known =
+        args.labels.as_deref().map(|file| labels::by_id(&mut replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
     let (mut spool, mut inferred) = (Spool::new()?, false);
     let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
@@ -57,7 +58,10 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };
     let token = |id: u32| tokenizer.as_ref()?.token(id);
     let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
-    let mut fitted = fit(&plan, &mut spool).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut fitted = fit(&plan, &mut spool).map_err(|error| match error {
+        FitError::Read(error) => error,
+        too_little => Unusable(with_refusals(too_little.to_string(), &replay.refused)).into(),
+    })?;
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     if inferred {
         fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);

@@ -12,7 +12,7 @@ use crate::drift::reference::Reference;
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn by_id(replay: &Replay, file: &Path) -> anyhow::Result<HashMap<String, Vec<Label>>> {
+pub fn by_id(replay: &mut Replay, file: &Path) -> anyhow::Result<HashMap<String, Vec<Label>>> {
     let mut found: HashMap<String, Vec<Label>> = HashMap::new();
     for (id, label) in replay.labels(file)? {
         let labels = found.entry(id).or_default();

@@ -100,6 +100,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<Problems>()
             || cause.is::<ReferenceError>()
             || cause.is::<Unfit>()
+            || cause.is::<Unusable>()
             || cause.is::<golden::NotGolden>()
             || cause.is::<golden::Unusable>()
         {
@@ -130,6 +131,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 #[error("{0}")]
 pub struct WrongArguments(pub String);
 
+/// Records, labels or a file that nothing can be done with.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
 /// A reference that does not belong to a manifest.
 #[derive(Debug, thiserror::Error)]
 #[error("the reference `{reference}` does not fit the manifest `{}`:\n  {}", manifest.display(), reasons.join("\n  "))]
@@ -144,7 +150,8 @@ pub struct Unfit {
 /// # Errors
 /// If it cannot be read, is damaged, or belongs to another model.
 pub fn load_reference(path: &Path, manifest: &Manifest) -> anyhow::Result<Reference> {
-    let bytes = std::fs::read(path).with_context(|| format!("the reference `{}` cannot be read", path.display()))?;
+    let unreadable = |error| Unusable(format!("the reference `{}` cannot be read: {error}", path.display()));
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     decode_reference(&bytes, &path.display().to_string(), manifest)
 }
 

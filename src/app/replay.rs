@@ -1,11 +1,14 @@
 //! Records of files in chunks, each with our inference where it is asked for. Fit and back-test read
 //! their files through this.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
+use super::Unusable;
 use super::golden::Golden;
 use crate::cli::ModelArgs;
 use crate::collect::observe::{Wanted, number};
@@ -26,6 +29,44 @@ const CHUNK: usize = 512;
 /// Refusals told one by one; the rest are only counted.
 const TOLD: u64 = 5;
 
+/// What was refused, by its reason.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals(BTreeMap<&'static str, u64>);
+
+impl Refusals {
+    /// Counts one; how many there are now.
+    pub fn add(&mut self, reason: &'static str) -> u64 {
+        *self.0.entry(reason).or_default() += 1;
+        self.total()
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// How many for each reason.
+    pub fn by_reason(&self) -> &BTreeMap<&'static str, u64> {
+        &self.0
+    }
+}
+
+impl fmt::Display for Refusals {
+    /// `invalid_shape 3, no_time 1`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<String> = self.0.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+        f.write_str(&told.join(", "))
+    }
+}
+
+/// Why there is nothing to work with, with what was refused.
+pub fn with_refusals(why: String, refused: &Refusals) -> String {
+    match refused.total() {
+        0 => why,
+        n => format!("{why}; {n} were refused: {refused}"),
+    }
+}
+
 /// Reads files record by record, running the model where a record lacks something.
 pub struct Replay {
     decoder: Arc<NativeDecoder>,
@@ -34,7 +75,9 @@ pub struct Replay {
     model: Option<ModelHandle>,
     skew_sample: f64,
     /// Records refused so far.
-    pub refused: u64,
+    pub refused: Refusals,
+    /// Labels refused in files of their own.
+    pub refused_labels: Refusals,
 }
 
 impl Replay {
@@ -52,7 +95,8 @@ impl Replay {
             args: (args.device, batching),
             model: None,
             skew_sample: args.skew_sample,
-            refused: 0,
+            refused: Refusals::default(),
+            refused_labels: Refusals::default(),
         }
     }
 
@@ -79,20 +123,28 @@ impl Replay {
     ///
     /// # Errors
     /// If it cannot be read, or holds none.
-    pub fn labels(&self, file: &Path) -> anyhow::Result<Vec<(String, Label)>> {
-        let (mut found, mut refused) = (Vec::new(), None);
+    pub fn labels(&mut self, file: &Path) -> anyhow::Result<Vec<(String, Label)>> {
+        let mut found = Vec::new();
         for line in FileRecords::open(file, &self.decoder, MOST_LINE_BYTES)? {
             let line = line?;
-            match line.decoded {
-                Ok(Record { id: Some(id), labels, .. }) => found.extend(labels.into_iter().map(|l| (id.clone(), l))),
-                Ok(_) => refused = Some((line.number, "it names no `prediction_id`".to_owned())),
-                Err(why) => refused = Some((line.number, why.to_string())),
+            let (reason, why) = match line.decoded {
+                Ok(Record { id: Some(id), labels, .. }) if !labels.is_empty() => {
+                    found.extend(labels.into_iter().map(|l| (id.clone(), l)));
+                    continue;
+                }
+                Ok(Record { id: Some(_), .. }) => ("no_label", "no_label: it holds none".to_owned()),
+                Ok(_) => ("no_prediction_id", "no_prediction_id: it names no `prediction_id`".to_owned()),
+                Err(why) => (why.reason.name(), why.to_string()),
+            };
+            if self.refused_labels.add(reason) <= TOLD {
+                eprintln!("{}:{}: no label: {why}", file.display(), line.number);
             }
         }
-        if let Some((line, why)) = refused {
-            eprintln!("{}:{line}: no label: {why}", file.display());
+        let refused = &self.refused_labels;
+        if found.is_empty() {
+            let why = format!("`{}` holds no label of a task that the manifest names", file.display());
+            return Err(Unusable(with_refusals(why, refused)).into());
         }
-        anyhow::ensure!(!found.is_empty(), "`{}` holds no label of a task that the manifest names", file.display());
         Ok(found)
     }
 
@@ -115,12 +167,12 @@ impl Replay {
             match line.decoded {
                 Ok(record) => chunk.push(record),
                 Err(rejected) => {
-                    self.refused += 1;
-                    if self.refused <= TOLD {
+                    let refused = self.refused.add(rejected.reason.name());
+                    if refused <= TOLD {
                         let input = inputs[file].display();
                         bar.suspend(|| eprintln!("{input}:{}: refused: {rejected}", line.number));
                     }
-                    if rejected.reason == RejectReason::UnknownModel && self.refused == 1 {
+                    if rejected.reason == RejectReason::UnknownModel && refused == 1 {
                         bar.suspend(|| eprintln!("the manifest describes model `{}`", self.manifest.spec.name));
                     }
                 }
@@ -130,8 +182,8 @@ impl Replay {
             }
         }
         self.chunk(chunk, heads, bar, &mut take).await?;
-        if self.refused > TOLD {
-            bar.suspend(|| eprintln!("{} records were refused in all", self.refused));
+        if self.refused.total() > TOLD {
+            bar.suspend(|| eprintln!("{} records were refused in all: {}", self.refused.total(), self.refused));
         }
         Ok(())
     }

@@ -154,6 +154,7 @@ mod tests {
             answers: Vec::new(),
             labels: Vec::new(),
             unknown_tasks: 0,
+            unknown_classes: Vec::new(),
             tags: Vec::new(),
             attributes: Vec::new(),
         }

@@ -108,6 +108,7 @@ mod tests {
             answers,
             labels: Vec::new(),
             unknown_tasks: 0,
+            unknown_classes: Vec::new(),
             tags: Vec::new(),
             attributes: Vec::new(),
         }

@@ -57,6 +57,8 @@ pub mod judgement;
 pub mod kept;
 /// Ground truth, and what waits for it.
 pub mod label;
+/// What a stream lacks that its reference has.
+pub mod lacking;
 /// Where in the model it drifted.
 pub mod localization;
 /// Times at which nobody wants to hear of alerts.

@@ -29,6 +29,8 @@ pub struct Record {
     pub labels: Vec<Label>,
     /// Answers of tasks that the manifest does not know: counted, not folded.
     pub unknown_tasks: u32,
+    /// Classes that answers name and the manifest does not: task and name, a few of them.
+    pub unknown_classes: Vec<(usize, Box<str>)>,
     /// What production says about the traffic: channel, locale and the like.
     pub tags: Vec<(String, String)>,
     /// Attributes in the order of the model's; empty if it has none.

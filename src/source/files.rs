@@ -11,6 +11,8 @@ use crate::drift::time::Timestamp;
 /// A file has no clock to be measured against; the year 9999 is a mistake in any.
 pub const FAR_FUTURE: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Lines of one file, decoded one by one; memory holds one line at a time.
 pub struct FileRecords<'a> {
     lines: Lines,
@@ -89,6 +91,10 @@ impl Lines {
         if self.reader.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
         }
+        // What some editors put before the first line of UTF-8.
+        if self.line == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         if bytes.len() as u64 == limit && bytes.last() != Some(&b'\n') {
             self.reader.skip_until(b'\n')?;
             let detail = format!("longer than {} bytes", self.most_bytes);
@@ -161,5 +167,21 @@ mod tests {
             assert_eq!(outcome, [(1, true), (3, false), (4, true)], "{}", path.display());
         }
         assert!(FileRecords::open(Path::new("/nowhere"), &decoder, 200).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let directory = tempfile::tempdir().expect("temp dir");
+        let path = directory.path().join("marked.jsonl");
+        for (text, lines) in
+            [("\u{feff}{}\n\u{feff}{}", vec!["{}", "\u{feff}{}"]), ("\u{feff}", vec![]), ("{}", vec!["{}"])]
+        {
+            std::fs::write(&path, text).expect("written");
+            let read = Lines::open(&path, 200).expect("opens").map(|line| {
+                let (_, bytes) = line.expect("reads");
+                String::from_utf8(bytes.expect("short")).expect("UTF-8")
+            });
+            assert_eq!(read.collect::<Vec<_>>(), lines, "{text:?}");
+        }
     }
 }

@@ -36,6 +36,7 @@ mod native_answer;
 mod native_json;
 mod native_label;
 mod native_number;
+mod native_problem;
 mod native_quick;
 /// Answers of two models to the same rows.
 pub mod paired;

@@ -7,12 +7,12 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 
 use super::debezium::{self, Change};
-use super::native_answer::answer;
+use super::native_answer::{UnknownClasses, answer};
 use super::native_json::{
     PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabels, RawRecord, RawTime, Text, unpack,
 };
 use super::native_label::value_of;
-use super::native_quick;
+use super::{native_problem, native_quick};
 use crate::drift::label::Label;
 use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
@@ -82,7 +82,7 @@ impl NativeDecoder {
         let record = match change {
             Some(change) => self.changed(&change, received)?,
             None => {
-                let raw = native.map_err(|error| json_problem(&error))?;
+                let raw = native.map_err(|error| self.unreadable(text, &error))?;
                 let (index, model) = self.model(&raw)?;
                 self.record(raw, index, model, received)?
             }
@@ -92,7 +92,7 @@ impl NativeDecoder {
 
     /// A label from a row that was written or deleted elsewhere.
     fn changed(&self, change: &Change, received: Option<Timestamp>) -> Result<Record, Rejected> {
-        let raw: RawRecord = serde_json::from_str(change.row).map_err(|error| json_problem(&error))?;
+        let raw: RawRecord = serde_json::from_str(change.row).map_err(|error| self.unreadable(change.row, &error))?;
         let (index, model) = self.model(&raw)?;
         let mut record = self.record(raw, index, model, received.or(change.at))?;
         record.time = change.at.unwrap_or(record.time);
@@ -101,6 +101,10 @@ impl NativeDecoder {
             label.retracted |= change.deleted;
         }
         Ok(record)
+    }
+
+    fn unreadable(&self, text: &str, error: &serde_json::Error) -> Rejected {
+        native_problem::refused(text, error, |name| self.models.iter().any(|model| model.tasks.contains_key(name)))
     }
 
     fn model(&self, raw: &RawRecord) -> Result<(usize, &KnownModel), Rejected> {
@@ -144,6 +148,7 @@ impl NativeDecoder {
             _ => VersionMatch::Same,
         };
         let mut answers = Vec::new();
+        let unknown_classes = UnknownClasses::default();
         let mut unknown_tasks = 0;
         for (name, output) in raw.outputs.map_or_else(Vec::new, |pairs| pairs.0) {
             let Some(&task) = model.tasks.get(name.0.as_ref()) else {
@@ -151,7 +156,8 @@ impl NativeDecoder {
                 continue;
             };
             answers.resize_with(model.spec.tasks.len(), || None);
-            answers[task] = Some(answer(&model.spec.tasks[task], &model.classes[task], output)?);
+            answers[task] =
+                Some(answer(&model.spec.tasks[task], &model.classes[task], output, &unknown_classes.of(task))?);
         }
         let is_label = raw.schema.as_ref().is_some_and(|s| s.0.starts_with("label/"));
         let mut labels = Vec::new();
@@ -192,6 +198,7 @@ impl NativeDecoder {
             answers,
             labels,
             unknown_tasks,
+            unknown_classes: unknown_classes.into_names(),
             tags,
             attributes,
         })
@@ -244,16 +251,6 @@ fn attributes(
         None => tags.iter().find(|(name, _)| *name == spec.name).map(|(_, v)| AttributeValue::Category(v.clone())),
     };
     specs.iter().map(value).collect()
-}
-
-fn json_problem(error: &serde_json::Error) -> Rejected {
-    use serde_json::error::Category;
-    // The library's message may quote the record, so only the place is told.
-    let at = format!("at line {} column {}", error.line(), error.column());
-    match error.classify() {
-        Category::Data => Rejected::new(RejectReason::InvalidShape, at),
-        Category::Syntax | Category::Eof | Category::Io => Rejected::new(RejectReason::InvalidJson, at),
-    }
 }
 
 fn embedding(raw: RawEmbedding) -> Result<Vec<f32>, Rejected> {

@@ -1,5 +1,7 @@
 //! Outputs of native records to answers.
 
+use std::cell::RefCell;
+
 use hashbrown::HashMap;
 
 use super::native_json::{Numbers, RawOutput, Text};
@@ -9,12 +11,45 @@ use crate::drift::answer::{
 };
 use crate::drift::record::{RejectReason, Rejected};
 use crate::drift::task::{TaskKind, TaskSpec};
+use crate::drift::versions;
+
+/// Names kept of one record's unknown classes: enough to see how they are written.
+const MOST_UNKNOWN: usize = 4;
+
+/// Classes that a record's answers name and the manifest does not.
+#[derive(Default)]
+pub(super) struct UnknownClasses(RefCell<Vec<(usize, Box<str>)>>);
+
+impl UnknownClasses {
+    /// Takes the names of one task.
+    pub(super) fn of(&self, task: usize) -> impl Fn(&str) {
+        move |given| {
+            let mut names = self.0.borrow_mut();
+            if names.len() < MOST_UNKNOWN {
+                let name = (task, versions::name(given));
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+    }
+
+    /// Task and name of each.
+    pub(super) fn into_names(self) -> Vec<(usize, Box<str>)> {
+        self.0.into_inner()
+    }
+}
 
 /// What one output says of its task.
 ///
 /// # Errors
 /// [`RejectReason::WrongKind`] where it cannot be an answer of the task's kind.
-pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOutput) -> Result<Answer, Rejected> {
+pub(super) fn answer(
+    task: &TaskSpec,
+    classes: &HashMap<String, u32>,
+    raw: RawOutput,
+    unknown: &dyn Fn(&str),
+) -> Result<Answer, Rejected> {
     let wrong = |what: &str| Rejected::new(RejectReason::WrongKind, format!("task `{}`: {what}", task.name));
     if let Some(kind) = &raw.kind
         && kind.0 != task.kind.name()
@@ -23,7 +58,12 @@ pub(super) fn answer(task: &TaskSpec, classes: &HashMap<String, u32>, raw: RawOu
     }
     let other = task.classes.len() as u32;
     let unlike = |what: &str| wrong(&format!("{what} are not one number for each of the manifest's {other} classes"));
-    let index = |name: &Text| classes.get(name.0.as_ref()).copied().unwrap_or(other);
+    let index = |name: &Text| {
+        classes.get(name.0.as_ref()).copied().unwrap_or_else(|| {
+            unknown(&name.0);
+            other
+        })
+    };
     match task.kind {
         TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
         TaskKind::Binary | TaskKind::Multiclass => {

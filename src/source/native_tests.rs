@@ -220,6 +220,50 @@ fn another_version_and_unknown_tasks_are_marked() {
 }
 
 #[test]
+fn classes_that_no_manifest_names_are_kept_by_name() {
+    let record = decode(
+        r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"label":"odd"},"urgency":{"value":1}},"input":{"text":""}}"#,
+    );
+    assert_eq!(record.expect("valid").unknown_classes, [(0, "odd".into())]);
+    let known = decode(r#"{"model":{"name":"support-mtl"},"outputs":{"intent":{"label":"refund"}}}"#);
+    assert_eq!(known.expect("valid").unknown_classes, []);
+}
+
+#[test]
+fn a_shape_that_is_not_the_formats_is_told_by_its_field() {
+    let start = r#"{"model":{"name":"support-mtl"},"timestamp":"2026-11-24T08:00:00Z","#;
+    let mut wrong = Vec::new();
+    for (json, told) in [
+        (
+            r#"{"model":{"name":"support-mtl","version":1}}"#.to_owned(),
+            "`model.version`: expected a string, at column 42",
+        ),
+        (format!(r#"{start}"outputs":{{"intent":{{"label":3}}}}}}"#), "`outputs.intent.label`: expected a string, "),
+        (format!(r#"{start}"embedding":{{"dtype":"f32"}}}}"#), "`embedding`: it has no `data_b64`, "),
+        (
+            format!(r#"{start}"embedding":"AAAA"}}"#),
+            "`embedding`: expected an array of numbers, or `dtype` and `data_b64`, ",
+        ),
+        (
+            format!(r#"{start}"labeled_at":"2026-11-24T08:00:00Z"}}"#),
+            "`timestamp`, which `labeled_at` is another name of, ",
+        ),
+        (format!(r#"{start}"revision":"2"}}"#), "`revision`: expected a whole number, "),
+        (format!("{start}\n\"input\":[]}}"), "`input`: expected an object, at line 2 of the record"),
+        (r#"[]"#.to_owned(), "expected an object, at column 2"),
+    ] {
+        let refused = decode(&json).expect_err(&json);
+        assert_eq!(refused.reason, RejectReason::InvalidShape, "{json}");
+        wrong.extend((!refused.detail.contains(told)).then(|| format!("{json}: {}", refused.detail)));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    // What people wrote is not told, be it a value or a name.
+    let secret = r#"{"model":{"name":"support-mtl"},"tags":{"call me, expected 5":{}},"input":{"text":"mine"}}"#;
+    let detail = decode(secret).expect_err("no string").detail;
+    assert!(detail.contains("`tags.…`: expected a string") && !detail.contains("call"), "{detail}");
+}
+
+#[test]
 fn each_refusal_has_its_reason() {
     // What nobody asked for is skipped without recursion; what is read has a limit of depth.
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -19,7 +19,7 @@ const BUDGET: [&str; 2] = ["--arl-windows", "2000"];
 const DIMENSION: usize = 96;
 
 /// Simulated records, made once: those to learn from, and as many days later.
-fn records(days_later: usize) -> Vec<Value> {
+pub(super) fn records(days_later: usize) -> Vec<Value> {
     static MADE: OnceLock<Vec<Vec<Value>>> = OnceLock::new();
     let make = |(seed, day, count): (&str, &str, usize)| {
         let directory = tempfile::tempdir().expect("a folder");
@@ -64,18 +64,18 @@ fn with_amounts(mut records: Vec<Value>, mut amount: impl FnMut() -> f64) -> Vec
     records
 }
 
-struct Scene {
-    folder: TempDir,
-    manifest: PathBuf,
+pub(super) struct Scene {
+    pub(super) folder: TempDir,
+    pub(super) manifest: PathBuf,
 }
 
 impl Scene {
-    fn new() -> Scene {
+    pub(super) fn new() -> Scene {
         Scene { folder: tempfile::tempdir().expect("a folder"), manifest: example_manifest() }
     }
 
     /// With the example's files copied, and its manifest changed.
-    fn with_manifest(change: impl Fn(String) -> String) -> Scene {
+    pub(super) fn with_manifest(change: impl Fn(String) -> String) -> Scene {
         let folder = tempfile::tempdir().expect("a folder");
         for file in ["model.onnx", "tokenizer.json", "golden.jsonl"] {
             std::fs::copy(root().join("examples/support").join(file), folder.path().join(file)).expect("copied");
@@ -86,7 +86,7 @@ impl Scene {
         Scene { folder, manifest }
     }
 
-    fn write(&self, name: &str, records: &[Value]) -> PathBuf {
+    pub(super) fn write(&self, name: &str, records: &[Value]) -> PathBuf {
         let file = self.folder.path().join(name);
         let lines: String = records.iter().map(|r| r.to_string() + "\n").collect();
         std::fs::write(&file, lines).expect("written");
@@ -94,7 +94,7 @@ impl Scene {
     }
 
     /// A reference in `ref.bin`, and what the fit said.
-    fn fit(&self, records: &[Value]) -> (PathBuf, String) {
+    pub(super) fn fit(&self, records: &[Value]) -> (PathBuf, String) {
         let reference = self.folder.path().join("ref.bin");
         let mut command = driftd();
         command.args(["reference", "fit", "--device", "cpu", "--threads", "1", "--window-records", "50", "-m"]);
@@ -102,11 +102,11 @@ impl Scene {
         (reference, succeed(&mut command))
     }
 
-    fn judge(&self, reference: &Path, records: &[Value]) -> Value {
+    pub(super) fn judge(&self, reference: &Path, records: &[Value]) -> Value {
         backtest(&self.manifest, reference, &self.write("stream.jsonl", records), &BUDGET)
     }
 
-    fn backtest(&self, reference: &Path, records: &[Value]) -> Command {
+    pub(super) fn backtest(&self, reference: &Path, records: &[Value]) -> Command {
         let mut command = driftd();
         command.args(["backtest", "--device", "cpu", "-m"]).arg(&self.manifest).arg("-r").arg(reference);
         command.arg("-i").arg(self.write("stream.jsonl", records)).args(BUDGET);

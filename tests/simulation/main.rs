@@ -86,6 +86,7 @@ fn record(rng: &mut StdRng, id: Option<String>, ms: i64, shift: bool) -> Record 
         answers: vec![answer(3, shift), answer(2, false)],
         labels: Vec::new(),
         unknown_tasks: 0,
+        unknown_classes: Vec::new(),
         tags: Vec::new(),
         attributes: Vec::new(),
     }
