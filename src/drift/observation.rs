@@ -119,6 +119,11 @@ impl Observation {
         observation
     }
 
+    /// What a task's head answered.
+    pub fn answer(&self, task: usize) -> Option<&Answer> {
+        self.answers.get(task)?.as_ref()
+    }
+
     /// Whether it is of a segment.
     pub fn lies_in(&self, segment: Segment) -> bool {
         self.segments.get(usize::from(segment.tag)) == Some(&segment.value)

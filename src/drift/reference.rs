@@ -23,7 +23,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 8;
+const FORMAT: u16 = 9;
+/// Before it heads without classes had no signal within the encoder's regions; the rest is the same.
+const WITHOUT_ANSWERS_WITHIN_REGIONS: u16 = 8;
 /// Before it no signal looked at another's cells; the rest is the same.
 const WITHOUT_RISING: u16 = 7;
 /// Before it the tokenizer was not noted; the rest is the same.
@@ -308,7 +310,7 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if ![FORMAT, WITHOUT_RISING, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
+        if ![FORMAT, WITHOUT_ANSWERS_WITHIN_REGIONS, WITHOUT_RISING, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);

@@ -9,23 +9,24 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use effect::Effect;
+pub use sample::{FOLDS, Sample};
 
-use super::answer::Answer;
-use super::geometry::Geometry;
 use super::observation::Observation;
-use super::segment::{Segment, SegmentTag};
-use super::task::{ModelSpec, TaskSpec};
+use super::segment::Segment;
+use super::task::TaskSpec;
 use crate::stats::distance::effects;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
 use crate::stats::location::Location;
 
+/// Which values or labels a head without classes gives for one kind of embedding.
+pub mod answer_given_leaf;
 /// Answers that production gives and the exported model does not.
 pub mod answer_skew;
 /// Attributes of the request that the manifest names.
 pub mod attribute;
 /// Length of the input in characters.
 pub mod character_count;
-/// What a head answers for one kind of embedding.
+/// Which classes a head gives for one kind of embedding.
 pub mod class_given_leaf;
 /// How sure a head is.
 pub mod confidence;
@@ -57,6 +58,8 @@ pub mod predicted_value;
 pub mod repetition;
 /// One kind that comes up more often than it did.
 pub mod rising;
+/// What signals are fitted to.
+mod sample;
 /// Writing systems, and texts without any.
 pub mod script;
 /// Shares of the segments.
@@ -79,6 +82,8 @@ pub mod uncertainty_given_class;
 pub mod uncertainty_mean;
 /// Share of unknown tokens in the input.
 pub mod unknown_rate;
+/// How a head answers for one kind of embedding.
+pub mod within_leaves;
 
 /// The part of the model a signal belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -159,7 +164,7 @@ pub trait Signal {
 
     /// Tests current cells against the reference's, which may be fractional; `None` for nothing to test.
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        goodness_of_fit(current, reference, allowance)
+        goodness_of_fit(current, &self.expected(current, reference), allowance)
     }
 
     /// Share of the evidence that is staked on each window's test.
@@ -192,7 +197,7 @@ pub trait Signal {
 
     /// Effect size; `None` if either side is empty.
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
-        effects(current, reference).map(|e| Effect::Counts {
+        effects(current, &self.expected(current, reference)).map(|e| Effect::Counts {
             psi: e.psi,
             jensen_shannon: e.jensen_shannon,
             hellinger: e.hellinger,
@@ -202,7 +207,7 @@ pub trait Signal {
     /// How a window's fit deviates from the reference, in units of its sampling noise, as far as windows can
     /// be compared with each other by it; empty for nothing to compare.
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        deviation(current, reference)
+        deviation(current, &self.expected(current, reference))
     }
 
     /// How far a mean moved in each direction, by cell, in standard errors; empty where none has a name.
@@ -261,43 +266,6 @@ const LEAST_UNEXPLAINED: f64 = 1e-4;
 /// Of fewer kinds than this the test of all sees one that rises as well as a test of each (docs/decisions/0035).
 const MANY_KINDS: usize = 10;
 
-/// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
-pub const FOLDS: usize = 8;
-
-/// What signals are fitted to: a sample of the reference's observations and the encoder's geometry.
-pub struct Sample<'a> {
-    /// The model.
-    pub spec: &'a ModelSpec,
-    /// Observations of the reference, all of them or a uniform sample.
-    pub observations: &'a [Observation],
-    /// The fold of each.
-    pub folds: &'a [usize],
-    /// Axes and projections, if there are embeddings.
-    pub geometry: Option<&'a Geometry>,
-    /// Tags whose segments are watched.
-    pub segments: &'a [SegmentTag],
-    /// The token behind an id, where a tokenizer is at hand.
-    pub token: &'a dyn Fn(u32) -> Option<String>,
-}
-
-impl Sample<'_> {
-    /// Observations of a segment, or all, each with its fold.
-    fn within(&self, segment: Option<Segment>) -> impl Iterator<Item = (&Observation, usize)> {
-        let of = move |o: &Observation| segment.is_none_or(|s| o.segments.get(usize::from(s.tag)) == Some(&s.value));
-        self.observations.iter().zip(self.folds.iter().copied()).filter(move |(o, _)| of(o))
-    }
-
-    /// Answers of one task's head over the sample.
-    fn answers(&self, task: usize) -> impl Iterator<Item = &Answer> {
-        self.observations.iter().filter_map(move |o| o.answers.get(task)?.as_ref())
-    }
-
-    /// Whether any observation of the sample holds an answer of the task's head.
-    fn answered(&self, task: usize) -> bool {
-        self.answers(task).next().is_some()
-    }
-}
-
 /// A signal type that can be learned from a sample.
 trait Fit: Sized {
     /// All instances for this model, each with its place; none where the sample lacks the data.
@@ -310,18 +278,16 @@ macro_rules! signals {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum Measure {
             $($(#[$doc])* $kind($file::$kind),)+
-            /// One kind of another signal's.
-            Rising(rising::Rising),
         }
 
         impl Measure {
             /// The signal behind the variant.
             pub fn as_signal(&self) -> &dyn Signal {
-                match self { $(Measure::$kind(signal) => signal,)+ Measure::Rising(signal) => signal }
+                match self { $(Measure::$kind(signal) => signal,)+ }
             }
 
             pub(super) fn as_signal_mut(&mut self) -> &mut dyn Signal {
-                match self { $(Measure::$kind(signal) => signal,)+ Measure::Rising(signal) => signal }
+                match self { $(Measure::$kind(signal) => signal,)+ }
             }
         }
 
@@ -392,6 +358,10 @@ signals! {
     ServedNumbers in number_skew;
     /// Classes within leaves.
     ClassGivenLeaf in class_given_leaf;
+    /// One kind of another signal's.
+    Rising in rising;
+    /// Values or token labels within leaves.
+    AnswerGivenLeaf in answer_given_leaf;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Measure, Signal, SignalKey};
+use super::{Effect, Fit, Measure, Sample, Signal, SignalKey};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
@@ -22,6 +22,13 @@ pub struct Rising {
     measure: Box<Measure>,
     /// By how many times each cell's counts vary more than binomial ones; empty until that is learned.
     extra_variance: Vec<f32>,
+}
+
+impl Fit for Rising {
+    /// None: what there is to look at is known when the others are fitted, [`beside`] them.
+    fn fit(_sample: &Sample) -> Vec<(SignalKey, Self)> {
+        Vec::new()
+    }
 }
 
 /// One for each signal that counts kinds.

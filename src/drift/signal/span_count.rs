@@ -35,7 +35,7 @@ impl Fit for SpanCount {
 }
 
 /// The most frequent label: `O` wherever there is one.
-fn outside(sample: &Sample, task: usize, classes: usize) -> u32 {
+pub(super) fn outside(sample: &Sample, task: usize, classes: usize) -> u32 {
     let mut counts = vec![0_u64; classes + 1];
     for answer in sample.answers(task) {
         if let Answer::Tokens { labels, .. } = answer {

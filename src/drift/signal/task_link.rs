@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::given_class::{class_of, classes};
-use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, deviation, key};
+use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::stats::contingency::{match_rows, mutual_information, rake, transpose};
-use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
+use crate::stats::hypothesis::{Allowance, goodness_of_fit};
 
 /// Classes of a head that have a row of their own, the commonest; the others share one.
 const MOST_CLASSES: usize = 15;
@@ -147,20 +147,12 @@ impl Signal for TaskLink {
         Cow::Owned(self.raked(current, reference))
     }
 
-    fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        goodness_of_fit(current, &self.raked(current, reference), allowance)
-    }
-
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
         let floats: Vec<f64> = current.iter().map(|c| *c as f64).collect();
         let raked = self.raked(current, reference);
         let both = floats.iter().any(|c| *c > 0.0) && raked.iter().any(|c| *c > 0.0);
         let of = |table: &[f64]| mutual_information(table, self.columns());
         both.then(|| Effect::MutualInformation(of(&floats) - of(&raked)))
-    }
-
-    fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
-        deviation(current, &self.raked(current, reference))
     }
 }
 

@@ -1,0 +1,328 @@
+//! Which values a regression head gives, and which labels a token head, for the same kind of embedding.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::span_count::outside;
+use super::within_leaves::{Columns, WithinLeaves};
+use super::{Fit, Sample, Scope, SignalKey, key};
+use crate::drift::answer::Answer;
+use crate::drift::task::{TaskKind, TaskSpec};
+use crate::stats::binning::Bins;
+
+/// Values are cut into eight parts of equal mass: of a window of 250 records two fall into each cell of 16 leaves,
+/// and finer cuts would spread what moves over more of them.
+const OCTILES: [f64; 7] = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875];
+/// Sets of labels with a column of their own, the commonest, as many as values have; the others share one.
+const MOST_SETS: usize = 8;
+
+/// A table of leaves and answers that are no classes.
+pub type AnswerGivenLeaf = WithinLeaves<Answers>;
+
+/// What the answers of a head without classes are sorted into.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answers {
+    /// Values of a regression head.
+    Values(Bins),
+    /// Which labels a token head gives a record at all, however many of each: how long a text is, is not the head's.
+    Labels {
+        /// The label of tokens outside any span, which is no part of a set.
+        outside: u32,
+        /// Number of the head's labels; one past the last stands for those that the manifest does not name.
+        labels: u32,
+        /// The commonest sets, each sorted.
+        sets: Vec<Vec<u32>>,
+    },
+}
+
+impl Fit for AnswerGivenLeaf {
+    fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
+        let of = |(task, spec): (usize, &TaskSpec)| {
+            let table = match spec.kind {
+                TaskKind::Regression => Self::of(sample, task, Answers::values),
+                TaskKind::TokenLabels => {
+                    let labels = spec.classes.len();
+                    let outside = outside(sample, task, labels);
+                    Self::of(sample, task, |answers| Answers::labels(answers, outside, labels as u32))
+                }
+                TaskKind::Binary | TaskKind::Multiclass | TaskKind::Multilabel => None,
+            };
+            Some((key(Scope::Head, Some(task), "answer_given_leaf"), table?))
+        };
+        sample.spec.tasks.iter().enumerate().filter_map(of).collect()
+    }
+}
+
+impl Answers {
+    fn values(answers: &[&Answer]) -> Answers {
+        let value = |answer: &&Answer| if let Answer::Value(value) = answer { Some(*value) } else { None };
+        let values: Vec<f64> = answers.iter().filter_map(value).collect();
+        Answers::Values(Bins::between(&values, &OCTILES))
+    }
+
+    fn labels(answers: &[&Answer], outside: u32, labels: u32) -> Answers {
+        let mut counts: BTreeMap<Vec<u32>, u64> = BTreeMap::new();
+        for answer in answers {
+            if let Answer::Tokens { labels: tokens, .. } = answer {
+                *counts.entry(set(tokens, outside, labels)).or_default() += 1;
+            }
+        }
+        let mut order: Vec<(Vec<u32>, u64)> = counts.into_iter().collect();
+        // Stable: of equally frequent sets the first in their own order.
+        order.sort_by_key(|(_, count)| Reverse(*count));
+        order.truncate(MOST_SETS);
+        Answers::Labels { outside, labels, sets: order.into_iter().map(|(set, _)| set).collect() }
+    }
+}
+
+/// Which labels other than the one outside a record's tokens have, sorted.
+fn set(tokens: &[u32], outside: u32, labels: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for label in tokens.iter().map(|label| (*label).min(labels)).filter(|label| *label != outside) {
+        if !found.contains(&label) {
+            found.push(label);
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+impl Columns for Answers {
+    fn count(&self) -> usize {
+        match self {
+            Answers::Values(bins) => bins.cells(),
+            Answers::Labels { sets, .. } => sets.len() + 1,
+        }
+    }
+
+    fn of(&self, answer: &Answer) -> Option<usize> {
+        match (self, answer) {
+            (Answers::Values(bins), Answer::Value(value)) => Some(bins.cell(*value)),
+            (Answers::Labels { outside, labels, sets }, Answer::Tokens { labels: tokens, .. }) => {
+                let own = set(tokens, *outside, *labels);
+                Some(sets.iter().position(|set| *set == own).unwrap_or(sets.len()))
+            }
+            _ => None,
+        }
+    }
+
+    fn name(&self, column: usize, task: Option<&TaskSpec>) -> String {
+        let label = |label: &u32| {
+            task.map_or_else(|| format!("class {label}"), |task| task.class_name(*label as usize).to_owned())
+        };
+        match self {
+            Answers::Values(bins) => bins.name(column),
+            Answers::Labels { sets, .. } => match sets.get(column).map(Vec::as_slice) {
+                None => "other labels".to_owned(),
+                Some([]) => "no span".to_owned(),
+                Some(set) => set.iter().map(label).collect::<Vec<_>>().join(" and "),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::drift::answer::{Confidence, Uncertainty};
+    use crate::drift::geometry::{Located, Place};
+    use crate::drift::observation::Observation;
+    use crate::drift::signal::{FOLDS, Signal};
+    use crate::drift::task::ModelSpec;
+    use crate::stats::hypothesis::Allowance;
+
+    fn spec(kind: TaskKind, classes: &[&str]) -> ModelSpec {
+        let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+        let task = TaskSpec { name: "t".into(), kind, classes, threshold: 0.5, temperature: 1.0 };
+        ModelSpec {
+            name: "m".into(),
+            version: "1".into(),
+            tasks: vec![task],
+            embedding_dimension: None,
+            attributes: Vec::new(),
+            segments: None,
+        }
+    }
+
+    fn at(x: f32, answer: Answer) -> Observation {
+        let place = Place::At(Located {
+            coordinates: vec![x, 0.0],
+            distance: x.abs(),
+            residual: 0.0,
+            projections: Vec::new(),
+            centred: Vec::new(),
+            unexplained: Vec::new(),
+        });
+        let answers = vec![Some(answer)];
+        Observation {
+            input: None,
+            text: None,
+            attributes: Vec::new(),
+            segments: Vec::new(),
+            place,
+            answers,
+            skew: None,
+        }
+    }
+
+    fn tokens(labels: &[u32]) -> Answer {
+        let (confidence, uncertainty) = (Confidence::Absent, Uncertainty::default());
+        Answer::Tokens { labels: labels.to_vec(), confidence, uncertainty }
+    }
+
+    fn learn(spec: &ModelSpec, observations: &[Observation]) -> Option<AnswerGivenLeaf> {
+        let folds: Vec<usize> = (0..observations.len()).map(|i| i % FOLDS).collect();
+        let (segments, token) = (&[], &|_: u32| None);
+        let sample = Sample { spec, observations, folds: &folds, geometry: None, segments, token };
+        let mut found = AnswerGivenLeaf::fit(&sample);
+        assert!(found.len() <= 1, "one head");
+        let (key, signal) = found.pop()?;
+        assert_eq!((key.scope, key.task, key.signal.as_str()), (Scope::Head, Some(0), "answer_given_leaf"));
+        Some(signal)
+    }
+
+    fn cells(signal: &AnswerGivenLeaf, observations: &[Observation]) -> Vec<i64> {
+        let mut cells = vec![0; signal.width()];
+        observations.iter().for_each(|observation| signal.fold(observation, &mut cells));
+        cells
+    }
+
+    /// Place and value: the value follows the place, with as much of its own; `mix` moves the places.
+    fn valued(rng: &mut StdRng, mix: f64, decimals: Option<i32>) -> (f32, f64) {
+        let x = rng.random::<f64>().powf(mix);
+        let value = 2.0 * x + rng.random::<f64>();
+        (x as f32, decimals.map_or(value, |d| (value * 10_f64.powi(d)).round() / 10_f64.powi(d)))
+    }
+
+    fn values(seed: u64, n: usize, mix: f64, decimals: Option<i32>, change: impl Fn(f64) -> f64) -> Vec<Observation> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let one = |_| {
+            let (x, value) = valued(&mut rng, mix, decimals);
+            at(x, Answer::Value(change(value)))
+        };
+        (0..n).map(one).collect()
+    }
+
+    /// ln p of a window of these.
+    fn ln_p(signal: &AnswerGivenLeaf, reference: &[f64], window: &[Observation]) -> f64 {
+        signal.test(&cells(signal, window), reference, Allowance::EXACT).map_or(0.0, |test| test.ln_p)
+    }
+
+    fn floats(cells: &[i64]) -> Vec<f64> {
+        cells.iter().map(|c| *c as f64).collect()
+    }
+
+    #[test]
+    fn a_value_that_changes_within_leaves_is_the_heads() {
+        let spec = spec(TaskKind::Regression, &[]);
+        for decimals in [None, Some(2), Some(0)] {
+            let sample = values(1, 20_000, 1.0, decimals, |v| v);
+            let signal = learn(&spec, &sample).expect("has values");
+            let reference = floats(&cells(&signal, &sample));
+            assert_eq!(reference.iter().sum::<f64>(), 20_000.0, "each record is in one cell");
+            let mixed = values(2, 250, 2.0, decimals, |v| v);
+            assert!(ln_p(&signal, &reference, &mixed) > 0.01_f64.ln(), "{decimals:?}: only the places have another mix");
+            // The same values in all, each at another place.
+            let turned = values(3, 250, 1.0, decimals, |v| 3.0 - v);
+            assert!(ln_p(&signal, &reference, &turned) < -50.0, "{decimals:?}: {}", ln_p(&signal, &reference, &turned));
+            let no_numbers = values(4, 250, 1.0, decimals, |_| f64::NAN);
+            assert!(ln_p(&signal, &reference, &no_numbers) < -50.0, "{decimals:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_crowd_are_cut_between_and_one_value_is_nothing_to_cut() {
+        let spec = spec(TaskKind::Regression, &[]);
+        let tenths = values(5, 5_000, 1.0, Some(1), |v| v);
+        let signal = learn(&spec, &tenths).expect("has values");
+        let nearly = values(5, 5_000, 1.0, Some(1), |v| v + 1e-6);
+        assert_eq!(cells(&signal, &tenths), cells(&signal, &nearly), "last digits differ by batch");
+        // More than half of them at one end.
+        let clipped = values(6, 5_000, 1.0, None, |v| v.max(1.6));
+        let signal = learn(&spec, &clipped).expect("has values");
+        let counted = cells(&signal, &clipped);
+        assert_eq!(counted, cells(&signal, &values(6, 5_000, 1.0, None, |v| v.max(1.6) - 1e-6)));
+        assert_eq!(learn(&spec, &values(7, 5_000, 1.0, None, |_| 0.5)), None, "a constant");
+        assert_eq!(learn(&spec, &values(7, 5_000, 1.0, None, |_| f64::NAN)), None, "no numbers");
+        assert_eq!(learn(&spec, &values(8, 479, 1.0, None, |v| v)), None, "too few for 16 leaves");
+        assert!(learn(&spec, &values(8, 480, 1.0, None, |v| v)).is_some());
+    }
+
+    /// Labels by the place: nothing on the left, a city in two tokens in the middle, and with an order on the right.
+    fn labelled(seed: u64, n: usize, mix: f64, change: impl Fn(u32) -> u32) -> Vec<Observation> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let one = |_| {
+            let x = rng.random::<f64>().powf(mix);
+            let kind = if rng.random_bool(0.1) { rng.random_range(0..3) } else { (3.0 * x) as usize };
+            let mut labels: Vec<u32> = [&[0, 0, 0][..], &[0, 1, 2, 2], &[3, 0, 1, 2]][kind].to_vec();
+            labels.iter_mut().for_each(|label| *label = change(*label));
+            // However long the text is.
+            labels.extend(vec![0; rng.random_range(0..9)]);
+            at(x as f32, tokens(&labels))
+        };
+        (0..n).map(one).collect()
+    }
+
+    #[test]
+    fn labels_that_change_within_leaves_are_the_heads() {
+        let spec = spec(TaskKind::TokenLabels, &["O", "B-CITY", "I-CITY", "B-ORDER"]);
+        let sample = labelled(1, 20_000, 1.0, |label| label);
+        let signal = learn(&spec, &sample).expect("has labels");
+        let reference = floats(&cells(&signal, &sample));
+        let names: Vec<String> = (0..4).map(|cell| signal.cell_name(cell, spec.tasks.first())).collect();
+        let expected = ["B-CITY and I-CITY", "B-CITY and I-CITY and B-ORDER", "no span", "other labels"];
+        for name in expected {
+            assert!(names.contains(&format!("{name} in leaf 1")), "{names:?}");
+        }
+        assert_eq!(signal.cell_name(4, None).split(" in ").last(), Some("leaf 2"));
+        assert!(ln_p(&signal, &reference, &labelled(2, 250, 2.0, |label| label)) > 0.01_f64.ln(), "another mix");
+        for (name, change) in [
+            ("labels changed for each other", (|label| [0, 3, 2, 1][label as usize]) as fn(u32) -> u32),
+            ("one is never given", |label| if label == 3 { 0 } else { label }),
+            ("one that no manifest names", |label| if label == 3 { 9 } else { label }),
+        ] {
+            let broken = ln_p(&signal, &reference, &labelled(3, 250, 1.0, change));
+            assert!(broken < -50.0, "{name}: {broken}");
+        }
+        assert_eq!(learn(&spec, &labelled(4, 5_000, 1.0, |_| 0)), None, "never a span");
+    }
+
+    #[test]
+    fn heads_with_classes_have_a_signal_of_their_own() {
+        let class = |class| Answer::Class { class, confidence: Confidence::Absent, uncertainty: Uncertainty::default() };
+        let sample: Vec<Observation> = (0..1_000).map(|i| at(i as f32, class(i % 2))).collect();
+        assert_eq!(learn(&spec(TaskKind::Multiclass, &["a", "b"]), &sample), None);
+        // Nor is anything learned of a head's answers of another kind.
+        assert_eq!(learn(&spec(TaskKind::Regression, &[]), &sample), None);
+    }
+
+    /// Tests of quiet windows hold their level: in 2,000 windows one of 0.001 is below by chance, five are not.
+    #[test]
+    fn quiet_windows_hold_the_level() {
+        for (kind, classes) in [(TaskKind::Regression, &[][..]), (TaskKind::TokenLabels, &["O", "A", "B", "C"])] {
+            let spec = spec(kind, classes);
+            let draw = |seed, n, mix| match kind {
+                TaskKind::Regression => values(seed, n, mix, Some(2), |v| v),
+                _ => labelled(seed, n, mix, |label| label),
+            };
+            let sample = draw(1, 40_000, 1.0);
+            let signal = learn(&spec, &sample).expect("has answers");
+            let reference = floats(&cells(&signal, &sample));
+            let mut below = [0; 2];
+            for window in 0..2_000 {
+                // Every other one has another mix of places.
+                let own = draw(100 + window, 100, if window % 2 == 0 { 1.0 } else { 1.5 });
+                let p = ln_p(&signal, &reference, &own);
+                below[0] += usize::from(p < 0.05_f64.ln());
+                below[1] += usize::from(p < 0.001_f64.ln());
+            }
+            // Three standard errors above a twentieth of 2,000, and above a thousandth.
+            assert!(below[0] <= 130 && below[1] <= 6, "{kind:?}: {below:?} of 2,000 below 0.05 and 0.001");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What signals are fitted to.
+
+use crate::drift::answer::Answer;
+use crate::drift::geometry::Geometry;
+use crate::drift::observation::Observation;
+use crate::drift::segment::{Segment, SegmentTag};
+use crate::drift::task::ModelSpec;
+
+/// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
+pub const FOLDS: usize = 8;
+
+/// A sample of the reference's observations and the encoder's geometry.
+pub struct Sample<'a> {
+    /// The model.
+    pub spec: &'a ModelSpec,
+    /// Observations of the reference, all of them or a uniform sample.
+    pub observations: &'a [Observation],
+    /// The fold of each.
+    pub folds: &'a [usize],
+    /// Axes and projections, if there are embeddings.
+    pub geometry: Option<&'a Geometry>,
+    /// Tags whose segments are watched.
+    pub segments: &'a [SegmentTag],
+    /// The token behind an id, where a tokenizer is at hand.
+    pub token: &'a dyn Fn(u32) -> Option<String>,
+}
+
+impl Sample<'_> {
+    /// Observations of a segment, or all, each with its fold.
+    pub(super) fn within(&self, segment: Option<Segment>) -> impl Iterator<Item = (&Observation, usize)> {
+        let of = move |o: &Observation| segment.is_none_or(|s| o.segments.get(usize::from(s.tag)) == Some(&s.value));
+        self.observations.iter().zip(self.folds.iter().copied()).filter(move |(o, _)| of(o))
+    }
+
+    /// Answers of one task's head over the sample.
+    pub(super) fn answers(&self, task: usize) -> impl Iterator<Item = &Answer> {
+        self.observations.iter().filter_map(move |o| o.answer(task))
+    }
+
+    /// Whether any observation of the sample holds an answer of the task's head.
+    pub(super) fn answered(&self, task: usize) -> bool {
+        self.answers(task).next().is_some()
+    }
+}
