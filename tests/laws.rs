@@ -396,8 +396,10 @@ fn every_signal_keeps_its_level() {
             }
         }
     }
-    let tested = found.iter().filter(|(tests, _)| *tests > 1_000).count();
-    assert!(tested > 60, "{tested} signals were tested often");
+    let often = signals.iter().zip(&found).filter(|(_, (tests, _))| *tests > 1_000);
+    assert!(often.clone().count() > 60, "{} signals were tested often", often.count());
+    let within_leaves = often.filter(|(signal, _)| signal.key.signal.ends_with("_given_leaf")).map(|(s, _)| s.key.task);
+    assert_eq!(within_leaves.collect::<Vec<_>>(), [Some(0), Some(1), Some(2), Some(3)], "each kind of head has one");
     for (signal, (tests, small)) in signals.iter().zip(found) {
         let expected = f64::from(tests) * LEVEL;
         let most = expected + 4.0 * expected.sqrt() + 2.0;

@@ -310,7 +310,16 @@ impl Reference {
             return Err(ReferenceError::NotAReference);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if ![FORMAT, WITHOUT_ANSWERS_WITHIN_REGIONS, WITHOUT_RISING, WITHOUT_TOKENIZER, WITHOUT_MAP, WITHOUT_PERFORMANCE].contains(&format) {
+        if ![
+            FORMAT,
+            WITHOUT_ANSWERS_WITHIN_REGIONS,
+            WITHOUT_RISING,
+            WITHOUT_TOKENIZER,
+            WITHOUT_MAP,
+            WITHOUT_PERFORMANCE,
+        ]
+        .contains(&format)
+        {
             return Err(ReferenceError::Format(format));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);

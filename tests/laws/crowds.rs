@@ -25,7 +25,7 @@ const REPEATED_TEXTS: u64 = 20;
 
 fn model() -> ModelSpec {
     let mut spec = spec();
-    spec.tasks.truncate(2);
+    // The last two give labels of tokens, and values.
     spec.tasks[1] =
         TaskSpec { kind: TaskKind::Binary, classes: vec!["no".into(), "yes".into()], ..spec.tasks[0].clone() };
     spec.tasks[1].name = "flag".into();
@@ -54,16 +54,22 @@ impl World {
         let topic: Vec<f32> = centres.iter().map(|c| -square(c) / 12.0).collect();
         let flag = vec![0.0, 0.8 * embedding[0] + 0.3 * normal(&mut own)];
         embedding.iter_mut().for_each(|e| *e += BATCH_NOISE * normal(rng));
-        let answers = [topic, flag].map(|logits| Some(self.answer(&logits)));
-        Joined {
-            input: None,
-            text: None,
-            attributes: Vec::new(),
-            tags: Vec::new(),
-            embedding,
-            answers: answers.into(),
-            skew: None,
-        }
+        let mut answers = [topic, flag].map(|logits| Some(self.answer(&logits))).to_vec();
+        let first = own.random_range(0..3);
+        let labels = (0..own.random_range(1..12)).map(|i| if i < first { class as u32 % 4 } else { 0 }).collect();
+        answers.push(Some(Answer::Tokens {
+            labels,
+            confidence: Confidence::Absent,
+            uncertainty: Uncertainty::default(),
+        }));
+        // A sure head's values crowd at both ends of their range.
+        let value = (self.sureness * (0.5 * embedding[1] + 0.3 * normal(&mut own))).tanh() + BATCH_NOISE * normal(rng);
+        answers.push(Some(Answer::Value(f64::from(self.logged(value)))));
+        Joined { input: None, text: None, attributes: Vec::new(), tags: Vec::new(), embedding, answers, skew: None }
+    }
+
+    fn logged(self, number: f32) -> f32 {
+        self.decimals.map_or(number, |d| (number * 10_f32.powi(d)).round() / 10_f32.powi(d))
     }
 
     /// What a head's logged scores say.
@@ -71,8 +77,7 @@ impl World {
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let weights: Vec<f32> = logits.iter().map(|l| (self.sureness * (l - most)).exp()).collect();
         let sum: f32 = weights.iter().sum();
-        let logged = |p: f32| self.decimals.map_or(p, |d| (p * 10_f32.powi(d)).round() / 10_f32.powi(d));
-        let scores: Vec<f32> = weights.iter().map(|w| logged(w / sum)).collect();
+        let scores: Vec<f32> = weights.iter().map(|w| self.logged(w / sum)).collect();
         let class = (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
         let next = (0..scores.len()).filter(|i| *i != class).map(|i| scores[i]).fold(0.0, f32::max);
         let entropy: f32 = scores.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();

@@ -226,7 +226,10 @@ mod tests {
             let reference = floats(&cells(&signal, &sample));
             assert_eq!(reference.iter().sum::<f64>(), 20_000.0, "each record is in one cell");
             let mixed = values(2, 250, 2.0, decimals, |v| v);
-            assert!(ln_p(&signal, &reference, &mixed) > 0.01_f64.ln(), "{decimals:?}: only the places have another mix");
+            assert!(
+                ln_p(&signal, &reference, &mixed) > 0.01_f64.ln(),
+                "{decimals:?}: only the places have another mix"
+            );
             // The same values in all, each at another place.
             let turned = values(3, 250, 1.0, decimals, |v| 3.0 - v);
             assert!(ln_p(&signal, &reference, &turned) < -50.0, "{decimals:?}: {}", ln_p(&signal, &reference, &turned));
@@ -294,7 +297,8 @@ mod tests {
 
     #[test]
     fn heads_with_classes_have_a_signal_of_their_own() {
-        let class = |class| Answer::Class { class, confidence: Confidence::Absent, uncertainty: Uncertainty::default() };
+        let class =
+            |class| Answer::Class { class, confidence: Confidence::Absent, uncertainty: Uncertainty::default() };
         let sample: Vec<Observation> = (0..1_000).map(|i| at(i as f32, class(i % 2))).collect();
         assert_eq!(learn(&spec(TaskKind::Multiclass, &["a", "b"]), &sample), None);
         // Nor is anything learned of a head's answers of another kind.
