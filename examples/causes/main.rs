@@ -59,7 +59,7 @@ enum Fault {
     Texts(DriftKind),
     /// The texts of one channel only.
     Channel(DriftKind),
-    /// The classes of heads are permuted.
+    /// The classes of heads are permuted, and values mirrored.
     Heads(&'static [&'static str]),
     /// Production cuts texts into other tokens.
     Tokenizer,
@@ -96,9 +96,33 @@ fn main() -> anyhow::Result<()> {
             compared: false,
         },
         Planted {
+            name: "broken token head",
+            right: &["head entities"],
+            fault: Fault::Heads(&["entities"]),
+            compared: false,
+        },
+        Planted {
+            name: "broken regression head",
+            right: &["head urgency"],
+            fault: Fault::Heads(&["urgency"]),
+            compared: false,
+        },
+        Planted {
             name: "two broken heads",
             right: &["head intent + head mood"],
             fault: Fault::Heads(&["intent", "mood"]),
+            compared: false,
+        },
+        Planted {
+            name: "two broken heads, one of tokens",
+            right: &["head intent + head entities"],
+            fault: Fault::Heads(&["intent", "entities"]),
+            compared: false,
+        },
+        Planted {
+            name: "two broken heads, one of values",
+            right: &["head intent + head urgency"],
+            fault: Fault::Heads(&["intent", "urgency"]),
             compared: false,
         },
         Planted {
@@ -337,7 +361,13 @@ impl World {
                                 labels.iter_mut().for_each(|label| *label = (*label + 1) % classes);
                                 labels.sort_unstable();
                             }
-                            _ => {}
+                            // The first label is that outside any span, and stays.
+                            Some(Some(Answer::Tokens { labels, .. })) => {
+                                let inside = labels.iter_mut().filter(|label| **label > 0);
+                                inside.for_each(|label| *label = 1 + *label % (classes - 1));
+                            }
+                            Some(Some(Answer::Value(value))) => *value = 1.0 - *value,
+                            None | Some(None) => {}
                         }
                     }
                 }
