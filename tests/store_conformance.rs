@@ -914,6 +914,7 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
         estimate: Some(0.9),
         interval: Some((0.8, 0.95)),
         macro_f1: Some(0.7),
+        cells: vec![0, 255, 7],
     };
     let task = TaskRow {
         task: "intent".into(),
@@ -955,6 +956,7 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
     let shown = store.task_points("m", "r", "intent", PAGE).await.expect("read");
     assert_eq!(shown.points[0].realised, Some(realised.clone()));
     assert!(shown.earlier.is_empty() && shown.points[0].estimate.estimate.is_none());
+    assert!(shown.points[0].estimate.cells.is_empty(), "not judged yet");
 
     // The window is judged, and its label corrected: each writes its own half.
     let later = LabelChanges {
@@ -990,8 +992,14 @@ async fn a_number_that_was_missing_comes_later(store: &SqlStore) {
         let number = |n: f64| (turn >= TURNS).then_some(n);
         let of = TaskWindow { task: "intent".into(), start: at(100 + turn), end: at(101 + turn) };
         let interval = number(0.2).zip(number(0.9));
-        let estimate =
-            EstimateRow { of: of.clone(), answered: 30, estimate: number(0.9), interval, macro_f1: number(0.7) };
+        let estimate = EstimateRow {
+            of: of.clone(),
+            answered: 30,
+            estimate: number(0.9),
+            interval,
+            macro_f1: number(0.7),
+            cells: vec![],
+        };
         let realised = RealisedRow {
             of,
             labelled: 1,

@@ -10,6 +10,8 @@ use super::pages::List;
 use super::problem::Problem;
 use super::views::stored;
 use crate::drift::matured::{Known, Tally, is_muted};
+use crate::drift::performance::by_label::LabelPerformance;
+use crate::drift::reference::Reference;
 use crate::drift::time::Timestamp;
 use crate::store::{Page, PerformanceRow, TaskPoints, TaskRow};
 
@@ -62,6 +64,8 @@ pub struct TaskPerformanceView {
     muted: bool,
     /// Share of predictions that are kept for their labels.
     sample: f64,
+    /// Each label of a multi-label head over the windows shown, in the manifest's order; empty for other heads.
+    labels: Vec<LabelPerformance>,
 }
 
 /// A task in one window.
@@ -133,8 +137,16 @@ pub async fn show(
     let names = tasks.as_array().into_iter().flatten().filter_map(|task| task["name"].as_str());
     for row in names.filter_map(|name| rows.iter().find(|row| row.task == name)) {
         let points = state.store.task_points(&name, &model.reference_id, &row.task, page).await?;
+        let labels = match row.kind.as_str() {
+            "multilabel" => {
+                let reference = state.references.get(&state, &model.reference_id).await?;
+                by_label(&reference, &row.task, &points)
+            }
+            _ => Ok(Vec::new()),
+        };
         let view = view(row, points, harmed.contains(&row.task.as_str()));
-        data.push(view.map_err(|error| Problem::internal(&error))?);
+        let both = view.and_then(|view| Ok(TaskPerformanceView { labels: labels?, ..view }));
+        data.push(both.map_err(|error| Problem::internal(&error))?);
     }
     Ok(Json(List { data, next_cursor: None }))
 }
@@ -187,7 +199,20 @@ fn view(row: &TaskRow, found: TaskPoints, harmed: bool) -> Result<TaskPerformanc
         points: shown,
         harm: HarmView::new(row, harmed),
         sample: row.sample,
+        labels: Vec::new(),
     })
+}
+
+/// Each label of a multi-label head over these windows.
+fn by_label(reference: &Reference, task: &str, found: &TaskPoints) -> Result<Vec<LabelPerformance>, postcard::Error> {
+    let Some(task) = reference.spec.tasks.iter().position(|t| t.name == task) else { return Ok(Vec::new()) };
+    let Some(performance) = reference.performance_of(task) else { return Ok(Vec::new()) };
+    let mut came = Tally::default();
+    for realised in found.points.iter().filter_map(|point| point.realised.as_ref()) {
+        came.merge(&Tally::decode(&realised.tally)?);
+    }
+    let cells = performance.sum_of_kept(found.points.iter().map(|point| point.estimate.cells.as_slice()))?;
+    Ok(performance.by_label(&reference.spec.tasks[task].classes, &cells, Some(&came.table())))
 }
 
 fn metric(kind: &str) -> &'static str {
@@ -279,7 +304,14 @@ mod tests {
     fn point(hour: i64, labelled: i64) -> PerformanceRow {
         let at = |hour: i64| Timestamp::from_micros(hour * 3_600_000_000);
         let of = TaskWindow { task: "intent".into(), start: at(hour), end: at(hour + 1) };
-        let estimate = EstimateRow { of: of.clone(), answered: 100, estimate: None, interval: None, macro_f1: None };
+        let estimate = EstimateRow {
+            of: of.clone(),
+            answered: 100,
+            estimate: None,
+            interval: None,
+            macro_f1: None,
+            cells: Vec::new(),
+        };
         let realised = (labelled > 0).then(|| RealisedRow {
             of,
             labelled,

@@ -53,7 +53,7 @@ type Decoded = (String, Arc<Reference>);
 
 impl References {
     /// The reference of this id. References never change, so one that was read once is not read again.
-    async fn get(&self, state: &ApiState, id: &str) -> Result<Arc<Reference>, Problem> {
+    pub(super) async fn get(&self, state: &ApiState, id: &str) -> Result<Arc<Reference>, Problem> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = kept().iter().find(|(known, _)| known == id) {
             return Ok(found.1.clone());

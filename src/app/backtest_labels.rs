@@ -8,9 +8,10 @@ use crate::drift::course::Judged;
 use crate::drift::label::Label;
 use crate::drift::matured::{Change, Joined, Kept, Losses, Outcome, Tally, is_muted, join, points_apart};
 use crate::drift::observation::Observation;
-use crate::drift::performance::Estimate;
+use crate::drift::performance::{Estimate, Performance};
 use crate::drift::reference::Reference;
 use crate::drift::summary::Summary;
+use crate::drift::task::TaskKind;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::{Slot, WindowRule};
 use crate::stats::performance::confusion::Confusion;
@@ -28,6 +29,8 @@ pub struct Labels {
     estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
     /// Answers to be expected by true and predicted class, over all windows, by task.
     expected: BTreeMap<usize, Confusion>,
+    /// Cells over all windows, by task, for heads that are told label by label.
+    cells: BTreeMap<usize, Vec<i64>>,
     /// How many labels came to each end.
     pub outcomes: BTreeMap<Outcome, u64>,
 }
@@ -124,12 +127,16 @@ impl Labels {
 
     /// Notes what a window's tallies say without labels.
     pub fn estimate(&mut self, slot: Slot, summary: &Summary, reference: &Reference) {
-        let of = |p: &crate::drift::performance::Performance| Some((p.task, p.estimate(&summary.cells[p.cells()])?));
+        let of = |p: &Performance| Some((p.task, p.estimate(&summary.cells[p.cells()])?));
         self.estimates.push((slot, reference.performance.iter().filter_map(of).collect()));
         for performance in &reference.performance {
             let window = performance.expected_confusion(&summary.cells[performance.cells()]).unwrap_or_default();
             let all = self.expected.entry(performance.task).or_default();
             window.into_iter().for_each(|(cell, n)| *all.entry(cell).or_default() += n);
+            if performance.kind == TaskKind::Multilabel {
+                let all = self.cells.entry(performance.task).or_insert_with(|| vec![0; performance.width()]);
+                all.iter_mut().zip(&summary.cells[performance.cells()]).for_each(|(all, cell)| *all += cell);
+            }
         }
     }
 
@@ -185,6 +192,7 @@ impl Labels {
             "estimate_of_labelled": realised.as_ref().and_then(|r| r.expected),
             "mean_absolute_error_points": mean(&apart),
             "expected_confusion": self.expected_confusion(reference, task),
+            "labels": self.by_label(reference, performance, &all),
             "harm": {"highest_evidence_ratio": (highest - ln_threshold).exp().min(1e300)},
             "points": points,
         })
@@ -192,6 +200,13 @@ impl Labels {
 }
 
 impl Labels {
+    /// Each label of a multi-label head; null for other heads, which have no such labels.
+    fn by_label(&self, reference: &Reference, performance: &Performance, all: &Tally) -> Value {
+        let Some(cells) = self.cells.get(&performance.task) else { return Value::Null };
+        let classes = &reference.spec.tasks[performance.task].classes;
+        json!(performance.by_label(classes, cells, Some(&all.table())))
+    }
+
     /// Cells of the expected confusion, the largest first; classes that the manifest does not name are `other`.
     fn expected_confusion(&self, reference: &Reference, task: usize) -> Vec<Value> {
         let classes = &reference.spec.tasks[task].classes;

@@ -10,6 +10,8 @@ use super::backtest_html::escape;
 const MOST_ROWS: usize = 24;
 /// Expected confusions told in words.
 const CONFUSIONS: usize = 5;
+/// Labels in the table of a multi-label head: what fits on a page.
+const MOST_LABELS: usize = 60;
 
 /// A section for the tasks whose performance the reference knows; nothing where it knows none. `told` is what the
 /// JSON says of them.
@@ -25,8 +27,6 @@ pub fn section(told: &[Value], page: &mut String) {
 }
 
 fn of_task(task: &Value, page: &mut String) {
-    let percent =
-        |value: &Value| value.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let reference = &task["reference"];
     let _ = write!(
         page,
@@ -65,6 +65,53 @@ fn of_task(task: &Value, page: &mut String) {
         let _ = write!(page, "<tr><td>{windows}<td>{n:.0}{estimated}<td>{labelled:.0}{realised}</tr>");
     }
     page.push_str("</table></div></details>");
+    by_label(task["labels"].as_array().map_or(&[][..], Vec::as_slice), page);
+}
+
+/// Each label of a multi-label head; nothing for other heads. The labels that most records have in the reference come
+/// first.
+fn by_label(labels: &[Value], page: &mut String) {
+    if labels.is_empty() {
+        return;
+    }
+    let mut labels: Vec<&Value> = labels.iter().collect();
+    let support = |label: &Value| label["reference"]["support"].as_f64().unwrap_or(0.0);
+    labels.sort_by(|a, b| support(b).total_cmp(&support(a)));
+    let left_out = labels.len().saturating_sub(MOST_LABELS);
+    page.push_str(
+        "<details open><summary>label by label</summary><div class=scroll><table><tr><th>label<th>reference F1\
+         <th>estimated F1<th>interval<th>records with it<th>realised F1<th>interval<th>precision<th>recall</tr>",
+    );
+    for label in labels.into_iter().take(MOST_LABELS) {
+        let [reference, estimated, realised] = ["reference", "estimated", "realised"].map(|of| &label[of]);
+        let support = realised["support"].as_f64().map_or_else(|| "–".to_owned(), |n| format!("{n:.0}"));
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{support}<td>{}<td>{}<td>{}<td>{}</tr>",
+            escape(label["label"].as_str().unwrap_or_default()),
+            percent(&reference["f1"]["value"]),
+            percent(&estimated["f1"]["value"]),
+            ends(&estimated["f1"]),
+            percent(&realised["f1"]["value"]),
+            ends(&realised["f1"]),
+            percent(&realised["precision"]["value"]),
+            percent(&realised["recall"]["value"]),
+        );
+    }
+    page.push_str("</table></div>");
+    if left_out > 0 {
+        let _ = write!(page, "<p>{left_out} rarer labels are in the JSON.</p>");
+    }
+    page.push_str("</details>");
+}
+
+fn percent(share: &Value) -> String {
+    share.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+fn ends(figure: &Value) -> String {
+    let both = figure["low"].as_f64().zip(figure["high"].as_f64());
+    both.map_or_else(|| "–".to_owned(), |(low, high)| format!("{:.1} to {:.1} %", low * 100.0, high * 100.0))
 }
 
 /// A share over several windows, weighted by how many answers or labels each has; its interval narrows with the root
@@ -116,9 +163,15 @@ mod tests {
                 "realised_high": realised,
             })
         };
+        let label = |i: usize| {
+            let figure = json!({"value": 0.5, "low": 0.25, "high": 0.75});
+            let figures = |support: usize| json!({"support": support, "given": 1, "precision": null, "recall": figure, "f1": figure});
+            json!({"label": format!("l<{i}"), "reference": figures(i), "estimated": null, "realised": figures(7)})
+        };
         let task = json!({
             "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12}, "accuracy": 0.8,
             "label_coverage": 0.05, "points": (0..100).map(point).collect::<Vec<_>>(),
+            "labels": (0..70).map(label).collect::<Vec<_>>(),
             "expected_confusion": [
                 {"true": "x", "predicted": "x", "n": 900.0}, {"true": "x", "predicted": "y", "n": 12.4},
             ],
@@ -130,6 +183,12 @@ mod tests {
             assert!(page.contains(part), "`{part}` is not in {page}");
         }
         assert!(page.contains("<td>90.0 %<td>85.5 to 94.5 %<td>50<td>80.0 %"), "{page}");
+        assert!(
+            page.contains("<tr><td>l&lt;69<td>50.0 %<td>–<td>–<td>7<td>50.0 %<td>25.0 to 75.0 %<td>–<td>50.0 %</tr>"),
+            "{page}"
+        );
+        assert!(!page.contains("l&lt;9<") && page.contains("10 rarer labels"), "the rarest are left out: {page}");
+        let page = &page[..page.find("label by label").expect("it is there")];
         assert!(page.contains("<td>0<td>–<td>–") && page.matches("<tr><td>").count() <= MOST_ROWS, "{page}");
         let mut none = String::new();
         section(&[], &mut none);

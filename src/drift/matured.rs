@@ -252,15 +252,19 @@ impl Tally {
         let n = self.labelled as f64;
         let right = n - self.losses as f64 / f64::from(PARTS);
         let interval = wilson(right, n, Z)?;
-        let table: Confusion = self.confusion.iter().map(|(cell, n)| (*cell, *n as f64)).collect();
         Some(Realised {
             labelled: self.labelled,
             accuracy: right / n,
             interval,
-            macro_f1: f1(kind, &table),
+            macro_f1: f1(kind, &self.table()),
             expected: self.expected_accuracy(),
             delay_us: self.delay_us / self.labelled,
         })
+    }
+
+    /// Answers by cell of the confusion table.
+    pub fn table(&self) -> Confusion {
+        self.confusion.iter().map(|(cell, n)| (*cell, *n as f64)).collect()
     }
 
     fn expected_accuracy(&self) -> Option<f64> {

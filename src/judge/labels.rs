@@ -136,13 +136,15 @@ impl Judge {
     /// What a window is estimated to be, task by task.
     pub(super) fn estimates(&self, summary: &Summary, start: Timestamp) -> Vec<EstimateRow> {
         let row = |p: &Performance| {
-            let estimate: Option<Estimate> = p.estimate(&summary.cells[p.cells()]);
+            let cells = &summary.cells[p.cells()];
+            let estimate: Option<Estimate> = p.estimate(cells);
             EstimateRow {
                 of: self.task_window(p.task, start),
                 answered: estimate.as_ref().map_or(0, |e| e.n),
                 estimate: estimate.as_ref().map(|e| e.accuracy),
                 interval: estimate.as_ref().map(|e| e.interval),
                 macro_f1: estimate.as_ref().and_then(|e| e.macro_f1),
+                cells: p.kept_cells(cells),
             }
         };
         self.reference.performance.iter().map(row).collect()

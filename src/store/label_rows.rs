@@ -111,6 +111,8 @@ pub struct EstimateRow {
     pub interval: Option<(f64, f64)>,
     /// Estimated macro-F1.
     pub macro_f1: Option<f64>,
+    /// What the answers count, as [`crate::drift::performance::Performance::kept_cells`]; empty for nothing.
+    pub cells: Vec<u8>,
 }
 
 /// What labels say of a window.

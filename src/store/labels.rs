@@ -308,11 +308,11 @@ async fn write_estimate(transaction: &mut Tx, judged: &Judged, row: &EstimateRow
     sqlx::query(
         "-- write_estimate
         insert into window_performance (model, task, start_us, reference_id, end_us, answered, estimate, estimate_low,
-            estimate_high, estimate_macro_f1, updated_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            estimate_high, estimate_macro_f1, cells, updated_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         on conflict (model, task, start_us, reference_id) do update set answered = excluded.answered,
             estimate = excluded.estimate, estimate_low = excluded.estimate_low, estimate_high = excluded.estimate_high,
-            estimate_macro_f1 = excluded.estimate_macro_f1, updated_us = excluded.updated_us",
+            estimate_macro_f1 = excluded.estimate_macro_f1, cells = excluded.cells, updated_us = excluded.updated_us",
     )
     .bind(&judged.model)
     .bind(&row.of.task)
@@ -324,6 +324,7 @@ async fn write_estimate(transaction: &mut Tx, judged: &Judged, row: &EstimateRow
     .bind(Number(row.interval.map(|(low, _)| low)))
     .bind(Number(row.interval.map(|(_, high)| high)))
     .bind(Number(row.macro_f1))
+    .bind(&row.cells)
     .bind(judged.now.micros())
     .execute(&mut **transaction)
     .await?;

@@ -101,6 +101,7 @@ fn point(row: &AnyRow) -> Result<PerformanceRow, sqlx::Error> {
         estimate: row.maybe_float("estimate")?,
         interval: both("estimate_low", "estimate_high")?,
         macro_f1: row.maybe_float("estimate_macro_f1")?,
+        cells: row.bytes("cells")?,
     };
     let labelled = row.int("labelled")?;
     let realised = match labelled > 0 {

@@ -50,8 +50,24 @@ export function performanceOf(spec, windows, windowSeconds) {
       sample: 1,
       muted: points.at(-1)?.muted ?? false,
       harm: { labels: points.reduce((sum, p) => sum + p.labelled, 0), evidence_ratio: harmed ? 6.4 : realised ? 0.03 : null, verdict: harmed ? "harm" : realised ? "no_harm" : "insufficient_labels" },
+      labels: task.kind === "multilabel" ? byLabel(task, own, points) : [],
       label_coverage: spec.labels ?? 0,
       label_delay: spec.labels === undefined ? null : delay,
     };
+  });
+}
+
+/** Each label by itself: the rarer, the wider its interval. */
+function byLabel(task, own, points) {
+  const labelled = points.reduce((sum, p) => sum + p.labelled, 0);
+  return task.classes.map((label, i) => {
+    const figures = (n, loss) => {
+      const support = Math.round(n / (i + 2));
+      const share = Math.max(0, own - 0.02 * i - loss);
+      const half = 1.96 * Math.sqrt((share * (1 - share)) / Math.max(1, support));
+      const figure = support === 0 ? null : { value: share, low: Math.max(0, share - half), high: Math.min(1, share + half) };
+      return { support, given: support, precision: figure, recall: figure, f1: figure };
+    };
+    return { label, reference: figures(4_000, 0), estimated: figures(points.reduce((sum, p) => sum + p.n, 0), 0.01), realised: labelled === 0 ? null : figures(labelled, 0.02) };
   });
 }

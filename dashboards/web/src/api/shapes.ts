@@ -58,6 +58,7 @@ export function performanceOf(answer: unknown): TaskPerformance[] {
   const list = Array.isArray(answer) ? answer : ((answer as Loose)["data"] ?? (answer as Loose)["tasks"]);
   return (rows(list) as unknown as TaskPerformance[]).map((row) => ({
     ...row,
+    labels: row.labels ?? [],
     points: [...row.points].sort((a, b) => Date.parse(a.start) - Date.parse(b.start)),
   }));
 }

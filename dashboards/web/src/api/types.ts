@@ -317,6 +317,35 @@ export interface TaskPerformance {
   label_coverage: number | null;
   /** Seconds until a label arrives. */
   label_delay: number | null;
+  /** Each label of a multi-label head; empty for other heads. */
+  labels: LabelPerformance[];
+}
+
+/** One label of a multi-label head. */
+export interface LabelPerformance {
+  label: string;
+  reference: LabelFigures;
+  /** Without labels; null where nothing tells. */
+  estimated: LabelFigures | null;
+  /** By the labels that came; null where none came. */
+  realised: LabelFigures | null;
+}
+
+export interface LabelFigures {
+  /** Records that have the label. */
+  support: number;
+  /** Records that were given it. */
+  given: number;
+  precision: Figure | null;
+  recall: Figure | null;
+  f1: Figure | null;
+}
+
+/** A share with its 95 % interval. */
+export interface Figure {
+  value: number;
+  low: number;
+  high: number;
 }
 
 export interface PerformancePoint {

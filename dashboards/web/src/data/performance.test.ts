@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { PerformancePoint, TaskPerformance } from "../api/types";
-import { calibration, harmLevel, isMuted, labelSummary, labelWords, latestRealised, performanceVerdict, span } from "./performance";
+import type { LabelPerformance, PerformancePoint, TaskPerformance } from "../api/types";
+import { byLoss, calibration, harmLevel, isMuted, labelSummary, labelWords, latestRealised, performanceVerdict, span } from "./performance";
 
 const point = (estimate: number | null, realised: number | null, changes: Partial<PerformancePoint> = {}): PerformancePoint => ({
   start: "2026-11-23T00:00:00Z", end: "2026-11-23T01:00:00Z", n: 100,
@@ -8,7 +8,19 @@ const point = (estimate: number | null, realised: number | null, changes: Partia
   labelled: realised === null ? 0 : 40, muted: false, ...changes,
 });
 const task = (points: PerformancePoint[], changes: Partial<TaskPerformance> = {}): TaskPerformance => ({
-  task: "intent", metric: "accuracy", points, harm: null, label_coverage: 0.31, label_delay: 10_800, ...changes,
+  task: "intent", metric: "accuracy", points, harm: null, label_coverage: 0.31, label_delay: 10_800, labels: [], ...changes,
+});
+
+describe("labels of a multi-label head", () => {
+  const figures = (f1: number | null) => ({ support: 10, given: 10, precision: null, recall: null, f1: f1 === null ? null : { value: f1, low: 0, high: 1 } });
+  const label = (name: string, reference: number | null, estimated: number | null, realised: number | null): LabelPerformance => ({
+    label: name, reference: figures(reference), estimated: estimated === null ? null : figures(estimated), realised: realised === null ? null : figures(realised),
+  });
+
+  it("come in the order of what they lost, by labels where these came", () => {
+    const labels = [label("kept", 0.9, 0.2, 0.9), label("lost", 0.9, 0.9, 0.1), label("unknown", null, 0.1, 0.1), label("estimated", 0.9, 0.5, null)];
+    expect(byLoss(labels).map((l) => l.label)).toEqual(["lost", "estimated", "kept", "unknown"]);
+  });
 });
 
 describe("performance", () => {

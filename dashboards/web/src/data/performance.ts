@@ -1,6 +1,6 @@
 /** Estimated against realised accuracy, in words. */
 
-import type { PerformancePoint, TaskPerformance } from "../api/types";
+import type { LabelPerformance, PerformancePoint, TaskPerformance } from "../api/types";
 import { duration, percent, points as pointsOf, words } from "./format";
 
 /** The newest point that has labels, or null. */
@@ -74,3 +74,12 @@ export function span(values: (number | null)[], room = 0.02): [number, number] {
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Labels of a multi-label head, those whose F1 lost most against the reference first: by labels where these came, else as estimated. */
+export function byLoss(labels: LabelPerformance[]): LabelPerformance[] {
+  const lost = (l: LabelPerformance): number => {
+    const now = l.realised?.f1 ?? l.estimated?.f1;
+    return now == null || l.reference.f1 === null ? 0 : l.reference.f1.value - now.value;
+  };
+  return [...labels].sort((a, b) => lost(b) - lost(a));
+}

@@ -3,12 +3,12 @@
 import { useState } from "preact/hooks";
 import * as api from "../../api/client";
 import { usePoll } from "../../api/poll";
-import type { PerformancePoint, TaskPerformance } from "../../api/types";
+import type { Figure, LabelPerformance, PerformancePoint, TaskPerformance } from "../../api/types";
 import { ChartFrame } from "../../charts/frame";
 import { SeriesChart } from "../../charts/series";
 import { useWidth } from "../../charts/width";
 import { count, interval, percent, quantity, words } from "../../data/format";
-import { calibration, HARM_WORDS, harmLevel, isMuted, labelWords, latestEstimate, latestRealised, performanceVerdict, span } from "../../data/performance";
+import { byLoss, calibration, HARM_WORDS, harmLevel, isMuted, labelWords, latestEstimate, latestRealised, performanceVerdict, span } from "../../data/performance";
 import { valueTicks } from "../../data/ticks";
 import { ConnectionNote } from "../../parts/connection";
 import { Empty, Panel } from "../../parts/panel";
@@ -179,9 +179,46 @@ function TaskPanel({ task }: { task: TaskPerformance }) {
           <Calibration points={points} limits={limits} hovered={shown} />
         </ChartFrame>
       </div>
+      {task.labels.length > 0 && <LabelTable labels={task.labels} />}
     </Panel>
   );
 }
+
+/** Each label of a multi-label head, those that lost most first. */
+function LabelTable({ labels }: { labels: LabelPerformance[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Label by label, table">
+      <table class="plain">
+        <caption>Label by label, over the windows shown; what lost most comes first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Label</th>
+            {["F1 in the reference", "estimated", "by labels", "precision", "recall", "records with it"].map((head) => (
+              <th key={head} scope="col" class="number">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {byLoss(labels).map((l) => (
+            <tr key={l.label}>
+              <th scope="row">{l.label}</th>
+              <td class="number">{figure(l.reference.f1)}</td>
+              <td class="number">{figure(l.estimated?.f1)}</td>
+              <td class="number">{figure(l.realised?.f1)}</td>
+              <td class="number">{figure(l.realised?.precision)}</td>
+              <td class="number">{figure(l.realised?.recall)}</td>
+              <td class="number">{l.realised === null ? "–" : count(l.realised.support)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const figure = (told: Figure | null | undefined): string => (told == null ? "–" : `${percent(told.value)} ${between(told.low, told.high)}`);
 
 const SIZE = 240;
 const GUTTER = 52;

@@ -8,20 +8,23 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Confidence};
-use super::label::{CERTAIN, Label, LabelValue};
+use super::label::CERTAIN;
 use super::observation::Observation;
-use super::task::{ModelSpec, TaskKind};
+use super::task::TaskKind;
 use crate::stats::binning::Bins;
-use crate::stats::performance::confidence::{Calibration, Graded, calibration_error, threshold_of};
+use crate::stats::performance::confidence::Calibration;
 use crate::stats::performance::confusion::{Confusion, expected, macro_f1, macro_f1_of_labels};
-use crate::stats::performance::interval::upper_bound;
 
-/// Fewer labelled records than this say too little of a head.
-pub const LEAST_LABELLED: usize = 50;
+/// Each label of a multi-label head by itself.
+pub mod by_label;
+/// What a reference learns of a head.
+mod fit;
+
+pub use fit::LEAST_LABELLED;
+pub(super) use fit::fit;
+
 /// A mean loss may exceed the reference's upper bound by so much before it is harm.
 pub const TOLERANCE: f64 = 0.02;
-/// Level of the upper bound of a reference's error.
-const BOUND_LEVEL: f64 = 0.95;
 /// One, in the fixed-point numbers of the cells.
 const ONE: f64 = (1_u32 << 20) as f64;
 /// Standard errors of a 95 % interval.
@@ -85,91 +88,7 @@ pub struct Estimate {
     pub thresholded: Option<f64>,
 }
 
-/// Performance of all heads that enough of the sample has labels for. `folds` keeps what a calibration is
-/// measured on out of what it is fitted on.
-pub(super) fn fit(
-    spec: &ModelSpec,
-    observations: &[Observation],
-    labels: &[Vec<Label>],
-    folds: &[usize],
-    mut offset: usize,
-) -> Vec<Performance> {
-    let mut found = Vec::new();
-    for task in 0..spec.tasks.len() {
-        let pairs: Vec<Pair> = observations
-            .iter()
-            .zip(labels)
-            .zip(folds)
-            .filter_map(|((observation, labels), fold)| {
-                let label = labels.iter().find(|l| l.task == task && !l.retracted)?;
-                let answer = observation.answers.get(task)?.as_ref()?;
-                Some(Pair { answer, truth: label.value.as_ref()?, fold: *fold })
-            })
-            .collect();
-        if let Some(performance) = Performance::of(spec, task, &pairs, offset) {
-            offset += performance.width();
-            found.push(performance);
-        }
-    }
-    found
-}
-
-/// An answer with its truth.
-struct Pair<'a> {
-    answer: &'a Answer,
-    truth: &'a LabelValue,
-    fold: usize,
-}
-
 impl Performance {
-    fn of(spec: &ModelSpec, task: usize, pairs: &[Pair], offset: usize) -> Option<Performance> {
-        let kind = spec.tasks[task].kind;
-        let scale = scale(pairs);
-        let losses: Vec<(f64, &Pair)> =
-            pairs.iter().filter_map(|p| Some((LabelValue::of(p.answer).loss(p.truth, scale)?, p))).collect();
-        if losses.len() < LEAST_LABELLED {
-            return None;
-        }
-        let n = losses.len() as u64;
-        let sum: f64 = losses.iter().map(|(loss, _)| loss).sum();
-        let mut table = Confusion::new();
-        for (_, pair) in &losses {
-            for cell in LabelValue::of(pair.answer).confusion(pair.truth) {
-                *table.entry(cell).or_default() += 1.0;
-            }
-        }
-        let graded: Vec<(Graded, usize)> = losses
-            .iter()
-            .filter_map(|(loss, p)| {
-                let Confidence::Known(confidence) = p.answer.confidence() else { return None };
-                let (confidence, class) = (f64::from(confidence), class_of(p.answer));
-                Some((Graded { confidence, class, right: 1.0 - loss }, p.fold))
-            })
-            .collect();
-        let estimator = match kind {
-            TaskKind::Regression => by_value(&losses, sum / n as f64),
-            _ if graded.len() >= LEAST_LABELLED => {
-                Estimator::Confidence(Calibration::fit(&graded.iter().map(|(g, _)| *g).collect::<Vec<_>>()))
-            }
-            _ => Estimator::Nothing,
-        };
-        Some(Performance {
-            task,
-            kind,
-            labelled: n,
-            loss: sum / n as f64,
-            bound: upper_bound(sum.ceil() as u64, n, BOUND_LEVEL).unwrap_or(1.0),
-            scale,
-            calibration_error: matches!(estimator, Estimator::Confidence(_)).then(|| errors(&graded)).flatten(),
-            macro_f1: f1(kind, &table),
-            estimator,
-            threshold: threshold(&losses, 1.0 - sum / n as f64),
-            confusion: table.iter().map(|((truth, predicted), n)| (*truth, *predicted, *n as u32)).collect(),
-            classes: spec.tasks[task].classes.len(),
-            offset,
-        })
-    }
-
     /// The mean loss that is tolerated: the reference's upper bound and a little more.
     pub fn tolerated(&self) -> f64 {
         self.bound + TOLERANCE
@@ -287,23 +206,7 @@ impl Performance {
         match self.kind {
             TaskKind::Binary | TaskKind::Multiclass => macro_f1(&self.expected_table(classes), LEAST_SUPPORT),
             TaskKind::Multilabel => {
-                // The reference's rates of wrong and missing labels, worse by as much as whole sets are.
-                let worse = if self.loss > 0.0 { loss / self.loss } else { 1.0 };
-                let count = |label: u32, kind: u32| {
-                    self.confusion
-                        .iter()
-                        .find(|(l, k, _)| (*l, *k) == (label, kind))
-                        .map_or(0.0, |(.., n)| f64::from(*n))
-                };
-                let label = |(label, given): (u32, &i64)| {
-                    let (tp, fp, fn_) = (count(label, 0), count(label, 1), count(label, 2));
-                    let given = *given as f64;
-                    let wrong = if tp + fp > 0.0 { fp / (tp + fp) } else { self.loss };
-                    let left = (self.labelled as f64 - tp - fp).max(1.0);
-                    let false_positives = given * (wrong * worse).min(1.0);
-                    [given - false_positives, false_positives, (n - given).max(0.0) * (fn_ / left * worse).min(1.0)]
-                };
-                macro_f1_of_labels((0..).zip(classes).map(label), LEAST_SUPPORT)
+                macro_f1_of_labels(self.expected_labels(classes, n, loss).map(|(_, counts)| counts), LEAST_SUPPORT)
             }
             TaskKind::TokenLabels | TaskKind::Regression => None,
         }
@@ -314,11 +217,7 @@ impl Performance {
 pub fn f1(kind: TaskKind, table: &Confusion) -> Option<f64> {
     match kind {
         TaskKind::Binary | TaskKind::Multiclass => macro_f1(table, LEAST_SUPPORT),
-        TaskKind::Multilabel => {
-            let mut labels: std::collections::BTreeMap<u32, [f64; 3]> = std::collections::BTreeMap::new();
-            table.iter().for_each(|((label, kind), n)| labels.entry(*label).or_default()[*kind as usize % 3] += n);
-            macro_f1_of_labels(labels.into_values(), LEAST_SUPPORT)
-        }
+        TaskKind::Multilabel => macro_f1_of_labels(by_label::counts(table).into_values(), LEAST_SUPPORT),
         TaskKind::TokenLabels | TaskKind::Regression => None,
     }
 }
@@ -331,51 +230,6 @@ fn class_of(answer: &Answer) -> u32 {
     }
 }
 
-/// Distances are losses as a share of nearly the largest one: the 99th percentile.
-fn scale(pairs: &[Pair]) -> f64 {
-    let mut distances: Vec<f64> = pairs
-        .iter()
-        .filter_map(|p| match (p.answer, p.truth) {
-            (Answer::Value(answer), LabelValue::Value(truth)) => Some((answer - truth).abs()).filter(|d| d.is_finite()),
-            _ => None,
-        })
-        .collect();
-    distances.sort_by(f64::total_cmp);
-    let high = distances.get(distances.len() * 99 / 100).copied().unwrap_or(1.0);
-    if high > 0.0 { high } else { 1.0 }
-}
-
-/// Mean losses by tenths of the predicted numbers, each shrunk towards the whole by twenty records' worth.
-fn by_value(losses: &[(f64, &Pair)], mean: f64) -> Estimator {
-    const DECILES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
-    const SHRINK: f64 = 20.0;
-    let value = |p: &Pair| match p.answer {
-        Answer::Value(value) if value.is_finite() => Some(*value),
-        _ => None,
-    };
-    let values: Vec<f64> = losses.iter().filter_map(|(_, p)| value(p)).collect();
-    let bins = Bins::fit(&values, &DECILES);
-    let mut sums = vec![(SHRINK * mean, SHRINK); bins.ordered()];
-    for (loss, value) in losses.iter().filter_map(|(loss, p)| Some((loss, value(p)?))) {
-        let cell = &mut sums[bins.cell(value)];
-        *cell = (cell.0 + loss, cell.1 + 1.0);
-    }
-    Estimator::Value(bins, sums.into_iter().map(|(sum, n)| sum / n).collect())
-}
-
-/// Calibration error before, and after calibration by the other folds.
-fn errors(graded: &[(Graded, usize)]) -> Option<(f64, f64)> {
-    let before = calibration_error(graded.iter().map(|(g, _)| (g.confidence, g.right)))?;
-    let mut after = Vec::with_capacity(graded.len());
-    for fold in 0..super::signal::FOLDS {
-        let rest: Vec<Graded> = graded.iter().filter(|(_, f)| *f != fold).map(|(g, _)| *g).collect();
-        let learned = Calibration::fit(&rest);
-        let own = graded.iter().filter(|(_, f)| *f == fold);
-        after.extend(own.map(|(g, _)| (learned.right(g.confidence, g.class), g.right)));
-    }
-    Some((before, calibration_error(after.into_iter())?))
-}
-
 /// Negative entropy, or confidence.
 fn score(answer: &Answer, by_entropy: bool) -> Option<f64> {
     match answer.confidence() {
@@ -383,13 +237,6 @@ fn score(answer: &Answer, by_entropy: bool) -> Option<f64> {
         Confidence::Known(p) => Some(f64::from(p)),
         Confidence::Absent | Confidence::Invalid => None,
     }
-}
-
-fn threshold(losses: &[(f64, &Pair)], accuracy: f64) -> Option<(f64, bool)> {
-    let of = |by_entropy| losses.iter().filter_map(|(_, p)| score(p.answer, by_entropy)).collect::<Vec<f64>>();
-    let (confidence, entropy) = (of(false), of(true));
-    let by_entropy = entropy.len() == confidence.len();
-    Some((threshold_of(if by_entropy { entropy } else { confidence }, accuracy)?, by_entropy))
 }
 
 #[cfg(test)]
