@@ -9,6 +9,9 @@ mod examples;
 /// What records lack.
 #[path = "command_line/lacking.rs"]
 mod lacking;
+/// What references are fitted to.
+#[path = "command_line/reference_input.rs"]
+mod reference_input;
 mod support;
 /// Heads that answer token by token.
 #[path = "command_line/tokens.rs"]
@@ -41,10 +44,12 @@ fn a_backtest_keeps_its_contract() {
 
     let windows = told["windows"].as_array().expect("windows");
     assert_eq!(windows.len(), 25);
-    for key in ["index", "start", "end", "records", "model_evidence", "threshold", "verdict", "statistics"] {
+    let keys = ["index", "start", "end", "records", "model_evidence", "threshold", "verdict", "statistics"];
+    for key in keys.into_iter().chain(["guarantee", "guarantee_reason"]) {
         assert!(!windows[0][key].is_null(), "{key}");
     }
-    for key in ["scope", "task", "signal", "statistic", "p_value", "e_value", "effect", "n"] {
+    let keys = ["scope", "task", "signal", "statistic", "p_value", "e_value", "effect", "n"];
+    for key in keys.into_iter().chain(["guarantee", "guarantee_reason"]) {
         assert!(windows[0]["statistics"][10].get(key).is_some(), "{key}");
     }
     let alerts = told["alerts"].as_array().expect("alerts");
@@ -52,6 +57,9 @@ fn a_backtest_keeps_its_contract() {
     let opened = alerts[0]["opened_window"].as_u64().expect("a window");
     assert!((15..18).contains(&opened), "the drift begins in window 15, the alert opened in {opened}");
     assert_eq!((&alerts[0]["cause"]["kind"], &alerts[0]["cause"]["task"]), (&"skew".into(), &"intent".into()));
+    let reason = &told["summary"]["guarantee"]["reason"];
+    assert!(reason.as_str().is_some_and(|reason| !reason.is_empty()), "{reason}");
+    assert_eq!((&alerts[0]["guarantee_reason"], &windows[0]["guarantee_reason"]), (reason, reason));
     assert_eq!(told["summary"]["records"]["folded"], 5_000);
 
     let again = backtest(&example_manifest(), &reference, &stream, &["--budget", "1/1d"]);
@@ -65,7 +73,7 @@ fn a_backtest_keeps_its_contract() {
     assert!(table.contains("otherwise than the exported model in head `intent`"), "{table}");
     let page = succeed(command.args(["--format", "html"]));
     assert!(page.contains("<svg") && page.contains("Alert in window") && !page.contains("http"), "self-contained");
-    for part in ["Where, over time", "class=current", "class=whisker", "as a table", "intent served_answer"] {
+    for part in ["Where, over time", "class=current", "class=whisker", "as a table", "intent served_answer", "All "] {
         assert!(page.contains(part), "{part}");
     }
     for tag in ["svg", "table", "details", "div", "p"] {

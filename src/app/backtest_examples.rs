@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::backtest_html::escape;
-use super::backtest_report::place_of;
+use super::backtest_words::place_of;
 use crate::config::examples::CHARACTERS;
 use crate::drift::alert::Alert;
 use crate::drift::course::Judged;

@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use super::backtest_performance;
-use super::backtest_report::{AlertTold, Told, place_and_signal, ratio_text, strongest};
+use super::backtest_report::{AlertTold, Told};
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::records_told;
+use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest, strongest_told};
 use crate::drift::cause::CauseKind;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
 use crate::drift::signal::Scope;
@@ -230,42 +231,53 @@ fn part_name(told: &Told, part: &Part) -> String {
 }
 
 fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
-    let end = alert.resolved_at.map_or_else(|| "still firing at the end".to_owned(), |at| format!("resolved {at}"));
+    let moment = |end| moment(told.window, end);
+    let end =
+        alert.resolved_at.map_or_else(|| "still firing at the end".to_owned(), |at| format!("resolved {}", moment(at)));
     let _ = write!(
         page,
         "<h2>Alert in window {}</h2><p><b>{}</b>. Fired {}, {end}.</p>",
         alert.opened_window,
         escape(&alert.summary),
-        alert.opened_at
+        moment(alert.opened_at)
     );
     if alert.kind == CauseKind::Concept.name() {
         page.push_str("<p>It was found from labels alone: the task's table above tells them over time, and all signals were quiet.</p>");
         return;
     }
     let report = &told.judged[alert.opened_window].report;
-    let signals = strongest(report, SIGNALS);
-    page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
-    for statistic in &signals {
-        let Some((test, _)) = &statistic.tested else { continue };
-        let _ = write!(
-            page,
-            "<tr><td>{}<td>{}<td>{:.1}<td>{:.0}<td>{:.1e}<td>{}<td>{}</tr>",
-            escape(&place_and_signal(told.reference, statistic)),
-            statistic.n,
-            test.statistic,
-            test.degrees_of_freedom,
-            test.ln_p.exp(),
-            ratio_text(statistic.ln_evidence - report.ln_threshold),
-            statistic.guarantee.name()
-        );
+    let signals = strongest(report, usize::MAX);
+    signals_table(told, report, &signals[..signals.len().min(SIGNALS)], page);
+    if signals.len() > SIGNALS {
+        let _ = write!(page, "<details><summary>All {} signals of the window</summary>", signals.len());
+        signals_table(told, report, &signals, page);
+        page.push_str("</details>");
     }
-    page.push_str("</table></div>");
     // Means have no cells to show; those that have are shown though a mean may have more evidence.
     let shown = strongest(report, usize::MAX).into_iter().filter(|s| !s.movers.is_empty());
     shown.take(SIGNALS).for_each(|statistic| distribution(told, statistic, page));
     if let Some(examples) = &alert.examples {
         examples.html(told.reference, page);
     }
+}
+
+fn signals_table(told: &Told, report: &Report, signals: &[&Statistic], page: &mut String) {
+    page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
+    for statistic in signals {
+        let Some((test, _)) = &statistic.tested else { continue };
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td>{:.1}<td>{:.0}<td>{}<td>{}<td>{}</tr>",
+            escape(&place_and_signal(told.reference, statistic)),
+            statistic.n,
+            test.statistic,
+            test.degrees_of_freedom,
+            p_text(test.ln_p),
+            ratio_text(statistic.ln_evidence - report.ln_threshold),
+            statistic.guarantee.name()
+        );
+    }
+    page.push_str("</table></div>");
 }
 
 /// Shares of the cells that moved most: reference against current with its interval.
@@ -344,7 +356,7 @@ fn windows_table(told: &Told, page: &mut String) {
     page.push_str("<details><summary>All windows as a table</summary><div class=scroll><table><tr><th>window<th>start<th>records<th>evidence / threshold<th>verdict<th>strongest</tr>");
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let name = strongest(report, 1).first().map_or_else(String::new, |s| place_and_signal(told.reference, s));
+        let name = strongest_told(told.reference, report);
         let _ = write!(
             page,
             "<tr><td>{index}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",

@@ -251,7 +251,7 @@ impl Labels {
                 sum(&|p| p["labelled"].as_f64().unwrap_or(0.0)),
                 share(&told["label_coverage"]),
                 told["label_delay_secs"].as_f64().map_or_else(|| "–".to_owned(), |s| format!("{:.1}", s / 3_600.0)),
-                super::backtest_report::ratio_text(ln_highest(judged, performance.task) - ln_threshold),
+                super::backtest_words::ratio_text(ln_highest(judged, performance.task) - ln_threshold),
             );
         }
         text

@@ -10,14 +10,16 @@ use super::backtest_examples::{Shown, Texts};
 use super::backtest_labels::Labels;
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::{records_told, warnings};
+use super::backtest_words::{moment, place_of, ratio_text, strongest_told};
 use super::compare;
 use super::replay::Refusals;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::{Judged, Watch};
+use crate::drift::guarantee::Guarantee;
 use crate::drift::judgement::{Report, Statistic, Verdict};
 use crate::drift::reference::Reference;
-use crate::drift::signal::{Effect, SignalKey};
+use crate::drift::signal::Effect;
 use crate::drift::time::Timestamp;
 use crate::drift::window::{Slot, WindowRule};
 use crate::drift::witness::LABELS;
@@ -176,11 +178,12 @@ fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<Strin
     labels.into_iter().chain(signals).collect()
 }
 
-fn statistic(told: &Told, statistic: &Statistic) -> Value {
+fn statistic(told: &Told, (statistic, guarantee): (&Statistic, &Guarantee)) -> Value {
     let tested = statistic.tested.as_ref();
     json!({
         "scope": statistic.key.scope, "task": told.reference.task_name(&statistic.key), "signal": statistic.key.signal,
-        "segment": told.reference.segment_name(&statistic.key), "guarantee": statistic.guarantee,
+        "segment": told.reference.segment_name(&statistic.key), "guarantee": guarantee.status,
+        "guarantee_reason": guarantee.reason,
         "statistic": tested.map(|(t, _)| t.statistic),
         "degrees_of_freedom": tested.map(|(t, _)| t.degrees_of_freedom),
         "p_value": tested.map(|(t, _)| t.ln_p.exp()),
@@ -198,12 +201,15 @@ fn notices(reference: &Reference, report: &Report) -> Vec<String> {
     report.notices.iter().map(|part| part.task.map_or_else(|| "embedding".to_owned(), name)).collect()
 }
 
-fn window(told: &Told, index: usize, report: &Report) -> Value {
+/// `guarantees` are those of the whole and of each signal.
+fn window(told: &Told, index: usize, report: &Report, guarantees: &(Guarantee, Vec<Guarantee>)) -> Value {
+    let (guarantee, of_signals) = guarantees;
+    let statistics = report.statistics.iter().zip(of_signals).map(|both| statistic(told, both));
     json!({
         "index": index, "start": report.start, "end": report.end, "records": report.records,
         "model_evidence": report.ln_evidence.exp().min(MOST), "threshold": told.watch.threshold,
-        "verdict": report.verdict.name(), "notices": notices(told.reference, report), "guarantee": told.reference.guarantee().status,
-        "statistics": report.statistics.iter().map(|s| statistic(told, s)).collect::<Vec<_>>(),
+        "verdict": report.verdict.name(), "notices": notices(told.reference, report), "guarantee": guarantee.status,
+        "guarantee_reason": guarantee.reason, "statistics": statistics.collect::<Vec<_>>(),
     })
 }
 
@@ -232,7 +238,9 @@ fn summary(told: &Told) -> Value {
 }
 
 fn alert(reference: &Reference, alert: &AlertTold) -> Value {
+    let guarantee = reference.guarantee();
     let mut told = json!({
+        "guarantee": guarantee.status, "guarantee_reason": guarantee.reason,
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
         "cause": {
             "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
@@ -254,10 +262,12 @@ fn alert(reference: &Reference, alert: &AlertTold) -> Value {
 /// If it cannot be written.
 pub fn json(all: &[Told], out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let told = &all[0];
+    let of_signals = told.reference.signals.iter().map(|signal| told.reference.guarantee_of(signal));
+    let guarantees = (told.reference.guarantee(), of_signals.collect());
     out.write_all(b"{\"windows\":[")?;
     for (index, judged) in told.judged.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
-        write!(out, "{comma}{}", window(told, index, &judged.report))?;
+        write!(out, "{comma}{}", window(told, index, &judged.report, &guarantees))?;
     }
     let alerts = |told: &Told| told.alerts.iter().map(|a| alert(told.reference, a)).collect::<Vec<_>>();
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
@@ -280,7 +290,7 @@ pub fn table(all: &[Told]) -> String {
     );
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let strongest = strongest(report, 1).first().map_or_else(String::new, |s| place_and_signal(told.reference, s));
+        let strongest = strongest_told(told.reference, report);
         let start = report.start.to_string();
         let _ = writeln!(
             text,
@@ -309,8 +319,13 @@ pub fn table(all: &[Told]) -> String {
     for alert in &told.alerts {
         let end =
             alert.resolved_window.map_or_else(|| "still firing".to_owned(), |w| format!("resolved in window {w}"));
-        let _ =
-            writeln!(text, "alert in window {} ({}), {end}: {}", alert.opened_window, alert.opened_at, alert.summary);
+        let _ = writeln!(
+            text,
+            "alert in window {} ({}), {end}: {}",
+            alert.opened_window,
+            moment(told.window, alert.opened_at),
+            alert.summary
+        );
         let shown = match alert.part {
             Some("version") => "what records name".to_owned(),
             _ => alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", "),
@@ -327,57 +342,4 @@ pub fn table(all: &[Told]) -> String {
         text.push_str(&compare::table(all));
     }
     text
-}
-
-/// Evidence as a share of the threshold, for people, from its natural log: a share itself is beyond what an
-/// `f64` holds where something broke for many windows.
-pub fn ratio_text(ln_ratio: f64) -> String {
-    const MOST_DIGITS: f64 = 5.0;
-    let power = ln_ratio / std::f64::consts::LN_10;
-    if power < MOST_DIGITS {
-        return format!("{:.4}", ln_ratio.exp());
-    }
-    // A tenth more would be written as the next power.
-    let exponent = (power + (1.0_f64 / 0.995).log10()).floor();
-    format!("{:.1}e{exponent:.0}", 10.0_f64.powf(power - exponent))
-}
-
-/// The signals of a window with the most evidence, that were tested.
-pub fn strongest(report: &Report, most: usize) -> Vec<&Statistic> {
-    let mut tested: Vec<&Statistic> = report.statistics.iter().filter(|s| s.tested.is_some()).collect();
-    tested.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
-    tested.truncate(most);
-    tested
-}
-
-/// `intent confidence`, `encoder encoder_mean`, `intent confidence in channel=mail`.
-pub fn place_and_signal(reference: &Reference, statistic: &Statistic) -> String {
-    place_of(reference, &statistic.key)
-}
-
-/// The same of a key.
-pub fn place_of(reference: &Reference, key: &SignalKey) -> String {
-    let place = reference.task_name(key).unwrap_or(key.scope.name());
-    let segment = reference.segment_name(key).map_or_else(String::new, |s| format!(" in {s}"));
-    format!("{place} {}{segment}", key.signal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_is_a_number_however_large() {
-        for (ln_ratio, expected) in [
-            (f64::NEG_INFINITY, "0.0000"),
-            (0.5_f64.ln(), "0.5000"),
-            (99_999_f64.ln(), "99999.0000"),
-            (123_456_f64.ln(), "1.2e5"),
-            (999_999_f64.ln(), "1.0e6"),
-            (1_000.0, "2.0e434"),
-            (9_999.0, "3.2e4342"),
-        ] {
-            assert_eq!(ratio_text(ln_ratio), expected);
-        }
-    }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::WrongArguments;
-use super::backtest_report::{Told, ratio_text};
+use super::backtest_report::Told;
+use super::backtest_words::ratio_text;
 use crate::cli::{Backtest, values};
 
 /// Keys that `--compare` knows, as they are called on the command line.

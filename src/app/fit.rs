@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
-use super::replay::{Replay, with_refusals};
+use super::fit_times::Times;
+use super::replay::{Refusals, Replay, with_refusals};
 use super::spool::Spool;
 use super::{Unusable, WrongArguments, labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::fit::{FitError, FitRecord, Fitted, Plan, fit};
+use crate::drift::lacking::UnknownClasses;
 use crate::drift::observation::{HeadSource, Joined};
 use crate::drift::record::VersionMatch;
 use crate::drift::reference::{Reference, SignalReference, Variation};
@@ -27,32 +29,42 @@ use crate::model::{Manifest, Tokenizer};
 pub fn main(args: &Fit) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.model.manifest)?;
     let window = window_rule(&args.windows)?.unwrap_or(WindowRule::Time(Span::from_secs(300)));
+    if let Some((from, to)) = args.from.zip(args.to).filter(|(from, to)| from >= to) {
+        return Err(WrongArguments(format!("`--from {from}` is not before `--to {to}`")).into());
+    }
     let mut replay = Replay::new(manifest.clone(), &args.model);
     let heads = match args.heads {
         Some(heads) => heads,
-        None => replay.detect_heads(&args.input[0])?,
+        None => replay.detect_heads(&args.input)?,
     };
-    let mut known =
-        args.labels.as_deref().map(|file| labels::by_id(&mut replay, file)).transpose()?.unwrap_or_default();
     let bar = progress::records("reading");
     let (mut spool, mut inferred) = (Spool::new()?, false);
+    for (id, label) in args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default() {
+        spool.label(id, label);
+    }
     let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
+    let (mut times, mut unknown_classes) = (Times::default(), UnknownClasses::default());
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
+        if is_only_label(&record) {
+            // Labels come when they come: of those that are given later, some are of records in time.
+            if let Some(id) = record.id {
+                record.labels.into_iter().for_each(|label| spool.label(id.clone(), label));
+            }
+            return Ok(());
+        }
         if args.from.is_some_and(|from| time < from) || args.to.is_some_and(|to| time >= to) {
             return Ok(());
         }
-        if is_only_label(&record) {
-            return Ok(());
-        }
         taken += 1;
+        times.add(time, record.id.as_deref());
+        unknown_classes.add(std::mem::take(&mut record.unknown_classes));
         if let VersionMatch::Other(version) = &record.version {
             *others.entry(version.to_string()).or_default() += 1;
         }
-        let mut labels = record.labels.clone();
         inferred |= inference.is_some();
-        labels.extend(record.id.as_ref().and_then(|id| known.remove(id)).unwrap_or_default());
-        spool.push(&FitRecord { time, joined: Joined::new(&mut record, inference, heads), labels })
+        let (id, labels) = (record.id.take(), std::mem::take(&mut record.labels));
+        spool.push(id.as_deref(), &FitRecord { time, joined: Joined::new(&mut record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
     let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };
@@ -63,6 +75,9 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         too_little => Unusable(with_refusals(too_little.to_string(), &replay.refused)).into(),
     })?;
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
+    fitted.warnings.extend(times.warnings(window));
+    fitted.warnings.extend(of_labels(&spool, &replay.refused_labels));
+    fitted.warnings.extend(of_unknown_classes(&manifest, &unknown_classes));
     if inferred {
         fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);
         fitted.reference = fitted.reference.seal();
@@ -81,6 +96,22 @@ fn of_other_versions(manifest: &Manifest, taken: u64, others: &BTreeMap<String, 
          learned from like the others: if that model answers otherwise, leave them out or fit with its manifest",
         manifest.spec.version
     ))
+}
+
+/// Said where labels speak of predictions that are not there, or are none.
+fn of_labels(spool: &Spool, refused: &Refusals) -> Vec<String> {
+    let (labelled, found) = spool.labelled();
+    let unmatched = (found == 0 && labelled > 0)
+        .then(|| format!("none of the {labelled} predictions that labels were given for is among the records"));
+    let refused = (refused.total() > 0).then(|| format!("{} labels were refused: {refused}", refused.total()));
+    unmatched.into_iter().chain(refused).collect()
+}
+
+/// The names behind "name no class of the manifest".
+fn of_unknown_classes(manifest: &Manifest, unknown: &UnknownClasses) -> Vec<String> {
+    let tasks = manifest.spec.tasks.iter().enumerate();
+    let told = tasks.map(|(i, task)| (&task.name, unknown.told(i))).filter(|(_, names)| !names.is_empty());
+    told.map(|(task, names)| format!("task `{task}`: classes that the manifest does not name{names}")).collect()
 }
 
 /// The window rule that the arguments name, if they name one.

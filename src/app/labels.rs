@@ -1,28 +1,17 @@
 //! Labels from files of their own, for fits and back-tests, and what a reference learned from them.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::replay::Replay;
 use crate::drift::label::Label;
 use crate::drift::reference::Reference;
 
-/// The labels of a file that count, by prediction id.
-///
-/// # Errors
-/// If the file cannot be read.
-pub fn by_id(replay: &mut Replay, file: &Path) -> anyhow::Result<HashMap<String, Vec<Label>>> {
-    let mut found: HashMap<String, Vec<Label>> = HashMap::new();
-    for (id, label) in replay.labels(file)? {
-        let labels = found.entry(id).or_default();
-        match labels.iter_mut().find(|l| l.task == label.task) {
-            Some(earlier) if label.supersedes(earlier) => *earlier = label,
-            Some(_) => {}
-            None => labels.push(label),
-        }
+/// Adds a label to those of a prediction, of which one a task counts.
+pub fn add(labels: &mut Vec<Label>, label: Label) {
+    match labels.iter_mut().find(|l| l.task == label.task) {
+        Some(earlier) if label.supersedes(earlier) => *earlier = label,
+        Some(_) => {}
+        None => labels.push(label),
     }
-    Ok(found)
 }
 
 /// What was learned of each head's performance; nothing where no labels were.

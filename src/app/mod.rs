@@ -32,6 +32,8 @@ pub mod backtest_report;
 pub mod backtest_skew;
 /// What to know of a back-test before believing it.
 mod backtest_warnings;
+/// Numbers, times and signals in words.
+mod backtest_words;
 /// Checks and one-off commands.
 pub mod check;
 /// This machine's clock beside the store's.
@@ -46,6 +48,8 @@ pub mod desk;
 mod endpoints;
 /// Learning a reference.
 pub mod fit;
+/// When a reference's records were.
+mod fit_times;
 /// Whether a new version may take over.
 pub mod gate;
 /// The golden set, run whenever a model is loaded.

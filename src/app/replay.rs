@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use super::Unusable;
 use super::golden::Golden;
 use crate::cli::ModelArgs;
-use crate::collect::observe::{Wanted, number};
+use crate::collect::observe::{Wanted, is_only_label, number};
 use crate::config::{Batching, Infer};
 use crate::drift::inference::Inference;
 use crate::drift::label::Label;
@@ -100,20 +100,24 @@ impl Replay {
         }
     }
 
-    /// Whose answers a stream's heads are to be fed from: production's if its first records carry
-    /// them, else ours.
+    /// Whose answers a stream's heads are to be fed from: production's if the first records of any of its files
+    /// carry them, else ours.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn detect_heads(&self, input: &Path) -> anyhow::Result<HeadSource> {
-        let mut seen = 0;
-        for line in FileRecords::open(input, &self.decoder, MOST_LINE_BYTES)? {
-            match line?.decoded {
-                Ok(record) if !record.answers.is_empty() => return Ok(HeadSource::Predictions),
-                _ => seen += 1,
-            }
-            if seen >= CHUNK {
-                break;
+    /// If a file cannot be read.
+    pub fn detect_heads(&self, inputs: &[PathBuf]) -> anyhow::Result<HeadSource> {
+        for input in inputs {
+            let mut seen = 0;
+            for line in FileRecords::open(input, &self.decoder, MOST_LINE_BYTES)? {
+                match line?.decoded {
+                    Ok(record) if !record.answers.is_empty() => return Ok(HeadSource::Predictions),
+                    // Labels may come first, and say nothing of who answers.
+                    Ok(record) if is_only_label(&record) => continue,
+                    _ => seen += 1,
+                }
+                if seen >= CHUNK {
+                    break;
+                }
             }
         }
         Ok(HeadSource::Inference)

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use super::{progress, runtime, threads};
+use super::{WrongArguments, progress, runtime, threads};
 use crate::cli::{ModelArgs, Simulate};
 use crate::clock;
 use crate::drift::time::{Span, Timestamp};
@@ -25,13 +25,15 @@ const CHUNK: usize = 256;
 /// If model or grammar are invalid, or the target does not take records.
 pub fn main(args: &Simulate) -> anyhow::Result<()> {
     let start = match &args.start {
-        Some(text) => Timestamp::parse(text).with_context(|| format!("`--start {text}` is not an RFC 3339 time"))?,
+        Some(text) => {
+            Timestamp::parse(text).ok_or_else(|| wrong(format!("`--start {text}` is not an RFC 3339 time")))?
+        }
         None => clock::now(),
     };
     let interval =
-        Span::parse(&args.interval).with_context(|| format!("`--interval {}` is not a length", args.interval))?;
+        Span::parse(&args.interval).ok_or_else(|| wrong(format!("`--interval {}` is not a length", args.interval)))?;
     if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
-        bail!("`--rate` must be above 0");
+        return Err(wrong("`--rate` must be above 0".to_owned()).into());
     }
     let plan = Plan {
         seed: args.seed,
@@ -46,10 +48,14 @@ pub fn main(args: &Simulate) -> anyhow::Result<()> {
         (Some(brokers), Some(topic)) => to_kafka(traffic, args, brokers, topic),
         _ => to_lines(
             traffic,
-            args.count.context("give `--count` where the target is not Kafka")?,
+            args.count.ok_or_else(|| wrong("give `--count` where the target is not Kafka".to_owned()))?,
             args.output.as_deref(),
         ),
     }
+}
+
+fn wrong(what: String) -> WrongArguments {
+    WrongArguments(what)
 }
 
 /// Model and grammar as simulated production. A head or intent that a drift names must exist.
@@ -62,10 +68,10 @@ pub fn open(args: &ModelArgs, grammar: Option<&Path>, plan: Plan) -> anyhow::Res
     let grammar = Grammar::load(grammar.unwrap_or(&beside))?;
     match &plan.drift {
         Some(DriftKind::BrokenHead(task)) if manifest.spec.task(task).is_none() => {
-            bail!("the model has no task `{task}`")
+            return Err(wrong(format!("the model has no task `{task}`")).into());
         }
         Some(DriftKind::PriorShift(intent, _)) if !grammar.intents.contains_key(intent) => {
-            bail!("the grammar has no intent `{intent}`")
+            return Err(wrong(format!("the grammar has no intent `{intent}`")).into());
         }
         _ => {}
     }

@@ -1,17 +1,25 @@
 //! Fit records on disk, to be read more than once without being held in memory: a temporary file
 //! without a name, gone when it is dropped.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 
 use anyhow::Context as _;
 
+use super::labels;
 use crate::drift::fit::{FitRecord, Records};
+use crate::drift::label::Label;
 
-/// Records written once and read as often as needed.
+/// Records written once and read as often as needed. Labels that came apart from their predictions, before or after,
+/// are joined when these are read.
 pub struct Spool {
     writer: BufWriter<File>,
     records: u64,
+    /// Labels by prediction id.
+    apart: HashMap<String, Vec<Label>>,
+    /// Of which predictions were read.
+    found: HashSet<String>,
 }
 
 impl Spool {
@@ -21,15 +29,26 @@ impl Spool {
     /// If no file can be made there.
     pub fn new() -> anyhow::Result<Spool> {
         let file = tempfile::tempfile().context("no temporary file can be made for the records")?;
-        Ok(Spool { writer: BufWriter::with_capacity(1 << 20, file), records: 0 })
+        let writer = BufWriter::with_capacity(1 << 20, file);
+        Ok(Spool { writer, records: 0, apart: HashMap::new(), found: HashSet::new() })
     }
 
-    /// Appends a record.
+    /// Takes a label that stands apart from its prediction.
+    pub fn label(&mut self, id: String, label: Label) {
+        labels::add(self.apart.entry(id).or_default(), label);
+    }
+
+    /// Predictions that labels apart were for, and those of them that were there at the last reading.
+    pub fn labelled(&self) -> (usize, usize) {
+        (self.apart.len(), self.found.len())
+    }
+
+    /// Appends a record, and what its prediction is called.
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn push(&mut self, record: &FitRecord) -> anyhow::Result<()> {
-        let bytes = postcard::to_stdvec(record)?;
+    pub fn push(&mut self, id: Option<&str>, record: &FitRecord) -> anyhow::Result<()> {
+        let bytes = postcard::to_stdvec(&(id, record))?;
         let length = u32::try_from(bytes.len()).context("a record of 4 GiB")?;
         let written = self.writer.write_all(&length.to_le_bytes()).and_then(|()| self.writer.write_all(&bytes));
         written.context("the records cannot be kept in the folder for temporary files (TMPDIR); is its disk full?")?;
@@ -47,11 +66,20 @@ impl Records for Spool {
         file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let (mut length, mut bytes) = ([0; 4], Vec::new());
+        self.found.clear();
         for _ in 0..self.records {
             reader.read_exact(&mut length)?;
             bytes.resize(u32::from_le_bytes(length) as usize, 0);
             reader.read_exact(&mut bytes)?;
-            take(postcard::from_bytes(&bytes)?);
+            let (id, mut record): (Option<&str>, FitRecord) = postcard::from_bytes(&bytes)?;
+            if let Some((id, given)) = id.and_then(|id| self.apart.get_key_value(id))
+                // The first prediction of an id is the one that labels speak of.
+                && !self.found.contains(id)
+            {
+                self.found.insert(id.clone());
+                given.iter().for_each(|label| labels::add(&mut record.labels, label.clone()));
+            }
+            take(record);
         }
         Ok(())
     }
@@ -87,11 +115,26 @@ mod tests {
             labels: vec![label()],
         };
         let mut spool = Spool::new().expect("a temporary file");
-        (0..100).for_each(|i| spool.push(&record(i)).expect("written"));
+        let late = |at, revision| Label { at: Timestamp::from_micros(at), revision, ..label() };
+        spool.label("p3".to_owned(), late(9, 2));
+        (0..100).for_each(|i| spool.push(Some(&format!("p{}", i % 50)), &record(i)).expect("written"));
+        spool.push(None, &record(100)).expect("written");
+        // A correction that came after a later one, and a label of nothing that is there.
+        spool.label("p3".to_owned(), late(10, 1));
+        spool.label("p99".to_owned(), late(10, 1));
         for _ in 0..2 {
-            let mut times = Vec::new();
-            spool.each(&mut |record| times.push(record.time.micros())).expect("read");
-            assert_eq!(times, (0..100).collect::<Vec<_>>());
+            let (mut times, mut given) = (Vec::new(), Vec::new());
+            spool
+                .each(&mut |record| {
+                    times.push(record.time.micros());
+                    given.push(record.labels[0].at.micros());
+                    assert_eq!(record.labels.len(), 1, "one label a task");
+                })
+                .expect("read");
+            assert_eq!(times, (0..=100).collect::<Vec<_>>());
+            let nine: Vec<usize> = (0..given.len()).filter(|i| given[*i] == 9).collect();
+            assert_eq!(nine, [3], "the first prediction of an id has its label, the latest revision");
+            assert_eq!(spool.labelled(), (2, 1));
         }
     }
 }

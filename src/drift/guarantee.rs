@@ -55,6 +55,20 @@ impl Reference {
             let why = first.broken.as_deref().unwrap_or_default();
             return told(GuaranteeStatus::Broken, format!("{}: {why}{more}", self.signal_name(&first.key)));
         }
+        self.unbroken()
+    }
+
+    /// How far the budget is promised for one signal: its own premises may not hold while others' do.
+    pub fn guarantee_of(&self, signal: &SignalReference) -> Guarantee {
+        match &signal.broken {
+            Some(why) => Guarantee { status: GuaranteeStatus::Broken, reason: why.clone() },
+            None => self.unbroken(),
+        }
+    }
+
+    /// How far it is promised for signals whose premises hold.
+    fn unbroken(&self) -> Guarantee {
+        let told = |status, reason| Guarantee { status, reason };
         if self.windows < WINDOWS_FOR_GUARANTEE {
             let reason = format!("the reference holds {} windows, fewer than {WINDOWS_FOR_GUARANTEE}", self.windows);
             return told(GuaranteeStatus::Provisional, reason);

@@ -199,11 +199,7 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
         effect: measured.effect(&step.cells, &step.expected.cells),
         movers: movers(reference, signal, step),
         directions: directions(reference, signal, step),
-        guarantee: match &signal.broken {
-            Some(_) => GuaranteeStatus::Broken,
-            None if reference.guarantee().status == GuaranteeStatus::Provisional => GuaranteeStatus::Provisional,
-            None => GuaranteeStatus::Valid,
-        },
+        guarantee: reference.guarantee_of(signal).status,
     }
 }
 

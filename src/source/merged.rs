@@ -1,5 +1,6 @@
-//! Records of several files as one stream: that of the earliest time first. Each file is in order by itself, as what
-//! was written to one partition is, and files that follow one another are read one after the other.
+//! Records of several files as one stream: that of the earliest time first, and of equal times that of the first file
+//! by path, whatever the order in which the files were named. Each file is in order by itself, as what was written to
+//! one partition is, and files that follow one another are read one after the other.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub struct Merged<'a> {
     files: &'a [PathBuf],
     decoder: &'a NativeDecoder,
     most_bytes: usize,
+    /// The place of each by its path.
+    ranks: Vec<usize>,
     /// Files that are not open yet, by when they begin, the latest first.
     waiting: Vec<(Timestamp, usize)>,
     open: Vec<Open<'a>>,
@@ -35,7 +38,11 @@ impl<'a> Merged<'a> {
     /// # Errors
     /// [`FileError`] if one cannot be read.
     pub fn open(files: &'a [PathBuf], decoder: &'a NativeDecoder, most_bytes: usize) -> Result<Merged<'a>, FileError> {
-        let mut merged = Merged { files, decoder, most_bytes, waiting: Vec::new(), open: Vec::new() };
+        let mut by_path: Vec<usize> = (0..files.len()).collect();
+        by_path.sort_by_key(|file| (&files[*file], *file));
+        let mut ranks = vec![0; files.len()];
+        by_path.iter().enumerate().for_each(|(rank, file)| ranks[*file] = rank);
+        let mut merged = Merged { files, decoder, most_bytes, ranks, waiting: Vec::new(), open: Vec::new() };
         for file in 0..files.len() {
             if files.len() == 1 || !is_regular(&files[file]) {
                 merged.begin(file, BEFORE_ALL)?;
@@ -47,7 +54,8 @@ impl<'a> Merged<'a> {
             });
             merged.waiting.push((first.transpose()?.unwrap_or(BEFORE_ALL), file));
         }
-        merged.waiting.sort_unstable_by(|a, b| b.cmp(a));
+        let ranks = &merged.ranks;
+        merged.waiting.sort_unstable_by_key(|(time, file)| std::cmp::Reverse((*time, ranks[*file])));
         Ok(merged)
     }
 
@@ -62,12 +70,15 @@ impl<'a> Merged<'a> {
 
     fn step(&mut self) -> Result<Option<(usize, Line)>, FileError> {
         loop {
-            let earliest = self.open.iter().enumerate().min_by_key(|(_, open)| (open.time, open.file));
+            let rank = |file: usize| self.ranks[file];
+            let earliest = self.open.iter().enumerate().min_by_key(|(_, open)| (open.time, rank(open.file)));
             let earliest = earliest.map(|(at, open)| (at, (open.time, open.file)));
             match (earliest, self.waiting.last().copied()) {
                 (None, None) => return Ok(None),
                 (None, Some(waiting)) => self.begin_next(waiting)?,
-                (Some((_, known)), Some(waiting)) if waiting < known => self.begin_next(waiting)?,
+                (Some((_, (time, file))), Some(waiting)) if (waiting.0, rank(waiting.1)) < (time, rank(file)) => {
+                    self.begin_next(waiting)?;
+                }
                 (Some((at, (time, file))), _) => {
                     let open = &mut self.open[at];
                     let line = match open.lines.next().transpose()? {
@@ -126,8 +137,12 @@ mod tests {
         NativeDecoder::new(vec![Arc::new(spec)], 1_000)
     }
 
-    /// The minutes of the records, in the order in which they are read; −1 for a line that is none.
+    /// File and minutes of the records, in the order in which they are read; −1 for a line that is none.
     fn read(files: &[&[i64]]) -> Vec<(usize, i64)> {
+        read_named(files, false)
+    }
+
+    fn read_named(files: &[&[i64]], backwards: bool) -> Vec<(usize, i64)> {
         let directory = tempfile::tempdir().expect("a folder");
         let write = |(index, minutes): (usize, &&[i64])| {
             let path = directory.path().join(format!("{index}.jsonl"));
@@ -140,7 +155,10 @@ mod tests {
             std::fs::write(&path, minutes.iter().map(line).collect::<Vec<_>>().join("\n")).expect("written");
             path
         };
-        let paths: Vec<PathBuf> = files.iter().enumerate().map(write).collect();
+        let mut paths: Vec<PathBuf> = files.iter().enumerate().map(write).collect();
+        if backwards {
+            paths.reverse();
+        }
         let decoder = decoder();
         let begin = Timestamp::parse("2026-01-01T00:00:00Z").expect("a time");
         let merged = Merged::open(&paths, &decoder, 1_000).expect("opens");
@@ -162,8 +180,12 @@ mod tests {
         assert_eq!(
             read(&[&[1, 2], &[1, 2]]),
             [(0, 1), (1, 1), (0, 2), (1, 2)],
-            "the order of the list for equal times"
+            "the order of the paths for equal times"
         );
+        let files = [&[1, 2][..], &[1, 2], &[2, 3]];
+        let mut backwards = read_named(&files, true);
+        backwards.iter_mut().for_each(|(file, _)| *file = 2 - *file);
+        assert_eq!(read(&files), backwards, "files are named in any order");
     }
 
     #[test]

@@ -12,7 +12,10 @@ pub fn wilson(successes: f64, n: f64, z: f64) -> Option<(f64, f64)> {
     let shrunk = 1.0 + z * z / n;
     let middle = (share + z * z / (2.0 * n)) / shrunk;
     let half = z / shrunk * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
-    Some(((middle - half).clamp(0.0, 1.0), (middle + half).clamp(0.0, 1.0)))
+    // At the ends one of the limits is exact, and rounding would leave 3e-18 of it.
+    let low = if successes <= 0.0 { 0.0 } else { (middle - half).clamp(0.0, 1.0) };
+    let high = if successes >= n { 1.0 } else { (middle + half).clamp(0.0, 1.0) };
+    Some((low, high))
 }
 
 /// The exact two-sided interval (Clopper & Pearson, Biometrika 1934) of `k` in `n` at this level, such as
