@@ -490,7 +490,7 @@ fn every_end_has_its_exit_code() {
     let few = directory.path().join("few.jsonl");
     simulate(&few, 10, &[]);
     let said =
-        fail_with(driftd().args(["reference", "fit", "-o", "x", "-i"]).arg(&few).arg("-m").arg(example_manifest()), 1);
+        fail_with(driftd().args(["reference", "fit", "-o", "x", "-i"]).arg(&few).arg("-m").arg(example_manifest()), 3);
     assert!(said.contains("10 usable records are too few"), "{said}");
     let mut command = driftd();
     command.env("ORT_DYLIB_PATH", &missing).args(["simulate", "-n", "1", "-m"]).arg(example_manifest());
