@@ -19,26 +19,46 @@ pub struct Location {
 /// the cells' mid-ranks in the reference (van der Waerden 1952). `None` for an empty side or a
 /// reference within one cell.
 pub fn ordered_location(current: &[i64], reference: &[f64]) -> Option<Location> {
-    let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
-    if n <= 0.0 || total <= 0.0 {
+    location_within_rows(current, reference, reference.len(), reference.len())
+}
+
+/// As [`ordered_location`], within each row of a table, of whose columns the first so many are ordered: the shift
+/// from what the reference's rows have at the window's own mix of rows, in standard deviations of one record within
+/// its row. The scores are those of the columns' mid-ranks in all of the reference, so that a common shift moves
+/// every row to the same side. Rows that the reference never saw say nothing.
+pub fn location_within_rows(current: &[i64], reference: &[f64], columns: usize, ordered: usize) -> Option<Location> {
+    let rows = || current.chunks_exact(columns).zip(reference.chunks_exact(columns));
+    let of_column = |column: usize| reference.iter().skip(column).step_by(columns).sum::<f64>();
+    let total: f64 = (0..ordered).map(of_column).sum();
+    if total <= 0.0 {
         return None;
     }
-    let (mut below, mut mean, mut square, mut cube, mut found) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (&c, &r) in current.iter().zip(reference) {
-        let rank = ((below + 0.5 * r) / total).clamp(0.5 / total, 1.0 - 0.5 / total);
-        let score = -normal_score(rank.ln());
-        below += r;
-        mean += r / total * score;
-        square += r / total * score * score;
-        cube += r / total * score * score * score;
-        found += c as f64 / n * score;
+    let mut below = 0.0;
+    let mut score = |column: usize| {
+        let own = of_column(column);
+        let rank = ((below + 0.5 * own) / total).clamp(0.5 / total, 1.0 - 0.5 / total);
+        below += own;
+        -normal_score(rank.ln())
+    };
+    let scores: Vec<f64> = (0..ordered).map(&mut score).collect();
+    let (mut n, mut moved, mut variance, mut third) = (0.0, 0.0, 0.0, 0.0);
+    for (current, reference) in rows() {
+        let (own, known): (i64, f64) = (current[..ordered].iter().sum(), reference[..ordered].iter().sum());
+        if own <= 0 || known <= 0.0 {
+            continue;
+        }
+        let own = own as f64;
+        let moment =
+            |of: &dyn Fn(f64) -> f64| reference.iter().zip(&scores).map(|(r, s)| r / known * of(*s)).sum::<f64>();
+        let mean = moment(&|s| s);
+        n += own;
+        moved += current.iter().zip(&scores).map(|(c, s)| *c as f64 * (s - mean)).sum::<f64>();
+        variance += own * moment(&|s| (s - mean).powi(2));
+        third += own * moment(&|s| (s - mean).powi(3));
     }
-    let variance = square - mean * mean;
-    if variance <= 1e-12 {
-        return None;
-    }
-    let third = cube - 3.0 * mean * square + 2.0 * mean * mean * mean;
-    Some(Location { shift: (found - mean) / variance.sqrt(), skewness: third / variance.powf(1.5) })
+    let (variance, third) = (variance / n, third / n);
+    (n > 0.0 && variance > 1e-12)
+        .then(|| Location { shift: moved / n / variance.sqrt(), skewness: third / variance.powf(1.5) })
 }
 
 impl Location {
@@ -83,6 +103,23 @@ mod tests {
         assert_eq!(ordered_location(&[100; 10], &reference).map(|l| l.shift.abs() < 1e-12), Some(true));
         assert_eq!(ordered_location(&[3, 0], &[9.0, 0.0]), None);
         assert_eq!(ordered_location(&[0, 0], &[9.0, 1.0]), None);
+    }
+
+    #[test]
+    fn a_shift_within_rows_is_told_from_another_mix_of_them() {
+        // Two rows, of which the second has more of the higher columns; the last column has no order.
+        let reference = [600.0, 300.0, 100.0, 9.0, 100.0, 300.0, 600.0, 0.0];
+        let mixed = [6, 3, 1, 0, 30, 90, 180, 7];
+        let found = location_within_rows(&mixed, &reference, 4, 3).expect("located");
+        assert!(found.shift.abs() < 1e-12, "{found:?}");
+        // One tenth of each row a column higher.
+        let moved = [54, 33, 13, 0, 9, 28, 63, 0];
+        let found = location_within_rows(&moved, &reference, 4, 3).expect("located");
+        let pooled = ordered_location(&[63, 61, 76], &[700.0, 600.0, 700.0]).expect("located");
+        assert!(found.shift > 1.2 * pooled.shift && pooled.shift > 0.05, "{found:?}, pooled {pooled:?}");
+        // A row that the reference never saw, and one that it holds in one column.
+        assert_eq!(location_within_rows(&[5, 5, 0, 0], &[0.0, 0.0, 9.0, 9.0], 2, 2), None);
+        assert_eq!(location_within_rows(&[5, 0, 0, 5], &[9.0, 0.0, 0.0, 9.0], 2, 2), None);
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Columns for Answers {
         }
     }
 
+    fn ordered(&self) -> Option<usize> {
+        match self {
+            Answers::Values(bins) => Some(bins.ordered()),
+            Answers::Labels { .. } => None,
+        }
+    }
+
     fn name(&self, column: usize, task: Option<&TaskSpec>) -> String {
         let label = |label: &u32| {
             task.map_or_else(|| format!("class {label}"), |task| task.class_name(*label as usize).to_owned())
@@ -135,6 +142,7 @@ mod tests {
     use crate::drift::signal::{FOLDS, Signal};
     use crate::drift::task::ModelSpec;
     use crate::stats::hypothesis::Allowance;
+    use crate::stats::location::two_sided;
 
     fn spec(kind: TaskKind, classes: &[&str]) -> ModelSpec {
         let classes = classes.iter().map(|class| (*class).to_owned()).collect();
@@ -305,6 +313,31 @@ mod tests {
         assert_eq!(learn(&spec(TaskKind::Regression, &[]), &sample), None);
     }
 
+    /// ln p that the middle within leaves moved; 0 for signals without one.
+    fn ln_p_of_middle(signal: &AnswerGivenLeaf, reference: &[f64], window: &[Observation]) -> f64 {
+        let location = signal.location(&cells(signal, window), reference);
+        location.map_or(0.0, |found| two_sided(found.one_sided(window.len() as f64, Allowance::EXACT)))
+    }
+
+    /// A shift of 0.3 standard deviations of the values, a fifth of whose variance is within leaves, in windows of 250.
+    #[test]
+    fn a_small_shift_is_found_by_the_middle() {
+        let spec = spec(TaskKind::Regression, &[]);
+        let sample = values(1, 40_000, 1.0, None, |v| v);
+        let signal = learn(&spec, &sample).expect("has values");
+        let reference = floats(&cells(&signal, &sample));
+        let deviation = (5.0_f64 / 12.0).sqrt();
+        let mut found: Vec<(f64, f64)> = (0..101)
+            .map(|seed| values(1_000 + seed, 250, 1.0, None, |v| v + 0.3 * deviation))
+            .map(|own| (ln_p(&signal, &reference, &own), ln_p_of_middle(&signal, &reference, &own)))
+            .collect();
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let fit = found[50].0;
+        found.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let middle = found[50].1;
+        assert!(middle < 2.0 * fit && middle < -15.0, "ln p: fit {fit:.1}, middle {middle:.1}");
+    }
+
     /// Tests of quiet windows hold their level: in 2,000 windows one of 0.001 is below by chance, five are not.
     #[test]
     fn quiet_windows_hold_the_level() {
@@ -317,16 +350,19 @@ mod tests {
             let sample = draw(1, 40_000, 1.0);
             let signal = learn(&spec, &sample).expect("has answers");
             let reference = floats(&cells(&signal, &sample));
-            let mut below = [0; 2];
+            let mut below = [[0; 2]; 2];
             for window in 0..2_000 {
                 // Every other one has another mix of places.
                 let own = draw(100 + window, 100, if window % 2 == 0 { 1.0 } else { 1.5 });
-                let p = ln_p(&signal, &reference, &own);
-                below[0] += usize::from(p < 0.05_f64.ln());
-                below[1] += usize::from(p < 0.001_f64.ln());
+                let tests = [ln_p(&signal, &reference, &own), ln_p_of_middle(&signal, &reference, &own)];
+                for (p, below) in tests.into_iter().zip(&mut below) {
+                    below[0] += usize::from(p < 0.05_f64.ln());
+                    below[1] += usize::from(p < 0.001_f64.ln());
+                }
             }
             // Three standard errors above a twentieth of 2,000, and above a thousandth.
-            assert!(below[0] <= 130 && below[1] <= 6, "{kind:?}: {below:?} of 2,000 below 0.05 and 0.001");
+            let most = |below: &[usize; 2]| below[0] <= 130 && below[1] <= 6;
+            assert!(below.iter().all(most), "{kind:?}: fit and middle: {below:?} of 2,000 below 0.05 and 0.001");
         }
     }
 }

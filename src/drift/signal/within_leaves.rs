@@ -12,6 +12,7 @@ use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::contingency::match_rows;
 use crate::stats::leaf_tree::LeafTree;
+use crate::stats::location::{Location, location_within_rows};
 
 /// Depth of the tree: 16 leaves.
 const DEPTH: u32 = 4;
@@ -25,6 +26,11 @@ pub trait Columns {
 
     /// The column of an answer; `None` for one of another kind of head.
     fn of(&self, answer: &Answer) -> Option<usize>;
+
+    /// How many of the columns, the first, are in order: their middle is tested as well.
+    fn ordered(&self) -> Option<usize> {
+        None
+    }
 
     /// What a column is called; `task` is the head's.
     fn name(&self, column: usize, task: Option<&TaskSpec>) -> String;
@@ -71,6 +77,14 @@ impl<C: Columns> Signal for WithinLeaves<C> {
     fn cell_name(&self, cell: usize, task: Option<&TaskSpec>) -> String {
         let (leaf, column) = (cell / self.columns.count(), cell % self.columns.count());
         format!("{} in leaf {}", self.columns.name(column, task), leaf + 1)
+    }
+
+    fn tests(&self) -> (bool, bool) {
+        (true, self.columns.ordered().is_some())
+    }
+
+    fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
+        location_within_rows(current, reference, self.columns.count(), self.columns.ordered()?)
     }
 
     fn expected<'a>(&self, current: &[i64], reference: &'a [f64]) -> Cow<'a, [f64]> {
