@@ -1,4 +1,5 @@
-//! Which values a regression head gives, and which labels a token head, for the same kind of embedding.
+//! Which values a regression head gives, and which labels a multi-label or a token head, for the same kind of
+//! embedding.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,8 +16,8 @@ use crate::stats::binning::Bins;
 /// Values are cut into eight parts of equal mass: of a window of 250 records two fall into each cell of 16 leaves,
 /// and finer cuts would spread what moves over more of them.
 const OCTILES: [f64; 7] = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875];
-/// Sets of labels with a column of their own, the commonest, as many as values have; the others share one.
-const MOST_SETS: usize = 8;
+/// Sets of labels with a column of their own, the commonest, as many as classes have; the others share one.
+const MOST_SETS: usize = 15;
 
 /// A table of leaves and answers that are no classes.
 pub type AnswerGivenLeaf = WithinLeaves<Answers>;
@@ -26,10 +27,12 @@ pub type AnswerGivenLeaf = WithinLeaves<Answers>;
 pub enum Answers {
     /// Values of a regression head.
     Values(Bins),
-    /// Which labels a token head gives a record at all, however many of each: how long a text is, is not the head's.
+    /// Which labels a record has, all of them together: a label that comes with others mostly could be given for
+    /// another one unseen, were only their number told. Of a token head those that any token has, however many of
+    /// each: how long a text is, is not the head's.
     Labels {
         /// The label of tokens outside any span, which is no part of a set.
-        outside: u32,
+        outside: Option<u32>,
         /// Number of the head's labels; one past the last stands for those that the manifest does not name.
         labels: u32,
         /// The commonest sets, each sorted.
@@ -40,14 +43,14 @@ pub enum Answers {
 impl Fit for AnswerGivenLeaf {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let of = |(task, spec): (usize, &TaskSpec)| {
+            let labels = spec.classes.len();
+            let of_labels =
+                |outside| Self::of(sample, task, |answers| Answers::labels(answers, outside, labels as u32));
             let table = match spec.kind {
                 TaskKind::Regression => Self::of(sample, task, Answers::values),
-                TaskKind::TokenLabels => {
-                    let labels = spec.classes.len();
-                    let outside = outside(sample, task, labels);
-                    Self::of(sample, task, |answers| Answers::labels(answers, outside, labels as u32))
-                }
-                TaskKind::Binary | TaskKind::Multiclass | TaskKind::Multilabel => None,
+                TaskKind::Multilabel => of_labels(None),
+                TaskKind::TokenLabels => of_labels(Some(outside(sample, task, labels))),
+                TaskKind::Binary | TaskKind::Multiclass => None,
             };
             Some((key(Scope::Head, Some(task), "answer_given_leaf"), table?))
         };
@@ -62,11 +65,11 @@ impl Answers {
         Answers::Values(Bins::between(&values, &OCTILES))
     }
 
-    fn labels(answers: &[&Answer], outside: u32, labels: u32) -> Answers {
+    fn labels(answers: &[&Answer], outside: Option<u32>, labels: u32) -> Answers {
         let mut counts: BTreeMap<Vec<u32>, u64> = BTreeMap::new();
         for answer in answers {
-            if let Answer::Tokens { labels: tokens, .. } = answer {
-                *counts.entry(set(tokens, outside, labels)).or_default() += 1;
+            if let Answer::Labels { labels: own, .. } | Answer::Tokens { labels: own, .. } = answer {
+                *counts.entry(set(own, outside, labels)).or_default() += 1;
             }
         }
         let mut order: Vec<(Vec<u32>, u64)> = counts.into_iter().collect();
@@ -77,10 +80,10 @@ impl Answers {
     }
 }
 
-/// Which labels other than the one outside a record's tokens have, sorted.
-fn set(tokens: &[u32], outside: u32, labels: u32) -> Vec<u32> {
+/// Which labels there are but the one outside, sorted.
+fn set(given: &[u32], outside: Option<u32>, labels: u32) -> Vec<u32> {
     let mut found = Vec::new();
-    for label in tokens.iter().map(|label| (*label).min(labels)).filter(|label| *label != outside) {
+    for label in given.iter().map(|label| (*label).min(labels)).filter(|label| Some(*label) != outside) {
         if !found.contains(&label) {
             found.push(label);
         }
@@ -100,8 +103,11 @@ impl Columns for Answers {
     fn of(&self, answer: &Answer) -> Option<usize> {
         match (self, answer) {
             (Answers::Values(bins), Answer::Value(value)) => Some(bins.cell(*value)),
-            (Answers::Labels { outside, labels, sets }, Answer::Tokens { labels: tokens, .. }) => {
-                let own = set(tokens, *outside, *labels);
+            (
+                Answers::Labels { outside, labels, sets },
+                Answer::Labels { labels: own, .. } | Answer::Tokens { labels: own, .. },
+            ) => {
+                let own = set(own, *outside, *labels);
                 Some(sets.iter().position(|set| *set == own).unwrap_or(sets.len()))
             }
             _ => None,
@@ -123,7 +129,7 @@ impl Columns for Answers {
             Answers::Values(bins) => bins.name(column),
             Answers::Labels { sets, .. } => match sets.get(column).map(Vec::as_slice) {
                 None => "other labels".to_owned(),
-                Some([]) => "no span".to_owned(),
+                Some([]) => "no label".to_owned(),
                 Some(set) => set.iter().map(label).collect::<Vec<_>>().join(" and "),
             },
         }
@@ -286,7 +292,7 @@ mod tests {
         let signal = learn(&spec, &sample).expect("has labels");
         let reference = floats(&cells(&signal, &sample));
         let names: Vec<String> = (0..4).map(|cell| signal.cell_name(cell, spec.tasks.first())).collect();
-        let expected = ["B-CITY and I-CITY", "B-CITY and I-CITY and B-ORDER", "no span", "other labels"];
+        let expected = ["B-CITY and I-CITY", "B-CITY and I-CITY and B-ORDER", "no label", "other labels"];
         for name in expected {
             assert!(names.contains(&format!("{name} in leaf 1")), "{names:?}");
         }
@@ -301,6 +307,33 @@ mod tests {
             assert!(broken < -50.0, "{name}: {broken}");
         }
         assert_eq!(learn(&spec, &labelled(4, 5_000, 1.0, |_| 0)), None, "never a span");
+    }
+
+    #[test]
+    fn a_label_that_mostly_comes_with_others_is_not_lost_among_them() {
+        let spec = spec(TaskKind::Multilabel, &["a", "b", "c", "d"]);
+        // `a` by the place, and `c` only with it.
+        let draw = |seed, n, mix, change: fn(u32) -> u32| -> Vec<Observation> {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let one = |_| {
+                let x = rng.random::<f64>().powf(mix);
+                let given = [rng.random_bool(x), rng.random_bool(0.3), rng.random_bool(0.3), rng.random_bool(0.1)];
+                let given = [given[0], given[1], given[0] && given[2], given[3]];
+                let mut labels: Vec<u32> = (0..4).filter(|label| given[*label as usize]).map(change).collect();
+                labels.sort_unstable();
+                let (confidence, uncertainty) = (Confidence::Absent, Uncertainty::default());
+                at(x as f32, Answer::Labels { labels, confidence, uncertainty })
+            };
+            (0..n).map(one).collect()
+        };
+        let sample = draw(1, 20_000, 1.0, |label| label);
+        let signal = learn(&spec, &sample).expect("has labels");
+        let reference = floats(&cells(&signal, &sample));
+        assert!(ln_p(&signal, &reference, &draw(2, 250, 2.0, |label| label)) > 0.01_f64.ln(), "another mix");
+        // As many labels as ever, and none of them alone another one.
+        let broken = draw(3, 250, 1.0, |label| if label == 2 { 3 } else { label });
+        let found = ln_p(&signal, &reference, &broken);
+        assert!(found < 1e-4_f64.ln(), "{found}");
     }
 
     #[test]

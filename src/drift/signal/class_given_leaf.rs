@@ -26,9 +26,9 @@ pub struct Classes {
 
 impl Fit for ClassGivenLeaf {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        // Heads without a class have columns of another kind.
-        let with_classes =
-            |t: &usize| !matches!(sample.spec.tasks[*t].kind, TaskKind::TokenLabels | TaskKind::Regression);
+        // Other heads have columns of another kind; references of formats before 9 sort sets of labels into the only
+        // one, none and several.
+        let with_classes = |t: &usize| matches!(sample.spec.tasks[*t].kind, TaskKind::Binary | TaskKind::Multiclass);
         let of = |task: usize| Self::of(sample, task, |answers| Classes::of(&sample.spec.tasks[task], answers));
         (0..sample.spec.tasks.len())
             .filter(with_classes)
@@ -47,11 +47,7 @@ impl Classes {
         order.truncate(MOST_CLASSES);
         let mut columns = vec![order.len() as u8; classes];
         order.iter().enumerate().for_each(|(column, class)| columns[*class] = column as u8);
-        let name = |class: &usize| match (spec.kind, *class) {
-            (TaskKind::Multilabel, c) if c == classes - 2 => "none".to_owned(),
-            (TaskKind::Multilabel, c) if c == classes - 1 => "several".to_owned(),
-            (_, c) => spec.class_name(c).to_owned(),
-        };
+        let name = |class: &usize| spec.class_name(*class).to_owned();
         let names = order.iter().map(name).chain(["another".to_owned()]).collect();
         Classes { classes, columns, names }
     }
