@@ -4,6 +4,7 @@ use super::backtest::{Counts, Stream};
 use super::replay::Refusals;
 use crate::drift::lacking::lacking;
 use crate::drift::reference::Reference;
+use crate::drift::signal::Scope;
 
 /// What the reader should know before believing it.
 pub fn warnings(stream: &Stream) -> Vec<String> {
@@ -38,6 +39,7 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
     found.extend(lacking(reference, &stream.seen));
+    found.extend(hardly_compared(stream));
     if stream.refused_labels.total() > 0 {
         found.push(format!(
             "{} of {} labels were refused and left out: {}",
@@ -47,6 +49,27 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
         ));
     }
     found
+}
+
+/// Tests of skew in a stream, below which a change of serving may have come and gone between two of them.
+const FEW_LOOKS: i64 = 5;
+
+/// Said where so few records were compared with the exported model that skew was hardly ever tested.
+fn hardly_compared(stream: &Stream) -> Option<String> {
+    let answers = stream.reference.signals.iter().filter(|s| s.key.scope == Scope::Skew && s.key.segment.is_none());
+    let compared = answers.map(|s| s.measure.as_signal().n(&stream.seen.cells[s.cells()])).max()?;
+    let needed = stream.watch.sensitivity.min_records;
+    (compared > 0 && compared < FEW_LOOKS * needed).then(|| {
+        let looked = match compared / needed {
+            0 => "never".to_owned(),
+            looks => format!("{looks} times at most"),
+        };
+        format!(
+            "only {compared} of {} records were compared with the exported model, and a test of skew takes {needed}: it \
+             was looked for {looked}. `--skew-sample 1` compares all of them",
+            stream.counts.folded
+        )
+    })
 }
 
 /// A larger share of late records than this is told in words: stragglers are fewer.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::fit_times::Times;
 use super::replay::{Refusals, Replay, with_refusals};
-use super::spool::Spool;
+use super::spool::{Order, Spool};
 use super::{Unusable, WrongArguments, labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
@@ -38,7 +38,9 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         None => replay.detect_heads(&args.input)?,
     };
     let bar = progress::records("reading");
-    let (mut spool, mut inferred) = (Spool::new()?, false);
+    // Windows counted in records are cut from the stream as it was given.
+    let order = if matches!(window, WindowRule::Time(_)) { Order::Time } else { Order::Given };
+    let (mut spool, mut inferred) = (Spool::new(order)?, false);
     for (id, label) in args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default() {
         spool.label(id, label);
     }

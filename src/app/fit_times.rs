@@ -13,13 +13,14 @@ const MOST_HOURS: usize = 200_000;
 const TAIL: f64 = 0.01;
 /// So many times the others' span away, and a day at least, is far: a mistaken clock or unit, not a gap.
 const FAR: i64 = 3;
-/// A larger share of records that come after later ones is told.
+/// A larger share of records that are earlier than the one before them is told.
 const MOST_OUT_OF_ORDER: f64 = 0.01;
 
 /// What is known of the times so far.
 #[derive(Default)]
 pub struct Times {
     records: u64,
+    last: Option<Timestamp>,
     out_of_order: u64,
     by_hour: BTreeMap<i64, u64>,
     /// The earliest and the latest record, and what it is called.
@@ -30,13 +31,14 @@ impl Times {
     /// The next record's.
     pub fn add(&mut self, time: Timestamp, id: Option<&str>) {
         self.records += 1;
+        // Not before the latest so far: one record of the future would put all others out of order.
+        self.out_of_order += u64::from(self.last.replace(time).is_some_and(|last| time < last));
         let hour = time.micros().div_euclid(HOUR);
         if self.by_hour.len() < MOST_HOURS || self.by_hour.contains_key(&hour) {
             *self.by_hour.entry(hour).or_default() += 1;
         }
         let this = || (time, id.map(str::to_owned));
         let [earliest, latest] = self.ends.get_or_insert_with(|| [this(), this()]);
-        self.out_of_order += u64::from(time < latest.0);
         if time < earliest.0 {
             *earliest = this();
         }
@@ -55,7 +57,7 @@ impl Times {
         let share = self.out_of_order as f64 / self.records.max(1) as f64;
         (matches!(window, WindowRule::Records(_)) && share > MOST_OUT_OF_ORDER).then(|| {
             format!(
-                "{} of {} records ({:.1} %) come after later ones: windows of {window} hold whatever stands together in \
+                "{} of {} records ({:.1} %) are earlier than the one before them: windows of {window} hold whatever stands together in \
                  the files, and vary less than windows of time do. Sort each file by `timestamp`",
                 self.out_of_order,
                 self.records,
@@ -129,6 +131,8 @@ mod tests {
                 assert!(told.contains(part), "{part}: {told}");
             }
         }
+        let first = Timestamp::parse("2090-01-01T00:00:00Z").expect("a time").micros();
+        assert_eq!(times([first].into_iter().chain(usual())).warnings(RULE).len(), 1, "and none of disorder");
         // Two weeks, a month apart, and a burst of one second are gaps of traffic.
         let gap = usual().chain(usual().map(|t| t + 30 * DAY));
         assert_eq!(times(gap).far(), None);
@@ -141,7 +145,7 @@ mod tests {
         let shuffled = || times((0..1_000).map(|i| BEGIN + i * 337 % 1_000 * MINUTE));
         let told = shuffled().warnings(RULE);
         assert!(
-            told.len() == 1 && told[0].contains("of 1000 records") && told[0].contains("come after later"),
+            told.len() == 1 && told[0].contains("of 1000 records") && told[0].contains("earlier than the one before"),
             "{told:?}"
         );
         assert!(shuffled().warnings(WindowRule::Time(Span::from_secs(300))).is_empty());

@@ -10,12 +10,25 @@ use anyhow::Context as _;
 use super::labels;
 use crate::drift::fit::{FitRecord, Records};
 use crate::drift::label::Label;
+use crate::drift::time::Timestamp;
 
-/// Records written once and read as often as needed. Labels that came apart from their predictions, before or after,
+/// In which order records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they came.
+    Given,
+    /// By their times, and by a digest where these are the same: however they came.
+    Time,
+}
+
+/// Records written once and read as often as needed; 24 bytes of each are held in memory. Labels that came apart from their predictions, before or after,
 /// are joined when these are read.
 pub struct Spool {
     writer: BufWriter<File>,
-    records: u64,
+    order: Order,
+    /// Time, digest and place of each, as they came.
+    index: Vec<(Timestamp, u64, u64)>,
+    end: u64,
     /// Labels by prediction id.
     apart: HashMap<String, Vec<Label>>,
     /// Of which predictions were read.
@@ -27,10 +40,10 @@ impl Spool {
     ///
     /// # Errors
     /// If no file can be made there.
-    pub fn new() -> anyhow::Result<Spool> {
+    pub fn new(order: Order) -> anyhow::Result<Spool> {
         let file = tempfile::tempfile().context("no temporary file can be made for the records")?;
         let writer = BufWriter::with_capacity(1 << 20, file);
-        Ok(Spool { writer, records: 0, apart: HashMap::new(), found: HashSet::new() })
+        Ok(Spool { writer, order, index: Vec::new(), end: 0, apart: HashMap::new(), found: HashSet::new() })
     }
 
     /// Takes a label that stands apart from its prediction.
@@ -52,7 +65,8 @@ impl Spool {
         let length = u32::try_from(bytes.len()).context("a record of 4 GiB")?;
         let written = self.writer.write_all(&length.to_le_bytes()).and_then(|()| self.writer.write_all(&bytes));
         written.context("the records cannot be kept in the folder for temporary files (TMPDIR); is its disk full?")?;
-        self.records += 1;
+        self.index.push((record.time, digest(&bytes), self.end));
+        self.end += length.to_le_bytes().len() as u64 + u64::from(length);
         Ok(())
     }
 }
@@ -67,10 +81,16 @@ impl Records for Spool {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let (mut length, mut bytes) = ([0; 4], Vec::new());
         self.found.clear();
-        for _ in 0..self.records {
+        if self.order == Order::Time {
+            self.index.sort_unstable();
+        }
+        let mut at = 0;
+        for (_, _, begin) in &self.index {
+            reader.seek_relative(i64::try_from(*begin)? - i64::try_from(at)?)?;
             reader.read_exact(&mut length)?;
             bytes.resize(u32::from_le_bytes(length) as usize, 0);
             reader.read_exact(&mut bytes)?;
+            at = begin + (length.len() + bytes.len()) as u64;
             let (id, mut record): (Option<&str>, FitRecord) = postcard::from_bytes(&bytes)?;
             if let Some((id, given)) = id.and_then(|id| self.apart.get_key_value(id))
                 // The first prediction of an id is the one that labels speak of.
@@ -85,12 +105,16 @@ impl Records for Spool {
     }
 }
 
+/// FNV-1a (Fowler, Noll and Vo): it only has to be the same everywhere.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::drift::label::{Label, LabelValue};
     use crate::drift::observation::Joined;
-    use crate::drift::time::Timestamp;
 
     #[test]
     fn records_come_back_as_often_as_asked() {
@@ -114,7 +138,7 @@ mod tests {
             },
             labels: vec![label()],
         };
-        let mut spool = Spool::new().expect("a temporary file");
+        let mut spool = Spool::new(Order::Given).expect("a temporary file");
         let late = |at, revision| Label { at: Timestamp::from_micros(at), revision, ..label() };
         spool.label("p3".to_owned(), late(9, 2));
         (0..100).for_each(|i| spool.push(Some(&format!("p{}", i % 50)), &record(i)).expect("written"));

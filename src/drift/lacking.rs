@@ -11,7 +11,7 @@ const MUCH_RARER: f64 = 0.5;
 /// A share of unusable values is told from this multiple of the reference's up.
 const MUCH_MORE: f64 = 2.0;
 /// Signals of heads that look at the embedding beside an answer.
-const OF_EMBEDDINGS: [&str; 3] = ["class_given_leaf", "features_given_class", "mean_given_class"];
+const OF_EMBEDDINGS: [&str; 4] = ["answer_given_leaf", "class_given_leaf", "features_given_class", "mean_given_class"];
 /// Names told one by one.
 const SHOWN: usize = 5;
 /// Names of unknown classes that are counted; the first are kept.

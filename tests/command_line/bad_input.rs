@@ -16,7 +16,7 @@ const LATER: usize = 800;
 /// One false alarm in so many windows.
 const BUDGET: [&str; 2] = ["--arl-windows", "2000"];
 /// The example model's.
-const DIMENSION: usize = 96;
+pub(super) const DIMENSION: usize = 96;
 
 /// Simulated records, made once: those to learn from, and as many days later.
 pub(super) fn records(days_later: usize) -> Vec<Value> {
@@ -44,12 +44,12 @@ fn normals(seed: u64) -> impl FnMut() -> f64 {
     move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
 }
 
-fn with_embeddings(mut records: Vec<Value>, mut embedding: impl FnMut(usize) -> Value) -> Vec<Value> {
+pub(super) fn with_embeddings(mut records: Vec<Value>, mut embedding: impl FnMut(usize) -> Value) -> Vec<Value> {
     records.iter_mut().enumerate().for_each(|(i, record)| record["embedding"] = embedding(i));
     records
 }
 
-fn numbers(dimension: usize, seed: u64) -> impl FnMut(usize) -> Value {
+pub(super) fn numbers(dimension: usize, seed: u64) -> impl FnMut(usize) -> Value {
     let mut normal = normals(seed);
     move |_| (0..dimension).map(|_| json!(normal())).collect()
 }

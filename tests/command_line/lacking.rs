@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::bad_input::{Scene, records};
+use super::bad_input::{DIMENSION, Scene, numbers, records, with_embeddings};
 use super::support::{driftd, fail_with, succeed};
 
 fn warnings(told: &Value) -> String {
@@ -47,6 +47,13 @@ fn what_a_stream_lacks_is_named() {
     let (reference, _) = scene.fit(&records(0));
     let whole = warnings(&scene.judge(&reference, &records(4)));
     assert!(!whole.contains("task") && !whole.contains("judged"), "{whole}");
+    // A text with an embedding is run only to be compared: a twentieth of them.
+    let few = "of 800 records were compared with the exported model, and a test of skew takes 50: it was looked for";
+    let embedded = with_embeddings(records(4), numbers(DIMENSION, 1));
+    let told = warnings(&scene.judge(&reference, &embedded));
+    assert!(told.contains(few) && !whole.contains(few), "{told}");
+    let mut all = scene.backtest(&reference, &embedded);
+    assert!(!succeed(all.args(["--format", "json", "--skew-sample", "1"])).contains(few), "all of them");
 
     let mut odd = records(4);
     for (i, record) in odd.iter_mut().enumerate() {
