@@ -10,6 +10,9 @@ mod examples;
 /// When an alert is over.
 #[path = "laws/lasting.rs"]
 mod lasting;
+/// Where it drifted.
+#[path = "laws/places.rs"]
+mod places;
 /// One class among many.
 #[path = "laws/rising.rs"]
 mod rising;

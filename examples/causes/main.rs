@@ -18,10 +18,11 @@ use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::inference::Inference;
 use driftd::drift::judgement::ClosedWindow;
 use driftd::drift::observation::{HeadSource, Joined, Observation};
-use driftd::drift::record::{InputText, Record};
+use driftd::drift::record::{AttributeValue, InputText, Record};
 use driftd::drift::reference::{Reference, ReferenceKind};
 use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
+use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
 use driftd::model::heads::answer;
@@ -69,6 +70,27 @@ enum Fault {
     Pair {
         strength: f64,
     },
+    /// The classes of a head are permuted in one channel only.
+    HeadInChannel(&'static str),
+    /// An attribute that no head looks at is so many times as large.
+    Attribute(f64),
+    /// The first, and then the second.
+    Both(Box<Fault>, Box<Fault>),
+}
+
+impl Fault {
+    /// What is wrong with every text, if anything is.
+    fn of_texts(&self) -> Option<&DriftKind> {
+        match self {
+            Fault::Texts(drift) => Some(drift),
+            Fault::Both(first, second) => first.of_texts().or_else(|| second.of_texts()),
+            _ => None,
+        }
+    }
+
+    fn and(self, other: Fault) -> Fault {
+        Fault::Both(Box::new(self), Box::new(other))
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -178,6 +200,43 @@ fn main() -> anyhow::Result<()> {
             fault: Fault::Channel(DriftKind::PriorShift("refund".into(), 6.0)),
             compared: false,
         },
+        Planted {
+            name: "head broken in a channel of 20 %",
+            right: &["segment"],
+            fault: Fault::HeadInChannel("intent"),
+            compared: false,
+        },
+        Planted {
+            name: "binary head broken in a channel of 20 %",
+            right: &["segment"],
+            fault: Fault::HeadInChannel("mood"),
+            compared: false,
+        },
+        Planted {
+            name: "one channel of 20 % in another language",
+            right: &["segment"],
+            fault: Fault::Channel(DriftKind::LanguageMix(1.0)),
+            compared: false,
+        },
+        Planted {
+            name: "an attribute and a broken head",
+            right: &["input + head intent"],
+            fault: Fault::Attribute(3.0).and(Fault::Heads(&["intent"])),
+            compared: false,
+        },
+        Planted {
+            name: "new topic 20 % and a broken head",
+            right: &["input + head intent", "encoder + head intent"],
+            fault: Fault::Texts(DriftKind::NewTopic(0.2)).and(Fault::Heads(&["intent"])),
+            compared: false,
+        },
+        Planted {
+            name: "prior shift x4 and a broken head",
+            right: &["prior_shift intent + head mood"],
+            fault: intent(4.0).and(Fault::Heads(&["mood"])),
+            compared: false,
+        },
+        Planted { name: "an attribute", right: &["input"], fault: Fault::Attribute(3.0), compared: false },
         Planted { name: "pair of answers", right: &["link"], fault: Fault::Pair { strength: 8.0 }, compared: false },
     ];
     head();
@@ -230,7 +289,9 @@ impl World {
     fn new() -> anyhow::Result<World> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/support/manifest.yaml");
         let grammar = Grammar::load(&manifest.with_file_name("grammar.yaml"))?;
-        Ok(World { model: OnnxModel::load(Manifest::load(&manifest)?, Device::Cpu, 2, None)?, grammar })
+        let mut manifest = Manifest::load(&manifest)?;
+        manifest.spec.attributes = vec![AttributeSpec { name: "waited".to_owned(), kind: AttributeKind::Numeric }];
+        Ok(World { model: OnnxModel::load(manifest, Device::Cpu, 2, None)?, grammar })
     }
 
     /// Records as production would log them, with our own inference of each; `fault` draws what is wrong
@@ -266,7 +327,7 @@ impl World {
                 unknown_tasks: 0,
                 unknown_classes: Vec::new(),
                 tags: vec![("channel".to_owned(), CHANNELS[channel].0.to_owned())],
-                attributes: Vec::new(),
+                attributes: vec![Some(AttributeValue::Number(rng.random::<f64>()))],
             };
             (record, inference)
         };
@@ -305,10 +366,7 @@ impl World {
         let mut verdict = "nothing".to_owned();
         for slot in 0..QUIET_WINDOWS + DRIFT_WINDOWS {
             let drifting = slot >= QUIET_WINDOWS;
-            let drift = match &planted.fault {
-                Fault::Texts(drift) if drifting => Some(drift.clone()),
-                _ => None,
-            };
+            let drift = planted.fault.of_texts().filter(|_| drifting).cloned();
             let mut records = self.records(&mut rng, WINDOW, |_| drift.clone())?;
             if drifting {
                 self.break_records(&planted.fault, &mut records, &mut rng)?;
@@ -351,26 +409,26 @@ impl World {
                     }
                 }
             }
-            Fault::Heads(names) => {
-                for task in names.iter().map(|name| task(name)) {
-                    let classes = self.model.manifest().spec.tasks[task].classes.len() as u32;
-                    for (record, _) in records.iter_mut() {
-                        match record.answers.get_mut(task) {
-                            Some(Some(Answer::Class { class, .. })) => *class = (*class + 1) % classes,
-                            Some(Some(Answer::Labels { labels, .. })) => {
-                                labels.iter_mut().for_each(|label| *label = (*label + 1) % classes);
-                                labels.sort_unstable();
-                            }
-                            // The first label is that outside any span, and stays.
-                            Some(Some(Answer::Tokens { labels, .. })) => {
-                                let inside = labels.iter_mut().filter(|label| **label > 0);
-                                inside.for_each(|label| *label = 1 + *label % (classes - 1));
-                            }
-                            Some(Some(Answer::Value(value))) => *value = 1.0 - *value,
-                            None | Some(None) => {}
-                        }
+            Fault::Both(first, second) => {
+                self.break_records(first, records, rng)?;
+                self.break_records(second, records, rng)?;
+            }
+            Fault::Attribute(times) => {
+                let values = records.iter_mut().flat_map(|(record, _)| &mut record.attributes).flatten();
+                values.for_each(|value| {
+                    if let AttributeValue::Number(number) = value {
+                        *number *= times;
                     }
+                });
+            }
+            Fault::Heads(names) => {
+                for name in *names {
+                    permute(task(name), &self.model.manifest().spec, records.iter_mut().map(|(record, _)| record));
                 }
+            }
+            Fault::HeadInChannel(name) => {
+                let own = records.iter_mut().map(|(record, _)| record).filter(|r| r.tags[0].1 == CHANNELS[1].0);
+                permute(task(name), &self.model.manifest().spec, own);
             }
             Fault::Tokenizer => {
                 let mangled: Vec<(InputText, Depth)> =
@@ -424,6 +482,27 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// Every class of a head is taken for the next; values within 0 and 1 are turned over.
+fn permute<'a>(task: usize, spec: &ModelSpec, records: impl Iterator<Item = &'a mut Record>) {
+    let classes = spec.tasks[task].classes.len() as u32;
+    for record in records {
+        match record.answers.get_mut(task) {
+            Some(Some(Answer::Class { class, .. })) => *class = (*class + 1) % classes,
+            Some(Some(Answer::Labels { labels, .. })) => {
+                labels.iter_mut().for_each(|label| *label = (*label + 1) % classes);
+                labels.sort_unstable();
+            }
+            // The first label is that outside any span, and stays.
+            Some(Some(Answer::Tokens { labels, .. })) => {
+                let inside = labels.iter_mut().filter(|label| **label > 0);
+                inside.for_each(|label| *label = 1 + *label % (classes - 1));
+            }
+            Some(Some(Answer::Value(value))) => *value = 1.0 - *value,
+            None | Some(None) => {}
+        }
     }
 }
 

@@ -210,8 +210,11 @@ impl Alerts {
                 transition(report, alert, AlertState::Pending, AlertState::Inactive, Reason::EvidenceFell)
             })),
             Verdict::Drift => {
-                for found in causes() {
-                    let (place, change) = self.alarm(report, found, looks);
+                let mut causes = causes();
+                // An alert that goes on is no other cause's.
+                causes.sort_by_key(|found| self.at(&found.cause).is_none());
+                for found in causes {
+                    let (place, change) = self.alarm(report, found, looks, &renewed);
                     renewed.push(place);
                     changes.extend(change);
                 }
@@ -243,8 +246,8 @@ impl Alerts {
         if versions != Standing::Others {
             return Vec::new();
         }
-        let found = Found { cause: Cause::another_version(), witnesses: Vec::new() };
-        self.alarm(report, found, looks).1.into_iter().collect()
+        let found = Found::plain(Cause::another_version(), Vec::new());
+        self.alarm(report, found, looks, &[]).1.into_iter().collect()
     }
 
     fn rise(&mut self, report: &Report) -> Option<Transition> {
@@ -254,20 +257,36 @@ impl Alerts {
         if self.pending.is_some() || !self.firing.is_empty() {
             return None;
         }
-        let alert = fresh(report, 0, Found { cause: Cause::undetermined(Vec::new()), witnesses: Vec::new() });
+        let alert = fresh(report, 0, Found::plain(Cause::undetermined(Vec::new()), Vec::new()));
         self.pending = Some(alert.clone());
         Some(transition(report, alert, AlertState::Inactive, AlertState::Pending, Reason::EvidenceRose))
     }
 
-    /// A cause of an alarm: of a firing alert that explains it, of one that it explains, or of a new one.
-    fn alarm(&mut self, report: &Report, found: Found, looks: &impl Looks) -> (usize, Option<Transition>) {
+    /// The firing alert of the same place.
+    fn at(&self, cause: &Cause) -> Option<usize> {
+        self.firing.iter().position(|f| f.alert.cause.is_at(cause))
+    }
+
+    /// A cause of an alarm: of the firing alert of its place, of one that explains it, of one that it explains and
+    /// that the same alarm did not renew, or of a new one.
+    fn alarm(
+        &mut self,
+        report: &Report,
+        found: Found,
+        looks: &impl Looks,
+        renewed: &[usize],
+    ) -> (usize, Option<Transition>) {
         let found_in = looks.patience(&found.witnesses);
-        let explained = self.firing.iter().position(|f| f.alert.cause.explains(&found.cause));
-        let caught_up = |f: &Firing| {
-            let recent = report.slot - f.alert.opened_slot <= CATCH_UP || f.alert.cause.kind == CauseKind::Undetermined;
-            recent && found.cause.explains(&f.alert.cause)
+        let explains = |f: &Firing| {
+            f.alert.cause.explains(&found.cause) && (!found.by_itself || f.alert.cause.comprises(&found.cause))
         };
-        let known = explained.or_else(|| self.firing.iter().position(caught_up));
+        let explained = self.at(&found.cause).or_else(|| self.firing.iter().position(explains));
+        let caught_up = |(place, f): (usize, &Firing)| {
+            let recent = report.slot - f.alert.opened_slot <= CATCH_UP || f.alert.cause.kind == CauseKind::Undetermined;
+            let explains = recent && !renewed.contains(&place) && found.cause.explains(&f.alert.cause);
+            explains.then_some(place)
+        };
+        let known = explained.or_else(|| self.firing.iter().enumerate().find_map(caught_up));
         if let Some(known) = known {
             let Firing { alert, quiet, patience } = &mut self.firing[known];
             let recent = report.slot - alert.opened_slot <= CATCH_UP;

@@ -36,7 +36,7 @@ impl Looks for Plain {
 
 fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
     let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
-    Found { cause, witnesses: Vec::new() }
+    Found::plain(cause, Vec::new())
 }
 
 fn head(task: usize) -> Found {

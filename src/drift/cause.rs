@@ -21,7 +21,7 @@ pub enum CauseKind {
     Link,
     /// Production answers otherwise than the exported model.
     Skew,
-    /// One segment of the traffic drifts, the whole does not.
+    /// One segment of the traffic drifts, the rest does not.
     Segment,
     /// One head's errors rise while everything else is quiet: what is right has changed.
     Concept,
@@ -125,10 +125,32 @@ impl Cause {
         }
     }
 
-    /// Whether this cause takes the place of another that would explain it too: a mix of classes is named only
-    /// where the encoder is quiet given them, which says more than that the input or the encoder moved.
+    /// Whether two causes are one place, of whatever extent.
+    pub fn is_at(&self, other: &Cause) -> bool {
+        (self.kind, self.task, self.segment) == (other.kind, other.task, other.segment)
+            && (self.kind != CauseKind::Link || self.tasks_affected == other.tasks_affected)
+    }
+
+    /// Whether it explains even what is beyond all that input, encoder and other answers move: production serves
+    /// another model, or the head answers otherwise in a segment.
+    pub fn comprises(&self, other: &Cause) -> bool {
+        match self.kind {
+            CauseKind::Skew | CauseKind::Version => true,
+            CauseKind::Segment => other.kind == CauseKind::Head,
+            _ => false,
+        }
+    }
+
+    /// Whether this cause takes the place of another that would explain it too. A mix of classes is named only
+    /// where the encoder is quiet given them, which says more than that the input or the encoder moved; a segment
+    /// only where it shows more than all records do and the others are quiet.
     pub fn displaces(&self, other: &Cause) -> bool {
-        self.kind == CauseKind::PriorShift && matches!(other.kind, CauseKind::Input | CauseKind::Encoder)
+        use CauseKind::{Encoder, Head, Input, Link, PriorShift, Segment};
+        match self.kind {
+            PriorShift => matches!(other.kind, Input | Encoder),
+            Segment => matches!(other.kind, Input | Encoder | Head | Link | PriorShift) && self.explains(other),
+            _ => false,
+        }
     }
 
     /// With more of the cause: further tasks join, and what explains the known place takes it.
@@ -190,7 +212,7 @@ impl Cause {
                 format!("production answers with another version of the model{moved}")
             }
             (CauseKind::Segment, _) => {
-                format!("{} changed while the traffic as a whole did not; {reaching}", self.segment_name(reference))
+                format!("{} changed while the rest of the traffic did not; {reaching}", self.segment_name(reference))
             }
             (CauseKind::Concept, Some(task)) => {
                 let own = tasks(&[task]);

@@ -115,7 +115,7 @@ pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl
             witnesses.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
             witnesses.dedup_by_key(|witness| witness.signal);
             let tasks_affected = sorted(harmed);
-            vec![Found { cause: Cause::undetermined(tasks_affected), witnesses }]
+            vec![Found::plain(Cause::undetermined(tasks_affected), witnesses)]
         }
     }
 }
@@ -123,14 +123,16 @@ pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl
 /// What is right has changed for this head.
 fn concept(task: usize) -> Found {
     let cause = Cause { kind: CauseKind::Concept, task: Some(task), segment: None, tasks_affected: vec![task] };
-    Found { cause, witnesses: Vec::new() }
+    Found::plain(cause, Vec::new())
 }
 
 /// Causes with the heads that labels prove harmed: each is affected by the first cause that may harm it, and where
 /// none may, it is a cause of its own.
 fn beside(mut found: Vec<Found>, harmed: &[usize]) -> Vec<Found> {
     for task in harmed {
-        match found.iter_mut().find(|found| may_harm(&found.cause, *task)) {
+        let own = found.iter().position(|found| found.cause.task == Some(*task) && may_harm(&found.cause, *task));
+        let harms = own.or_else(|| found.iter().position(|found| may_harm(&found.cause, *task)));
+        match harms.map(|at| &mut found[at]) {
             Some(Found { cause, .. }) => {
                 cause.tasks_affected.push(*task);
                 cause.tasks_affected = sorted(std::mem::take(&mut cause.tasks_affected));
@@ -211,7 +213,7 @@ pub(super) mod tests {
         // Beside a broken head the others' harm is theirs; beside an input that changed it follows from that.
         let other = |kind, task: Option<usize>, tasks_affected: &[usize]| {
             let cause = Cause { kind, task, segment: None, tasks_affected: tasks_affected.to_vec() };
-            causes(&report, 400.0, 8.0, || vec![Found { cause, witnesses: Vec::new() }])
+            causes(&report, 400.0, 8.0, || vec![Found::plain(cause, Vec::new())])
         };
         let head = other(CauseKind::Head, Some(1), &[1]);
         assert_eq!(told(&head), [(CauseKind::Head, Some(1)), (CauseKind::Concept, Some(0))]);
@@ -229,7 +231,7 @@ pub(super) mod tests {
         let report = (0..2).map(|_| harm.step(&losses(0, 100, 50), 0.5)).last().expect("two");
         let input = || {
             let cause = Cause { kind: CauseKind::Input, task: None, segment: None, tasks_affected: vec![1] };
-            vec![Found { cause, witnesses: Vec::new() }]
+            vec![Found::plain(cause, Vec::new())]
         };
         let (harm, low) = (report.ln_share, report.ln_share / 8.0);
         for (ln_drift, ln_threshold, kind, tasks) in [

@@ -34,9 +34,16 @@ pub struct Found {
     pub cause: Cause,
     /// The signals.
     pub witnesses: Vec<Witness>,
+    /// Whether it is beyond what any other cause makes move, and so stands beside those that would explain it.
+    pub by_itself: bool,
 }
 
 impl Found {
+    /// A cause that others may explain.
+    pub fn plain(cause: Cause, witnesses: Vec<Witness>) -> Found {
+        Found { cause, witnesses, by_itself: false }
+    }
+
     /// ln evidence of the strongest signal that the cause rests on; −∞ for none.
     pub fn ln_evidence(&self) -> f64 {
         ln_evidence_of(&self.witnesses)
@@ -126,6 +133,13 @@ pub(super) fn owns_signal(cause: &Cause, reference: &Reference, signal: usize) -
         CauseKind::Concept | CauseKind::Version => false,
         CauseKind::Undetermined => true,
     }
+}
+
+/// Whether a signal moves because a head does: it looks at the head's answers, in a segment or beside another's.
+pub(super) fn follows_from_head(cause: &Cause, reference: &Reference, signal: usize) -> bool {
+    let SignalReference { key, measure, .. } = &reference.signals[signal];
+    let in_link = |task| matches!(measure, Measure::TaskLink(link) if link.tasks().contains(&task));
+    cause.kind == CauseKind::Head && cause.task.is_some_and(|task| key.task == Some(task) || in_link(task))
 }
 
 /// Signals named at most of a cause that rests on none of those that drift.

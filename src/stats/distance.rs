@@ -36,6 +36,42 @@ pub fn effects(current: &[i64], reference: &[f64]) -> Option<Effects> {
     Some(found)
 }
 
+/// Share of the units that must have changed cells for counts to become what they are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// Total variation distance ½ Σ |q − p| of the shares, in [0, 1].
+    pub seen: f64,
+    /// What sampling alone makes of it, on average.
+    pub chance: f64,
+}
+
+impl Change {
+    /// The share without what chance adds, in [0, 1]. Where cells moved far chance adds less, and it is too small.
+    pub fn least(self) -> f64 {
+        (self.seen - self.chance).max(0.0)
+    }
+}
+
+/// Change of `current` against `reference`, whose own error is neglected; `None` when either is empty.
+///
+/// No pairing of records before with records after leaves more of them in their cells than 1 − TV. Of n units
+/// drawn at share p the count's share is off by √(2p(1 − p)/(πn)) on average, the mean absolute deviation of the
+/// normal law with its variance.
+pub fn change(current: &[i64], reference: &[f64]) -> Option<Change> {
+    let n = current.iter().sum::<i64>() as f64;
+    let total = reference.iter().sum::<f64>();
+    if n <= 0.0 || total <= 0.0 {
+        return None;
+    }
+    let mut change = Change { seen: 0.0, chance: 0.0 };
+    for (c, r) in current.iter().zip(reference) {
+        let (q, p) = (*c as f64 / n, r / total);
+        change.seen += 0.5 * (q - p).abs();
+        change.chance += 0.5 * (2.0 * p * (1.0 - p) / (std::f64::consts::PI * n)).sqrt();
+    }
+    Some(change)
+}
+
 fn information(p: f64, middle: f64) -> f64 {
     if p > 0.0 { p * (p / middle).log2() } else { 0.0 }
 }
@@ -58,7 +94,33 @@ mod tests {
     }
 
     #[test]
+    fn change_is_the_share_that_moved_and_what_chance_makes_of_it() {
+        use rand::{RngExt, SeedableRng, rngs::StdRng};
+        let reference = [1.0; 40];
+        let draw = |rng: &mut StdRng, moved: f64| {
+            let mut counts = [0_i64; 40];
+            for _ in 0..500 {
+                let new = rng.random::<f64>() < moved;
+                counts[if new { rng.random_range(0..4) } else { rng.random_range(0..40) }] += 1;
+            }
+            change(&counts, &reference).expect("both sides hold counts")
+        };
+        let mean = |moved: f64| {
+            let mut rng = StdRng::seed_from_u64(5);
+            let all: Vec<Change> = (0..400).map(|_| draw(&mut rng, moved)).collect();
+            let of = |f: fn(&Change) -> f64| all.iter().map(f).sum::<f64>() / 400.0;
+            (of(|c| c.seen), of(|c| c.chance), of(|c| c.least()))
+        };
+        let (seen, chance, _) = mean(0.0);
+        assert!((seen / chance - 1.0).abs() < 0.02, "nothing moved: {seen} {chance}");
+        // Nine tenths of what moves leaves the other cells.
+        let (seen, _, least) = mean(0.4);
+        assert!(least < 0.36 && 0.36 < seen && 0.36 - least < 0.06, "{least} {seen}");
+    }
+
+    #[test]
     fn an_empty_side_has_no_distance() {
+        assert_eq!(change(&[0, 0], &[1.0, 1.0]), None);
         assert_eq!(effects(&[0, 0], &[1.0, 1.0]), None);
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fit, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
+use crate::drift::segment::Segment;
 use crate::drift::task::TaskSpec;
 
 /// Counts of records by the value of one tag.
@@ -21,6 +22,16 @@ impl Fit for SegmentMix {
             (key(Scope::Input, None, &format!("segment_mix_{}", segments.tag)), signal)
         })
         .collect()
+    }
+}
+
+impl SegmentMix {
+    /// Records in some segments of its tag, and in all; `None` where they are another tag's.
+    pub(in crate::drift) fn records(&self, segments: &[Segment], cells: &[i64]) -> Option<[i64; 2]> {
+        let own = segments
+            .iter()
+            .map(|s| if usize::from(s.tag) == self.tag { cells.get(usize::from(s.value)) } else { None });
+        Some([own.sum::<Option<i64>>()?, cells.iter().sum()])
     }
 }
 

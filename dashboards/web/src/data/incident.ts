@@ -84,7 +84,7 @@ export function meaning(cause: Cause): { means: string; helps: string } {
       }
       return { means: "Production answers otherwise than the exported model does on the same records.", helps: "Compare tokenizer, model file and code of production with what was exported. This is a defect of serving, and retraining does not help." };
     case "segment":
-      return { means: `Only ${cause.segment ?? "one segment"} changed; the traffic as a whole did not.`, helps: "Ask who sends this segment what they changed." };
+      return { means: `Only ${cause.segment ?? "one segment"} changed; the rest of the traffic did not.`, helps: "Ask who sends this segment what they changed." };
     default:
       return { means: "Several parts moved a little, and none stands out so far.", helps: "Wait for more windows: with more evidence a part is named." };
   }

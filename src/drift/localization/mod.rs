@@ -17,15 +17,23 @@
 //! | which answers go together, and nothing else | link of two heads |
 //! | one segment alone | that segment |
 
+/// Heads that answer otherwise whatever else has moved.
+mod by_itself;
+/// Drift of segments alone.
+mod confined;
+/// Another mix of answers.
+mod mix;
+
+use std::collections::BTreeSet;
+
 use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
-use super::reference::{Reference, SignalReference};
+use super::reference::Reference;
 use super::segment::Segment;
-use super::signal::{Measure, Scope, SignalKey};
-use super::task::TaskKind;
+use super::signal::{Measure, Scope};
 use super::tree::{part_moved, weights};
 pub use super::witness::{Found, Witness};
-use super::witness::{explains_signal, owns_signal, strongest_of};
+use super::witness::{explains_signal, follows_from_head, owns_signal, strongest_of};
 use crate::stats::multiplicity::e_bh;
 use crate::stats::probability::ln_add;
 
@@ -38,15 +46,9 @@ const QUIET_SHARE: f64 = 0.05;
 /// or, in logarithms, below this share of what it is to explain. What is neither drifting nor quiet makes
 /// it too early to say.
 const QUIET_EXPONENT: f64 = 0.25;
-/// Of what a head's mix of classes holds, in logarithms, more than this within the encoder's regions says that it is
-/// not the texts that are mixed otherwise.
-const MOSTLY: f64 = 0.5;
 /// A quiet part of the tree holds more evidence than this in at most one window of twenty (`months quiet`): once
 /// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 20.0;
-/// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
-const MOST_OF_ALL: f64 = 0.5;
-
 /// Says where, from the evidence of one window's steps and the model's threshold A (natural log): at least
 /// one cause, the first question's first.
 ///
@@ -54,15 +56,27 @@ const MOST_OF_ALL: f64 = 0.5;
 /// the tree is, names the signals that drift.
 pub fn localize(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Vec<Found> {
     let mut found = Findings::new(reference, steps, ln_threshold);
-    let mut causes = found.skews();
-    found.set_aside(&causes);
-    if causes.is_empty() || !found.drifting.is_empty() {
-        causes.extend(found.others(causes.is_empty()));
+    let skews = found.skews();
+    found.set_aside(&skews);
+    let others =
+        if skews.is_empty() || !found.drifting.is_empty() { found.others(skews.is_empty()) } else { Vec::new() };
+    found.with_witnesses(skews.into_iter().map(Named::plain).chain(others).collect())
+}
+
+/// A cause, and whether it stands whatever else is found.
+struct Named {
+    cause: Cause,
+    by_itself: bool,
+}
+
+impl Named {
+    fn plain(cause: Cause) -> Named {
+        Named { cause, by_itself: false }
     }
-    found.with_witnesses(causes)
 }
 
 /// The signals that drift, the strongest first, and what they are.
+#[derive(Clone)]
 struct Findings<'a> {
     reference: &'a Reference,
     steps: &'a [SignalStep],
@@ -120,83 +134,113 @@ impl<'a> Findings<'a> {
     }
 
     /// Causes of what is not skew; `undetermined` only if it must say something.
-    fn others(&self, must: bool) -> Vec<Cause> {
+    fn others(&self, must: bool) -> Vec<Named> {
+        let confined = self.confined_to();
+        if confined.is_empty() {
+            return self.places(must);
+        }
+        let beyond = Findings { drifting: self.beyond(&confined), ..self.clone() };
+        let more = if beyond.drifting.is_empty() { Vec::new() } else { beyond.places(false) };
+        // What is beyond the segments is not theirs, nor are they its.
+        let by_itself = !more.is_empty();
+        let of = |segment: &Segment| Cause {
+            kind: CauseKind::Segment,
+            task: None,
+            segment: Some(*segment),
+            tasks_affected: self.tasks_in(*segment),
+        };
+        let causes = confined.iter().map(of).chain(more.into_iter().map(|named| named.cause));
+        causes.map(|cause| Named { cause, by_itself }).collect()
+    }
+
+    /// The same for what is not confined to a segment.
+    fn places(&self, must: bool) -> Vec<Named> {
         let place = |kind, task| Cause { kind, task, segment: None, tasks_affected: self.tasks() };
         let (input, encoder) = (self.has(Scope::Input), self.has(Scope::Encoder));
         let shared = if input { CauseKind::Input } else { CauseKind::Encoder };
-        let mut given = self.tasks_of(Findings::is_given_the_answer);
-        given.sort_unstable();
-        let head = |task: &usize| Cause { tasks_affected: vec![*task], ..place(CauseKind::Head, Some(*task)) };
+        let own = self.heads_by_themselves();
+        let given = self.heads_given_their_answers();
+        let head = |task: usize| {
+            let cause = Cause { tasks_affected: vec![task], ..place(CauseKind::Head, Some(task)) };
+            Named { cause, by_itself: own.contains(&task) }
+        };
+        let heads = |tasks: &BTreeSet<usize>| tasks.iter().copied().map(head).collect();
+        // Heads by themselves are not reached by what stands beside them.
+        let beside = |mut cause: Cause| {
+            let others: BTreeSet<usize> = own.iter().copied().filter(|t| cause.task != Some(*t)).collect();
+            cause.tasks_affected.retain(|task| !others.contains(task));
+            std::iter::once(Named::plain(cause)).chain(heads(&others)).collect()
+        };
+        let all: BTreeSet<usize> = given.union(&own).copied().collect();
         match () {
-            () if self.prior().is_some() => vec![place(CauseKind::PriorShift, self.prior())],
+            () if let Some(task) = self.prior(&own) => beside(place(CauseKind::PriorShift, Some(task))),
             () if given.is_empty()
                 && let Some(pair) = self.strongest_link() =>
             {
-                vec![Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }]
+                beside(Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) })
             }
-            () if given.is_empty() && self.may_be_prior() => vec![Cause::undetermined(self.tasks())],
-            () if input || encoder => {
-                let mut causes = vec![place(shared, None)];
-                causes.extend(self.heads_by_themselves().iter().map(head));
-                causes
+            () if given.is_empty() && own.is_empty() && self.may_be_prior() => {
+                vec![Named::plain(Cause::undetermined(self.tasks()))]
             }
-            () if let [task] = given.as_slice()
-                && self.is_quiet_before(*task) =>
+            () if input || encoder => beside(place(shared, None)),
+            () if all.len() == 1
+                && let Some(task) = given.first().copied()
+                && self.is_quiet_before(task) =>
             {
-                vec![place(CauseKind::Head, Some(*task))]
+                vec![Named { cause: place(CauseKind::Head, Some(task)), ..head(task) }]
             }
-            () if !given.is_empty() && given.iter().all(|task| self.is_quiet_before(*task)) => {
-                given.iter().map(head).collect()
-            }
+            () if !given.is_empty() && given.iter().all(|task| self.is_quiet_before(*task)) => heads(&all),
             () if (!given.is_empty() || self.head().is_some() || self.drifting.is_empty())
                 && let Some(kind) = self.moved_as_well() =>
             {
-                vec![place(kind, None)]
+                beside(place(kind, None))
             }
-            () if !given.is_empty() => vec![Cause::undetermined(self.tasks())],
+            () if !own.is_empty() => heads(&own),
+            () if !given.is_empty() => vec![Named::plain(Cause::undetermined(self.tasks()))],
             () if let Some(task) = self.head().filter(|task| self.is_quiet_before(*task)) => {
-                vec![place(CauseKind::Head, Some(task))]
+                vec![Named::plain(place(CauseKind::Head, Some(task)))]
             }
             () if let Some(pair) = self.link() => {
-                vec![Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) }]
+                vec![Named::plain(Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) })]
             }
             () if let Some(segment) = self.segment() => {
                 let tasks_affected = self.tasks_in(segment);
-                vec![Cause { segment: Some(segment), tasks_affected, ..place(CauseKind::Segment, None) }]
+                vec![Named::plain(Cause { segment: Some(segment), tasks_affected, ..place(CauseKind::Segment, None) })]
             }
-            () if must => vec![Cause::undetermined(self.tasks())],
+            () if must => vec![Named::plain(Cause::undetermined(self.tasks()))],
             () => Vec::new(),
         }
     }
 
     /// Each cause with its own signals; what none of them owns is explained by the first. A cause that rests on
     /// none of those that drift for certain is told with the strongest of its own.
-    fn with_witnesses(&self, causes: Vec<Cause>) -> Vec<Found> {
-        let owners: Vec<Option<usize>> = self
-            .all_drifting
-            .iter()
-            .map(|i| causes.iter().position(|cause| owns_signal(cause, self.reference, *i)))
-            .collect();
+    fn with_witnesses(&self, named: Vec<Named>) -> Vec<Found> {
+        let owner = |signal: usize| {
+            let of = |owns: fn(&Cause, &Reference, usize) -> bool| {
+                named.iter().position(|n| owns(&n.cause, self.reference, signal))
+            };
+            let rests = of(owns_signal);
+            (rests.or_else(|| of(follows_from_head)).unwrap_or(0), rests.is_none())
+        };
+        let owners: Vec<(usize, bool)> = self.all_drifting.iter().map(|i| owner(*i)).collect();
         let witness = |signal: usize, explained| Witness {
             signal: signal as u32,
             ln_evidence: self.steps[signal].ln_evidence,
             explained,
         };
         let witnesses = |own: usize, cause: &Cause| {
-            let mine = self.all_drifting.iter().zip(&owners).filter(|(_, owner)| owner.unwrap_or(0) == own);
-            let mut found: Vec<Witness> = mine.map(|(i, owner)| witness(*i, owner.is_none())).collect();
+            let mine = self.all_drifting.iter().zip(&owners).filter(|(_, (owner, _))| *owner == own);
+            let mut found: Vec<Witness> = mine.map(|(i, (_, explained))| witness(*i, *explained)).collect();
             if found.iter().all(|w| w.explained) {
-                found.splice(
-                    0..0,
-                    strongest_of(cause, self.reference, &self.ln_share)
-                        .into_iter()
-                        .map(|signal| witness(signal, false)),
-                );
+                let strongest = strongest_of(cause, self.reference, &self.ln_share).into_iter();
+                found.splice(0..0, strongest.map(|signal| witness(signal, false)));
             }
             found
         };
-        let each = causes.into_iter().enumerate();
-        each.map(|(at, cause)| Found { witnesses: witnesses(at, &cause), cause }).collect()
+        let causes = || named.iter().enumerate();
+        let all: Vec<Vec<Witness>> = causes().map(|(at, named)| witnesses(at, &named.cause)).collect();
+        let found = |(Named { cause, by_itself }, witnesses)| Found { cause, witnesses, by_itself };
+        named.into_iter().zip(all).map(found).collect()
     }
 
     fn scope(&self, signal: usize) -> Scope {
@@ -206,17 +250,6 @@ impl<'a> Findings<'a> {
     /// Drifting signals of all records, or of a segment that is most of them.
     fn whole(&self) -> impl Iterator<Item = usize> {
         self.drifting.iter().copied().filter(|i| self.is_whole(*i))
-    }
-
-    fn is_whole(&self, signal: usize) -> bool {
-        let SignalReference { key, measure, totals, .. } = &self.reference.signals[signal];
-        if key.segment.is_none() {
-            return true;
-        }
-        let whole = SignalKey { segment: None, ..key.clone() };
-        let Some(of_all) = self.reference.signals.iter().find(|s| s.key == whole) else { return false };
-        let all = of_all.measure.as_signal().n(&of_all.totals);
-        measure.as_signal().n(totals) as f64 > MOST_OF_ALL * all as f64
     }
 
     fn has(&self, scope: Scope) -> bool {
@@ -253,12 +286,9 @@ impl<'a> Findings<'a> {
         tasks
     }
 
-    fn tasks_in(&self, segment: Segment) -> Vec<usize> {
-        let keys = self.drifting.iter().map(|i| &self.reference.signals[*i].key);
-        let mut tasks: Vec<usize> = keys.filter(|k| k.segment == Some(segment)).filter_map(|k| k.task).collect();
-        tasks.sort_unstable();
-        tasks.dedup();
-        tasks
+    /// Tasks whose heads drift given what they answer.
+    fn heads_given_their_answers(&self) -> BTreeSet<usize> {
+        self.tasks_of(Findings::is_given_the_answer).into_iter().collect()
     }
 
     /// Whether a signal looks at a head given what it answers.
@@ -270,94 +300,9 @@ impl<'a> Findings<'a> {
         )
     }
 
-    /// The head whose mix of classes explains what the encoder sees: given their class records are where they
-    /// were. Of several heads with another mix it is the one given whose answers the others' stay most as they
-    /// were, and where that one does not explain the encoder, none does.
-    fn prior(&self) -> Option<usize> {
-        let is_mix = |i: &usize| self.reference.signals[*i].measure.is_mix();
-        let task = |i: &usize| self.reference.signals[*i].key.task;
-        let first = self.whole().find(|i| self.explains(*i)).as_ref().and_then(task)?;
-        let others = self.all().filter(|i| is_mix(i) && !self.is_quiet(*i, f64::NEG_INFINITY));
-        let leader = others
-            .clone()
-            .filter_map(|i| task(&i))
-            .fold(first, |best, other| self.moved_first(best, other).unwrap_or(best));
-        let explains = |i: usize| task(&i) == Some(leader) && self.explains(i);
-        (leader == first || others.clone().any(explains)).then_some(leader)
-    }
-
-    /// Of two heads whose classes have another mix, the one whose mix explains the other's.
-    fn moved_first(&self, a: usize, b: usize) -> Option<usize> {
-        self.all().find_map(|i| match &self.reference.signals[i].measure {
-            Measure::TaskLink(link) if link.tasks() == [a, b] || link.tasks() == [b, a] => {
-                link.moved_first(&self.steps[i].cells, &self.steps[i].expected.cells)
-            }
-            _ => None,
-        })
-    }
-
-    /// Whether a head's mix of classes may turn out to explain it, though it does not drift yet.
-    fn may_be_prior(&self) -> bool {
-        self.all().any(|i| !self.is_quiet(i, f64::NEG_INFINITY) && self.explains(i))
-    }
-
-    /// Whether a signal is of a head's mix of classes, and given these the encoder is quiet.
-    fn explains(&self, signal: usize) -> bool {
-        let (own, evidence) = (&self.reference.signals[signal], self.steps[signal].ln_moved);
-        let is_given = |i: &usize| self.is_given_the_answer(*i) && self.reference.signals[*i].key.task == own.key.task;
-        let mut given = self.all().filter(is_given).peekable();
-        // A mix that changed within the encoder's regions is not one of other texts.
-        let within = |i: &usize| {
-            let of_leaves = matches!(self.reference.signals[*i].measure, Measure::ClassGivenLeaf(_));
-            of_leaves && self.reference.signals[*i].key.task == own.key.task
-        };
-        let of_texts = self.all().filter(within).all(|i| self.steps[i].ln_moved <= MOSTLY * evidence);
-        // Labels of tokens say nothing of the record's class, on which the encoder's signals are conditioned.
-        let of_records = own.key.task.is_some_and(|t| self.reference.spec.tasks[t].kind != TaskKind::TokenLabels);
-        let acquitted = given.peek().is_some() && given.all(|i| self.is_quiet(i, evidence));
-        of_records && own.measure.is_mix() && of_texts && acquitted
-    }
-
     /// The head that drifts most, in whatever way.
     fn head(&self) -> Option<usize> {
         self.whole().find(|i| self.scope(*i) == Scope::Head).and_then(|i| self.reference.signals[i].key.task)
-    }
-
-    /// The link, where the strongest of all signals is one and its heads' classes are as frequent as ever: other
-    /// pairs of answers are other texts too, so the encoder sees them, but less.
-    fn strongest_link(&self) -> Option<[usize; 2]> {
-        let first = self.whole().next()?;
-        let Measure::TaskLink(link) = &self.reference.signals[first].measure else { return None };
-        let evidence = self.steps[first].ln_moved;
-        let of_pair = |i: &usize| {
-            let SignalReference { key, measure, .. } = &self.reference.signals[*i];
-            measure.is_mix() && key.task.is_some_and(|t| link.tasks().contains(&t))
-        };
-        self.all().filter(of_pair).all(|i| self.is_quiet(i, evidence)).then(|| link.tasks())
-    }
-
-    /// Heads that answer otherwise for the same kinds of embedding, beside which input and encoder are quiet.
-    fn heads_by_themselves(&self) -> Vec<usize> {
-        let mut tasks = self.tasks_of(|found, i| {
-            let before = |b: &usize| matches!(found.scope(*b), Scope::Input | Scope::Encoder);
-            let evidence = found.steps[i].ln_moved;
-            matches!(found.reference.signals[i].measure, Measure::ClassGivenLeaf(_))
-                && found.all().filter(before).all(|b| found.is_quiet(b, evidence))
-        });
-        tasks.sort_unstable();
-        tasks
-    }
-
-    fn link(&self) -> Option<[usize; 2]> {
-        self.whole().find_map(|i| match &self.reference.signals[i].measure {
-            Measure::TaskLink(link) => Some(link.tasks()),
-            _ => None,
-        })
-    }
-
-    fn segment(&self) -> Option<Segment> {
-        let part = |i: &&usize| !self.is_whole(**i);
-        self.drifting.iter().filter(part).find_map(|i| self.reference.signals[*i].key.segment)
     }
 
     /// The steps of the signals that compare embeddings: they have no weight, and their own threshold.

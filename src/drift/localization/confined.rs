@@ -1,0 +1,100 @@
+//! Drift that is confined to segments of the traffic.
+//!
+//! What has changed everywhere shows more in all records than in a part of them; what has changed in a part shows
+//! more there, since the others dilute it. Where that is so, and the rest of the tag's segments is quiet, what else
+//! moved follows from it, as far as so few records can move it (docs/decisions/0039).
+
+use super::Findings;
+use crate::drift::reference::SignalReference;
+use crate::drift::segment::Segment;
+use crate::drift::signal::{Measure, SignalKey};
+
+/// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
+const MOST_OF_ALL: f64 = 0.5;
+/// The total variation of counts lies within so many times 1/√n of its mean in all but one window of twenty: its
+/// standard deviation is at most half of that.
+const CHANCE: f64 = 1.0;
+
+impl Findings<'_> {
+    /// The segments, of one tag, to which what drifts is confined, the strongest first.
+    pub(super) fn confined_to(&self) -> Vec<Segment> {
+        let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i);
+        let mut found: Vec<(Segment, f64)> = Vec::new();
+        for i in self.drifting.iter().copied().filter(of_segment) {
+            let Some(segment) = self.reference.signals[i].key.segment else { continue };
+            let same_tag = found.first().is_none_or(|(first, _)| first.tag == segment.tag);
+            if same_tag && found.iter().all(|(known, _)| *known != segment) {
+                found.push((segment, self.steps[i].ln_moved));
+            }
+        }
+        let Some((first, weakest)) = found.first().map(|(s, _)| *s).zip(found.last().map(|(_, ln)| *ln)) else {
+            return Vec::new();
+        };
+        let found: Vec<Segment> = found.into_iter().map(|(segment, _)| segment).collect();
+        let is_rest = |i: &usize| {
+            let segment = self.reference.signals[*i].key.segment;
+            segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
+        };
+        let mut rest = (0..self.steps.len()).filter(is_rest).peekable();
+        let confined = rest.peek().is_some() && rest.all(|i| self.is_quiet(i, weakest));
+        let is_part = |[own, all]: [i64; 2]| own as f64 <= MOST_OF_ALL * all as f64;
+        if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() }
+    }
+
+    /// Drifting signals of all records in which more of these have changed than the segments hold.
+    pub(super) fn beyond(&self, segments: &[Segment]) -> Vec<usize> {
+        let Some([own, all]) = self.records_in(segments) else { return Vec::new() };
+        let share = own as f64 / all.max(1) as f64;
+        let is_beyond = |i: &usize| {
+            let n = self.reference.signals[*i].measure.as_signal().n(&self.steps[*i].cells);
+            let chance = CHANCE / (n.max(1) as f64).sqrt();
+            // Of tokens a segment may hold more than its share of the records.
+            n <= all && self.change(*i).is_some_and(|change| change.least() - chance > share)
+        };
+        self.whole().filter(is_beyond).collect()
+    }
+
+    /// Whether a signal is of all records, or of a segment that is most of them.
+    pub(super) fn is_whole(&self, signal: usize) -> bool {
+        let SignalReference { key, measure, totals, .. } = &self.reference.signals[signal];
+        if key.segment.is_none() {
+            return true;
+        }
+        let Some(all) = self.whole_of(signal) else { return false };
+        let all = &self.reference.signals[all];
+        measure.as_signal().n(totals) as f64 > MOST_OF_ALL * all.measure.as_signal().n(&all.totals) as f64
+    }
+
+    /// Tasks with a drifting signal in a segment, in their order.
+    pub(super) fn tasks_in(&self, segment: Segment) -> Vec<usize> {
+        let keys = self.drifting.iter().map(|i| &self.reference.signals[*i].key);
+        let mut tasks: Vec<usize> = keys.filter(|k| k.segment == Some(segment)).filter_map(|k| k.task).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        tasks
+    }
+
+    /// A segment that drifts, the strongest.
+    pub(super) fn segment(&self) -> Option<Segment> {
+        let part = |i: &&usize| !self.is_whole(**i);
+        self.drifting.iter().filter(part).find_map(|i| self.reference.signals[*i].key.segment)
+    }
+
+    fn shows_more_than_the_whole(&self, signal: usize) -> bool {
+        self.whole_of(signal).is_some_and(|whole| self.steps[signal].ln_moved > self.steps[whole].ln_moved)
+    }
+
+    /// The same signal of all records.
+    fn whole_of(&self, signal: usize) -> Option<usize> {
+        let whole = SignalKey { segment: None, ..self.reference.signals[signal].key.clone() };
+        self.reference.signals.iter().position(|s| s.key == whole)
+    }
+
+    /// Records of the window in some segments of one tag, and in all.
+    fn records_in(&self, segments: &[Segment]) -> Option<[i64; 2]> {
+        self.reference.signals.iter().zip(self.steps).find_map(|(signal, step)| match &signal.measure {
+            Measure::SegmentMix(mix) => mix.records(segments, &step.cells),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! Where it drifted, on a model made of arithmetic: records lie around eight centres, and the heads are functions of
+//! where. What goes wrong is planted, alone or with something else; every cause must be told, and nothing else.
+
+use driftd::drift::answer::{Answer, Confidence, Uncertainty};
+use driftd::drift::cause::CauseKind;
+use driftd::drift::course::{Course, Watch};
+use driftd::drift::detector::Sensitivity;
+use driftd::drift::fit::{FitRecord, fit};
+use driftd::drift::geometry::place;
+use driftd::drift::inference::InputFacts;
+use driftd::drift::judgement::ClosedWindow;
+use driftd::drift::observation::Joined;
+use driftd::drift::record::{AttributeValue, InputText};
+use driftd::drift::reference::Reference;
+use driftd::drift::retraining::{Mode, Policy, Trigger};
+use driftd::drift::summary::Summary;
+use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
+use driftd::drift::text::TextFacts;
+use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::window::WindowRule;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::plan;
+
+const DIMENSION: usize = 10;
+const CENTRES: usize = 8;
+const WINDOW: u64 = 200;
+const REFERENCE_WINDOWS: u64 = 60;
+const CHANNELS: usize = 5;
+const SEEDS: u64 = 4;
+
+/// What is wrong with the records of a stream.
+#[derive(Clone, Copy, Default)]
+struct Fault {
+    /// Share of records that lie around a centre that the reference does not have.
+    new: f64,
+    /// The same in the first channel.
+    new_in_channel: f64,
+    /// Heads (by their numbers) that answer wrongly.
+    broken: &'static [usize],
+    /// Those that do in the first channel.
+    broken_in_channel: &'static [usize],
+    /// Factor of the attribute, which no head looks at.
+    amount: f64,
+    /// How often the first centre comes up beside the others.
+    first: f64,
+}
+
+const SOUND: Fault =
+    Fault { new: 0.0, new_in_channel: 0.0, broken: &[], broken_in_channel: &[], amount: 1.0, first: 1.0 };
+const TOPIC: usize = 0;
+const FLAG: usize = 1;
+
+fn spec() -> ModelSpec {
+    let task = |name: &str, kind, classes: usize| TaskSpec {
+        name: name.into(),
+        kind,
+        classes: (0..classes).map(|c| format!("{name}{c}")).collect(),
+        threshold: 0.5,
+        temperature: 1.0,
+    };
+    ModelSpec {
+        name: "m".into(),
+        version: "1".into(),
+        tasks: vec![task("topic", TaskKind::Multiclass, CENTRES), task("flag", TaskKind::Binary, 2)],
+        embedding_dimension: Some(DIMENSION),
+        attributes: vec![AttributeSpec { name: "amount".into(), kind: AttributeKind::Numeric }],
+        segments: None,
+    }
+}
+
+fn normal(rng: &mut StdRng) -> f64 {
+    (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt() * (std::f64::consts::TAU * rng.random::<f64>()).cos()
+}
+
+fn centre(index: usize) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(900 + index as u64);
+    (0..DIMENSION).map(|_| normal(&mut rng)).collect()
+}
+
+fn class(logits: &[f64]) -> Answer {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|l| (l - most).exp()).sum();
+    let mut p: Vec<f64> = logits.iter().map(|l| (l - most).exp() / sum).collect();
+    let class = (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).expect("has classes") as u32;
+    let entropy: f64 = p.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();
+    p.sort_by(|a, b| b.total_cmp(a));
+    let uncertainty = Uncertainty {
+        margin: Some((p[0] - p[1]) as f32),
+        entropy: Some(entropy as f32),
+        energy: Some(-(most + sum.ln()) as f32),
+    };
+    Answer::Class { class, confidence: Confidence::Known(p[0] as f32), uncertainty }
+}
+
+/// One record; a broken head gives every class for the next.
+fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> FitRecord {
+    let channel = rng.random_range(0..CHANNELS);
+    let new = if channel == 0 { fault.new.max(fault.new_in_channel) } else { fault.new };
+    let weight = fault.first / (fault.first + (CENTRES - 1) as f64);
+    let known = if rng.random_bool(weight) { 0 } else { rng.random_range(1..CENTRES) };
+    let around = &centres[if rng.random_bool(new) { CENTRES } else { known }];
+    let x: Vec<f64> = around.iter().map(|c| c + 0.4 * normal(rng)).collect();
+    let squares = |c: &Vec<f64>| c.iter().zip(&x).map(|(c, x)| (c - x) * (c - x)).sum::<f64>();
+    let topic: Vec<f64> = centres[..CENTRES].iter().map(|c| -squares(c)).collect();
+    let tilt: f64 = x.iter().step_by(2).sum::<f64>() - x.iter().skip(1).step_by(2).sum::<f64>();
+    let mut answers = [class(&topic), class(&[tilt, -tilt])];
+    for (head, answer) in answers.iter_mut().enumerate() {
+        let broken = fault.broken.contains(&head) || (channel == 0 && fault.broken_in_channel.contains(&head));
+        if let (true, Answer::Class { class, .. }) = (broken, answer) {
+            *class = (*class + 1) % [CENTRES as u32, 2][head];
+        }
+    }
+    let length = rng.random_range(3..30);
+    let joined = Joined {
+        input: Some(InputFacts {
+            tokens: length,
+            unknown: 0,
+            truncated: false,
+            ids: vec![rng.random_range(0..500); 3],
+        }),
+        text: Some(TextFacts::of(&InputText { text: "word ".repeat(length as usize), pair: None })),
+        attributes: vec![Some(AttributeValue::Number(fault.amount * rng.random::<f64>()))],
+        tags: vec![("channel".to_owned(), format!("c{channel}"))],
+        embedding: x.iter().map(|x| *x as f32).collect(),
+        answers: answers.into_iter().map(Some).collect(),
+        skew: None,
+    };
+    FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
+}
+
+struct World {
+    centres: Vec<Vec<f64>>,
+    reference: Reference,
+}
+
+impl World {
+    fn new() -> World {
+        let centres: Vec<Vec<f64>> = (0..=CENTRES).map(centre).collect();
+        let mut rng = StdRng::seed_from_u64(3);
+        let of = |second| record(&mut rng, &centres, second as i64, SOUND);
+        let mut records: Vec<FitRecord> = (0..REFERENCE_WINDOWS * WINDOW).map(of).collect();
+        let fitted = fit(&plan(&spec(), WindowRule::Records(WINDOW)), &mut records).expect("enough to learn from");
+        World { centres, reference: fitted.reference }
+    }
+
+    /// What is told in the end of a stream that has each fault for so many windows, after three sound ones.
+    fn told(&self, seed: u64, faults: &[(Fault, usize)]) -> Vec<String> {
+        let (reference, mut rng) = (&self.reference, StdRng::seed_from_u64(seed));
+        let watch = Watch {
+            threshold: 2_000.0,
+            sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
+            resolve_after: 12,
+            retraining: Policy { mode: Mode::Off, on: Trigger::Drift, cooldown: Span::from_secs(0) },
+        };
+        let mut course = Course::new(reference);
+        let windows = std::iter::once(&(SOUND, 3)).chain(faults).flat_map(|(fault, n)| std::iter::repeat_n(*fault, *n));
+        for (slot, fault) in windows.enumerate() {
+            let mut summary = Summary::empty(reference);
+            for second in 0..WINDOW {
+                let FitRecord { time, joined, .. } = record(&mut rng, &self.centres, second as i64, fault);
+                let place = place(&joined.embedding, reference.geometry.as_ref());
+                summary.fold(reference, time, &joined.observe(place, &reference.segments));
+            }
+            let at = Timestamp::from_micros(slot as i64);
+            course.advance(reference, &watch, &ClosedWindow { slot: slot as i64, start: at, end: at, summary });
+        }
+        let name = |cause: &driftd::drift::cause::Cause| match (cause.kind, cause.task) {
+            (CauseKind::Segment, _) => cause.segment_name(reference),
+            (kind, Some(task)) => format!("{} {}", kind.name(), reference.spec.tasks[task].name),
+            (kind, None) => kind.name().to_owned(),
+        };
+        let mut told: Vec<String> = course.alerts().firing().map(|alert| name(&alert.cause)).collect();
+        told.sort();
+        told
+    }
+
+    fn tells(&self, faults: &[(Fault, usize)], expected: &[&str]) {
+        for seed in 0..SEEDS {
+            assert_eq!(self.told(40 + seed, faults), expected, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn each_cause_is_told_and_no_other() {
+    let world = World::new();
+    let attribute = Fault { amount: 3.0, ..SOUND };
+    let new = Fault { new: 0.25, ..SOUND };
+    let head = Fault { broken: &[TOPIC], ..SOUND };
+    world.tells(&[(SOUND, 8)], &[]);
+
+    // One cause at a time: what it moves is not another.
+    world.tells(&[(attribute, 8)], &["input"]);
+    world.tells(&[(new, 8)], &["encoder"]);
+    world.tells(&[(head, 8)], &["head topic"]);
+    world.tells(&[(Fault { broken: &[FLAG], ..SOUND }, 8)], &["head flag"]);
+    world.tells(&[(Fault { first: 5.0, ..SOUND }, 8)], &["prior_shift topic"]);
+
+    // What is confined to a part of the traffic, though the whole moves with it.
+    world.tells(&[(Fault { broken_in_channel: &[TOPIC], ..SOUND }, 8)], &["channel=c0"]);
+    world.tells(&[(Fault { broken_in_channel: &[FLAG], ..SOUND }, 8)], &["channel=c0"]);
+    world.tells(&[(Fault { new_in_channel: 1.0, ..SOUND }, 8)], &["channel=c0"]);
+
+    // Two at once, or one after the other.
+    world.tells(&[(Fault { amount: 3.0, ..head }, 8)], &["head topic", "input"]);
+    world.tells(&[(Fault { new: 0.25, ..head }, 8)], &["encoder", "head topic"]);
+    world.tells(&[(Fault { broken: &[TOPIC, FLAG], ..SOUND }, 8)], &["head flag", "head topic"]);
+    world.tells(&[(Fault { amount: 3.0, broken_in_channel: &[TOPIC], ..SOUND }, 8)], &["channel=c0", "input"]);
+    world.tells(&[(attribute, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
+    world.tells(&[(head, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
+    world.tells(&[(head, 6), (Fault { new: 0.25, ..head }, 6)], &["encoder", "head topic"]);
+}
