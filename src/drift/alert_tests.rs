@@ -118,6 +118,49 @@ fn causes_apart_are_alerts_apart() {
 }
 
 #[test]
+fn a_cause_by_itself_stands_beside_what_would_explain_it() {
+    use CauseKind::{Head, Input, Segment, Skew};
+    let input = || place(Input, None, &[1]);
+    let by_itself = |task| Found { by_itself: true, ..head(task) };
+    let both = [(Input, None), (Head, Some(0))];
+    assert_eq!(firing(&[vec![input(), by_itself(0)]]), both);
+    assert_eq!(firing(&[vec![input()], vec![by_itself(0), input()], vec![head(0)]]), both, "in the end it is known");
+    assert_eq!(firing(&[vec![head(0)], vec![input(), by_itself(0)]]), [(Head, Some(0)), (Input, None)]);
+    assert_eq!(firing(&[vec![input()], vec![head(0)]]), [(Input, None)], "what may be explained is");
+    let skew = place(Skew, Some(0), &[0]);
+    assert_eq!(firing(&[vec![skew], vec![by_itself(0)]]), [(Skew, Some(0))], "production's own head answers so");
+    let mail = place(Segment, None, &[0]);
+    assert_eq!(firing(&[vec![mail], vec![by_itself(0)]]), [(Segment, None)], "the head answers so in the segment");
+}
+
+#[test]
+fn an_alert_goes_on_by_its_own_alarms() {
+    let mut alerts = Alerts::default();
+    let mut at = |slot, found: Vec<Found>| {
+        alerts.advance(&report(slot, Verdict::Drift), || found, Standing::Ours, 2, &Plain).len()
+    };
+    let input = || place(CauseKind::Input, None, &[1]);
+    let by_itself = || Found { by_itself: true, ..head(0) };
+    assert_eq!(at(0, vec![input(), by_itself()]), 2);
+    assert_eq!((at(1, vec![head(0)]), at(2, vec![head(0)])), (0, 1), "the input is over, which the head did not renew");
+    assert_eq!(alerts.firing().map(|a| a.cause.kind).collect::<Vec<_>>(), [CauseKind::Head]);
+}
+
+#[test]
+fn a_segment_with_more_evidence_takes_the_place_of_the_whole() {
+    use CauseKind::{Encoder, Head, PriorShift, Segment, Skew};
+    let with = |kind, task, ln_evidence| {
+        let witnesses = vec![Witness { signal: 0, ln_evidence, explained: false }];
+        vec![Found { witnesses, ..place(kind, task, &[0]) }]
+    };
+    for (kind, task) in [(Encoder, None), (Head, Some(0)), (PriorShift, Some(0))] {
+        assert_eq!(firing(&[with(kind, task, 9.0), with(Segment, None, 12.0)]), [(Segment, None)], "{kind:?}");
+        assert_eq!(firing(&[with(kind, task, 9.0), with(Segment, None, 8.0)]), [(kind, task)]);
+    }
+    assert_eq!(firing(&[with(Skew, Some(0), 9.0), with(Segment, None, 12.0)]), [(Skew, Some(0))]);
+}
+
+#[test]
 fn an_alert_is_over_while_another_goes_on() {
     let mut alerts = Alerts::default();
     alerts.advance(&report(0, Verdict::Drift), || vec![head(0), head(1)], Standing::Ours, 2, &Plain);

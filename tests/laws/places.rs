@@ -28,7 +28,7 @@ const CENTRES: usize = 8;
 const WINDOW: u64 = 200;
 const REFERENCE_WINDOWS: u64 = 60;
 const CHANNELS: usize = 5;
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 3;
 
 /// What is wrong with the records of a stream.
 #[derive(Clone, Copy, Default)]
@@ -51,6 +51,8 @@ const SOUND: Fault =
     Fault { new: 0.0, new_in_channel: 0.0, broken: &[], broken_in_channel: &[], amount: 1.0, first: 1.0 };
 const TOPIC: usize = 0;
 const FLAG: usize = 1;
+const SCORE: usize = 2;
+const SPANS: usize = 3;
 
 fn spec() -> ModelSpec {
     let task = |name: &str, kind, classes: usize| TaskSpec {
@@ -63,7 +65,12 @@ fn spec() -> ModelSpec {
     ModelSpec {
         name: "m".into(),
         version: "1".into(),
-        tasks: vec![task("topic", TaskKind::Multiclass, CENTRES), task("flag", TaskKind::Binary, 2)],
+        tasks: vec![
+            task("topic", TaskKind::Multiclass, CENTRES),
+            task("flag", TaskKind::Binary, 2),
+            task("score", TaskKind::Regression, 0),
+            task("spans", TaskKind::TokenLabels, 3),
+        ],
         embedding_dimension: Some(DIMENSION),
         attributes: vec![AttributeSpec { name: "amount".into(), kind: AttributeKind::Numeric }],
         segments: None,
@@ -94,7 +101,7 @@ fn class(logits: &[f64]) -> Answer {
     Answer::Class { class, confidence: Confidence::Known(p[0] as f32), uncertainty }
 }
 
-/// One record; a broken head gives every class for the next.
+/// One record; a broken head gives every class for the next, or turns its value over.
 fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> FitRecord {
     let channel = rng.random_range(0..CHANNELS);
     let new = if channel == 0 { fault.new.max(fault.new_in_channel) } else { fault.new };
@@ -105,13 +112,23 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
     let squares = |c: &Vec<f64>| c.iter().zip(&x).map(|(c, x)| (c - x) * (c - x)).sum::<f64>();
     let topic: Vec<f64> = centres[..CENTRES].iter().map(|c| -squares(c)).collect();
     let tilt: f64 = x.iter().step_by(2).sum::<f64>() - x.iter().skip(1).step_by(2).sum::<f64>();
-    let mut answers = [class(&topic), class(&[tilt, -tilt])];
-    for (head, answer) in answers.iter_mut().enumerate() {
-        let broken = fault.broken.contains(&head) || (channel == 0 && fault.broken_in_channel.contains(&head));
-        if let (true, Answer::Class { class, .. }) = (broken, answer) {
-            *class = (*class + 1) % [CENTRES as u32, 2][head];
+    let is_broken =
+        |head: usize| fault.broken.contains(&head) || (channel == 0 && fault.broken_in_channel.contains(&head));
+    let turned = |mut answer: Answer, head: usize, classes: u32| {
+        if let (true, Answer::Class { class, .. }) = (is_broken(head), &mut answer) {
+            *class = (*class + 1) % classes;
         }
-    }
+        answer
+    };
+    let score = tilt + 0.2 * normal(rng);
+    let kind = u32::from(x[0] > 0.0) ^ u32::from(is_broken(SPANS));
+    let spans = (0..6).map(|at| if at < 4 { 0 } else { 1 + kind }).collect();
+    let answers = vec![
+        turned(class(&topic), TOPIC, CENTRES as u32),
+        turned(class(&[tilt, -tilt]), FLAG, 2),
+        Answer::Value(if is_broken(SCORE) { -score } else { score }),
+        Answer::Tokens { labels: spans, confidence: Confidence::Absent, uncertainty: Uncertainty::default() },
+    ];
     let length = rng.random_range(3..30);
     let joined = Joined {
         input: Some(InputFacts {
@@ -178,7 +195,8 @@ impl World {
 
     fn tells(&self, faults: &[(Fault, usize)], expected: &[&str]) {
         for seed in 0..SEEDS {
-            assert_eq!(self.told(40 + seed, faults), expected, "seed {seed}");
+            let told = self.told(40 + seed, faults);
+            assert_eq!(told, expected, "seed {seed}");
         }
     }
 }
@@ -196,6 +214,8 @@ fn each_cause_is_told_and_no_other() {
     world.tells(&[(new, 8)], &["encoder"]);
     world.tells(&[(head, 8)], &["head topic"]);
     world.tells(&[(Fault { broken: &[FLAG], ..SOUND }, 8)], &["head flag"]);
+    world.tells(&[(Fault { broken: &[SCORE], ..SOUND }, 8)], &["head score"]);
+    world.tells(&[(Fault { broken: &[SPANS], ..SOUND }, 8)], &["head spans"]);
     world.tells(&[(Fault { first: 5.0, ..SOUND }, 8)], &["prior_shift topic"]);
 
     // What is confined to a part of the traffic, though the whole moves with it.
@@ -207,6 +227,11 @@ fn each_cause_is_told_and_no_other() {
     world.tells(&[(Fault { amount: 3.0, ..head }, 8)], &["head topic", "input"]);
     world.tells(&[(Fault { new: 0.25, ..head }, 8)], &["encoder", "head topic"]);
     world.tells(&[(Fault { broken: &[TOPIC, FLAG], ..SOUND }, 8)], &["head flag", "head topic"]);
+    world.tells(&[(Fault { broken: &[TOPIC, SCORE], ..SOUND }, 8)], &["head score", "head topic"]);
+    world.tells(&[(Fault { broken: &[FLAG, SPANS], ..SOUND }, 8)], &["head flag", "head spans"]);
+    world.tells(&[(Fault { broken: &[SCORE, SPANS], ..SOUND }, 8)], &["head score", "head spans"]);
+    world.tells(&[(Fault { broken: &[SCORE], ..attribute }, 8)], &["head score", "input"]);
+    world.tells(&[(Fault { broken: &[SPANS], ..new }, 8)], &["encoder", "head spans"]);
     world.tells(&[(Fault { amount: 3.0, broken_in_channel: &[TOPIC], ..SOUND }, 8)], &["channel=c0", "input"]);
     world.tells(&[(attribute, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
     world.tells(&[(head, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
