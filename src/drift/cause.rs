@@ -13,7 +13,7 @@ pub enum CauseKind {
     Input,
     /// What the encoder makes of the texts changed, the measured facts about them did not.
     Encoder,
-    /// One head answers differently while input and encoder are quiet.
+    /// One head answers differently, and input and encoder do not account for it.
     Head,
     /// A head's classes have another mix; given its answers nothing moved.
     PriorShift,
@@ -188,7 +188,11 @@ impl Cause {
                 format!("what the encoder sees changed while the input's measured facts did not; {reaching}")
             }
             (CauseKind::Head, Some(task)) => {
-                format!("head {} answers differently while input and encoder are quiet{}", tasks(&[task]), also(task))
+                format!(
+                    "head {} answers differently, and input and encoder do not account for it{}",
+                    tasks(&[task]),
+                    also(task)
+                )
             }
             (CauseKind::PriorShift, Some(task)) => {
                 let own = tasks(&[task]);

@@ -259,7 +259,7 @@ pub(super) mod samples {
             "data": {
                 "alarm_id": "al_01JDB3", "transition_id": "tr_1", "state": "firing",
                 "model": {"name": "support-mtl", "version": "12"},
-                "summary": "head `intent` answers differently while input and encoder are quiet",
+                "summary": "head `intent` answers differently, and input and encoder do not account for it",
                 "cause": {"kind": "head", "task": "intent", "segment": null, "tasks_affected": ["intent"]},
                 "opened_at": "2026-11-22T10:20:00Z",
                 "window": {"start": "2026-11-22T10:15:00Z", "end": "2026-11-22T10:20:00Z", "records": 18212},

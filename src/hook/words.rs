@@ -326,7 +326,10 @@ mod tests {
         let names: Vec<&str> = words.facts.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["What", "Tasks affected", "Since", "How sure", "Signs", "What to do"]);
         let fact = |name: &str| words.facts.iter().find(|(n, _)| *n == name).map(|(_, text)| text.as_str());
-        assert_eq!(fact("What"), Some("Head `intent` answers differently while input and encoder are quiet."));
+        assert_eq!(
+            fact("What"),
+            Some("Head `intent` answers differently, and input and encoder do not account for it.")
+        );
         assert_eq!(fact("Since"), Some("2026-11-22 10:20 UTC; 18212 records in the latest window"));
         assert_eq!(fact("How sure"), Some("The evidence is 14 times what one false alarm in 30d allows."));
         assert_eq!(fact("Signs"), Some("predicted class of head intent"));

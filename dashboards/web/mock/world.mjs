@@ -115,7 +115,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     const summaries = {
       input: `the input changed; it reaches ${reached}`,
       encoder: `what the encoder sees changed while the input's measured facts did not; it reaches ${reached}`,
-      head: `head \`${place.task}\` answers differently while input and encoder are quiet`,
+      head: `head \`${place.task}\` answers differently, and input and encoder do not account for it`,
     };
     alert.cause = { kind: place.scope, task: place.task, segment: null, part: null, versions: [], tasks_affected: affected, summary: summaries[place.scope] };
     alert.evidence = window.evidence;

@@ -69,7 +69,7 @@ path("drills down from the fleet to the cause and its cells", async ({ page, vis
   await page.getByRole("link", { name: "support" }).click();
   await page.locator(".alert.firing").getByRole("link", { name: "head intent" }).click();
   await page.getByRole("heading", { level: 1, name: "Head intent drifted" }).waitFor();
-  await page.getByText("What is asked did not change; what intent answers did.").waitFor();
+  await page.getByText("What is asked does not account for it: intent answers the same kind of text otherwise.").waitFor();
   const evidence = page.getByRole("region", { name: "Evidence by strength, table" });
   const groups = await evidence.locator("tr.group").allInnerTexts();
   assert.match(groups[0], /^The alert rests on and so names head intent/);

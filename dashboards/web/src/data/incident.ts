@@ -68,7 +68,7 @@ export function meaning(cause: Cause): { means: string; helps: string } {
     case "encoder":
       return { means: "The texts look the same from outside, and the encoder sees other meanings in them.", helps: "Look at the encoder's map for where records moved. If the topic stays, the encoder needs data of it." };
     case "head":
-      return { means: `What is asked did not change; what ${task} answers did.`, helps: `Check what changed for ${task}: a new model version, thresholds, or its region of the texts. Retraining this head alone may do.` };
+      return { means: `What is asked does not account for it: ${task} answers the same kind of text otherwise.`, helps: `Check what changed for ${task}: a new model version, thresholds, or its region of the texts. Retraining this head alone may do.` };
     case "prior_shift":
       return { means: `The classes of ${task} come in another mix. Within each class nothing moved, so the model is as good as before.`, helps: "Adjust the class priors. Retraining is not needed for this." };
     case "concept":
