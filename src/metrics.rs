@@ -10,6 +10,11 @@ use crate::drift::matured::Outcome;
 use crate::drift::record::RejectReason;
 use crate::health::Part;
 
+/// Those of a task: its performance and its labels.
+mod tasks;
+
+pub use tasks::{estimate_muted, estimated, joined, kept, labels, notice, realised, task_harm};
+
 /// Bounds for the durations of stages, in seconds.
 const SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 
@@ -118,6 +123,11 @@ fn describe() {
         "predictions of the sample that got their first label, by model and task; divided by those kept, the coverage"
     );
     describe_gauge!("driftd_task_harm_ratio", "evidence that a task has become worse, divided by its threshold");
+    describe_gauge!(
+        "driftd_task_notice_ratio",
+        "evidence of a notice beside alerts (label_coverage, label_delay), divided by its threshold"
+    );
+    describe_gauge!("driftd_task_notice_standing", "1 while such a notice stands");
     describe_counter!(
         "driftd_shadow_records_total",
         "records for a candidate beside the current model, by model and outcome: compared, paused, failed"
@@ -153,45 +163,6 @@ pub fn authentication_failed(reason: &'static str) {
 /// A caller asked more than they may.
 pub fn limited() {
     counter!("driftd_requests_limited_total").increment(1);
-}
-
-/// Evidence that a task has become worse, divided by its threshold.
-pub fn task_harm(model: &str, task: &str, ratio: f64) {
-    gauge!("driftd_task_harm_ratio", "model" => model.to_owned(), "task" => task.to_owned()).set(ratio);
-}
-
-/// What a window of a task is estimated to be.
-pub fn estimated(model: &str, task: &str, accuracy: f64) {
-    let labels = [("model", model.to_owned()), ("task", task.to_owned()), ("source", "estimate".to_owned())];
-    gauge!("driftd_task_accuracy_ratio", &labels).set(accuracy);
-}
-
-/// What labels say of a window of a task, and how long they took.
-pub fn realised(model: &str, task: &str, accuracy: f64, delay_secs: f64) {
-    let labels = [("model", model.to_owned()), ("task", task.to_owned()), ("source", "labels".to_owned())];
-    gauge!("driftd_task_accuracy_ratio", &labels).set(accuracy);
-    gauge!("driftd_label_delay_seconds", "model" => model.to_owned(), "task" => task.to_owned()).set(delay_secs);
-}
-
-/// Whether labels contradict what a task is estimated to be.
-pub fn estimate_muted(model: &str, task: &str, muted: bool) {
-    let gauge = gauge!("driftd_task_estimate_muted", "model" => model.to_owned(), "task" => task.to_owned());
-    gauge.set(if muted { 1.0 } else { 0.0 });
-}
-
-/// Predictions that wait for labels from now on.
-pub fn kept(model: &str, count: u64) {
-    counter!("driftd_predictions_kept_total", "model" => model.to_owned()).increment(count);
-}
-
-/// Predictions of a task that got their first label.
-pub fn joined(model: &str, task: &str, count: u64) {
-    counter!("driftd_labels_joined_total", "model" => model.to_owned(), "task" => task.to_owned()).increment(count);
-}
-
-/// Labels, by what became of them.
-pub fn labels(outcome: &'static str, count: u64) {
-    counter!("driftd_labels_total", "outcome" => outcome).increment(count);
 }
 
 /// Records for a candidate beside the current model.

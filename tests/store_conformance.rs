@@ -927,6 +927,7 @@ async fn what_labels_change_is_written_once(store: &SqlStore) {
         ln_evidence: Some(2.5),
         ln_threshold: 9.0,
         muted: true,
+        notices: r#"{"labels":null}"#.into(),
     };
     let changes = LabelChanges {
         settled: vec![ids[0].clone()],
@@ -1021,6 +1022,7 @@ async fn a_number_that_was_missing_comes_later(store: &SqlStore) {
             ln_evidence: number(2.5),
             ln_threshold: 9.0,
             muted: true,
+            notices: "{}".into(),
         };
         let mut judged = judged(turn, vec![]);
         let report = judged.report.as_mut().expect("has one");

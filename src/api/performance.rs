@@ -9,9 +9,11 @@ use super::models::find;
 use super::pages::List;
 use super::problem::Problem;
 use super::views::stored;
+use crate::drift::labelling::TaskLabels;
 use crate::drift::matured::{Known, Tally, is_muted};
 use crate::drift::performance::by_label::LabelPerformance;
 use crate::drift::reference::Reference;
+use crate::drift::standing::TaskNotices;
 use crate::drift::time::Timestamp;
 use crate::store::{Page, PerformanceRow, TaskPoints, TaskRow};
 
@@ -66,6 +68,8 @@ pub struct TaskPerformanceView {
     sample: f64,
     /// Each label of a multi-label head over the windows shown, in the manifest's order; empty for other heads.
     labels: Vec<LabelPerformance>,
+    /// How the task's labels come, as usual or not; null before the first window, or without an estimate.
+    labelling: Option<TaskLabels>,
 }
 
 /// A task in one window.
@@ -188,6 +192,8 @@ fn view(row: &TaskRow, found: TaskPoints, harmed: bool) -> Result<TaskPerformanc
     let shown = points.iter().enumerate().map(|(place, point)| PointView::new(point, muted(place)));
     let shown: Vec<PointView> = shown.collect();
     let label_delay = delay(&points);
+    // What a later version wrote is not told.
+    let notices: TaskNotices = serde_json::from_str(&row.notices).unwrap_or_default();
     Ok(TaskPerformanceView {
         task: row.task.clone(),
         metric: metric(&row.kind),
@@ -200,6 +206,7 @@ fn view(row: &TaskRow, found: TaskPoints, harmed: bool) -> Result<TaskPerformanc
         harm: HarmView::new(row, harmed),
         sample: row.sample,
         labels: Vec::new(),
+        labelling: notices.labels,
     })
 }
 
@@ -297,6 +304,7 @@ mod tests {
             ln_evidence,
             ln_threshold: 9.0,
             muted: false,
+            notices: "{}".into(),
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::drift::course::Judged;
 use crate::drift::label::Label;
+use crate::drift::labelling::Arrivals;
 use crate::drift::matured::{Change, Joined, Kept, Losses, Outcome, Tally, is_muted, join, points_apart};
 use crate::drift::observation::Observation;
 use crate::drift::performance::{Estimate, Performance};
@@ -26,6 +27,8 @@ pub struct Labels {
     waiting: HashMap<String, Vec<Label>>,
     tallies: BTreeMap<(Slot, usize), Tally>,
     matured: BTreeMap<Slot, (Losses, Timestamp)>,
+    /// How long those took that no judgement has taken.
+    arrivals: Arrivals,
     estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
     /// Answers to be expected by true and predicted class, over all windows, by task.
     expected: BTreeMap<usize, Confusion>,
@@ -80,6 +83,7 @@ impl Labels {
         self.tallies.entry((change.window.micros(), task)).or_default().apply(&change);
         let Change { joined, loss, .. } = change;
         if let Some(loss) = loss {
+            self.arrivals.add(task, joined.predicted(), at);
             let slot = match rule {
                 WindowRule::Time(_) => rule.slot(at, 0),
                 WindowRule::Records(_) => slot,
@@ -123,6 +127,11 @@ impl Labels {
             last = last.max(Some(at));
         }
         (all, last)
+    }
+
+    /// How long labels took that came since this was asked.
+    pub fn arrivals(&mut self) -> Arrivals {
+        std::mem::take(&mut self.arrivals)
     }
 
     /// Notes what a window's tallies say without labels.
@@ -193,6 +202,7 @@ impl Labels {
             "mean_absolute_error_points": mean(&apart),
             "expected_confusion": self.expected_confusion(reference, task),
             "labels": self.by_label(reference, performance, &all),
+            "labelling": last(judged, |judged| &judged.labelling, task),
             "harm": {"highest_evidence_ratio": (highest - ln_threshold).exp().min(1e300)},
             "points": points,
         })
@@ -216,6 +226,12 @@ impl Labels {
         let told = |((truth, predicted), n): (&(u32, u32), &f64)| json!({"true": name(*truth), "predicted": name(*predicted), "n": n});
         cells.into_iter().map(told).collect()
     }
+}
+
+/// What the latest window says of a task; null where it says nothing.
+fn last<T: serde::Serialize>(judged: &[Judged], of: impl Fn(&Judged) -> &Vec<(usize, T)>, task: usize) -> Value {
+    let told = judged.last().and_then(|judged| of(judged).iter().find(|(of_task, _)| *of_task == task));
+    told.map_or(Value::Null, |(_, told)| json!(told))
 }
 
 /// ln of the most evidence of harm that a task's labels reached.

@@ -8,8 +8,10 @@ use super::cause::CauseKind;
 use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
+use super::labelling::{Labelling, Seen, TaskLabels};
 use super::localization::localize;
 use super::matured::Losses;
+use super::performance::Performance;
 use super::reference::Reference;
 use super::retraining::{self, Kind, Policy, Request};
 use super::time::Timestamp;
@@ -19,8 +21,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 9;
-/// Its alerts did not know how long they have to be quiet.
+const FORMAT: u16 = 10;
+/// It did not know yet how labels come, which stands last.
+const WITHOUT_NOTICES: u16 = 9;
+/// Nor did its alerts know how long they have to be quiet.
 const WITHOUT_PATIENCE: u16 = 8;
 /// Nor was its evidence more than one number for all drifts.
 const WITH_ONE_NUMBER: u16 = 7;
@@ -70,6 +74,8 @@ pub struct Course {
     matured: Option<(Slot, Losses)>,
     /// Versions that records name.
     versions: versions::Watched,
+    /// Whether labels come as they did.
+    pub labelling: Labelling,
 }
 
 /// What one window led to.
@@ -83,6 +89,8 @@ pub struct Judged {
     pub request: Option<(usize, Request)>,
     /// What its labels say.
     pub harm: HarmReport,
+    /// How labels come, by task.
+    pub labelling: Vec<(usize, TaskLabels)>,
 }
 
 /// Why a stored course cannot be gone on with.
@@ -116,6 +124,7 @@ impl Course {
             versions: versions::Watched::default(),
             alerts: Alerts::default(),
             last_request: None,
+            labelling: Labelling::default(),
         }
     }
 
@@ -191,7 +200,12 @@ impl Course {
         let kind = if ln_harm >= ln_threshold { Kind::Harm } else { Kind::Drift };
         let request = retraining::request_of_all(watch.retraining, &transitions, kind, tasks, last);
         self.next_slot = Some(window.slot + 1);
-        Judged { report, transitions, request, harm }
+        let known = &reference.performance;
+        let of_task = |p: &Performance| (p.task, p.answered(&window.summary.cells[p.cells()]));
+        let answered: Vec<(usize, u64)> = known.iter().filter(|p| p.estimates()).map(of_task).collect();
+        let seen = Seen { start: window.start, end: window.end, ln_threshold };
+        let labelling = self.labelling.step(seen, &answered);
+        Judged { report, transitions, request, harm, labelling }
     }
 
     /// The alerts as they stand.
@@ -212,6 +226,11 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_NOTICES => {
+                let none = postcard::to_stdvec(&Labelling::default())?;
+                let course: Course = postcard::from_bytes(&[bytes, none.as_slice()].concat())?;
+                Ok(Course { format: FORMAT, ..course })
+            }
             WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<Earlier<Detectors>>(bytes)?)),
             WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
@@ -239,6 +258,7 @@ impl<D: Into<Detectors>> From<Earlier<D>> for Course {
             last_request,
             matured,
             versions,
+            labelling: Labelling::default(),
         }
     }
 }

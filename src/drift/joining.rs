@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use super::label::Label;
+use super::labelling::Arrivals;
 use super::matured::{Change, Joined, Kept, Losses, Outcome, join};
 use super::performance::Performance;
 use super::shadow::Pair;
@@ -78,6 +79,8 @@ pub struct Joining<'a> {
     pub changes: Vec<(usize, Change)>,
     /// Losses that became known.
     pub losses: Losses,
+    /// How long these took.
+    pub arrivals: Arrivals,
     /// The same beside those of candidates, with their ids.
     pub pairs: Vec<(String, Pair)>,
 }
@@ -100,6 +103,7 @@ impl<'a> Joining<'a> {
             touched: BTreeSet::new(),
             changes: Vec::new(),
             losses: Losses::default(),
+            arrivals: Arrivals::default(),
             pairs: Vec::new(),
         }
     }
@@ -121,7 +125,7 @@ impl<'a> Joining<'a> {
     /// Tries a label; those of one prediction and task in the order in which they supersede each other.
     pub fn take(&mut self, pending: Pending) -> Fate {
         let Pending { key, heard, label } = pending;
-        let task = label.task;
+        let (task, label_at) = (label.task, label.at);
         let scale = self.known.iter().find(|p| p.task == task).map_or(1.0, |p| p.scale);
         let change = match (self.joined.get(&(key, task)), self.predictions.get(&key)) {
             (Some(earlier), _) => Some(earlier.take(label, scale)),
@@ -142,6 +146,10 @@ impl<'a> Joining<'a> {
         let outcome = change.outcome;
         if let Some(loss) = change.loss {
             self.losses.add(task, loss);
+            // When it was tried, where it could not be before.
+            let tried = self.rule.bounds(self.slot).map(|(start, _)| start);
+            let arrived = tried.map_or(label_at, |tried| tried.max(label_at));
+            self.arrivals.add(task, change.joined.predicted(), arrived);
         }
         if let Some((id, pair)) = self.predictions.get(&key).and_then(|(_, kept)| kept.pair(task, &change, scale)) {
             self.pairs.push((id.to_owned(), pair));

@@ -57,6 +57,8 @@ pub mod judgement;
 pub mod kept;
 /// Ground truth, and what waits for it.
 pub mod label;
+/// Labels as signals of their own.
+pub mod labelling;
 /// What a stream lacks that its reference has.
 pub mod lacking;
 /// Where in the model it drifted.
@@ -97,6 +99,8 @@ pub mod signal;
 pub mod skew;
 /// The encoder's space while a reference is fitted.
 mod space;
+/// Notices that stand for as long as they last.
+pub mod standing;
 /// Integer tallies of one window, exact under merging.
 pub mod summary;
 /// Tasks of a multi-task model and what their heads can answer.

@@ -9,6 +9,7 @@ use crate::drift::joining::{Fate, Joining, Pending};
 use crate::drift::label::Label;
 use crate::drift::matured::{self, Joined, Kept, MUTING_WINDOWS, Tally, is_muted};
 use crate::drift::performance::{Estimate, Performance};
+use crate::drift::standing::TaskNotices;
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::Slot;
@@ -91,6 +92,7 @@ impl Judge {
         changes.realised = self.realised(store, &joining).await?;
         let shadow = self.add_pairs(store, &joining.pairs, now).await?;
         course.mature(slot, &joining.losses);
+        course.labelling.arrive(&joining.arrivals);
         Ok(Some((Judged { labels: changes, shadow, next_slot: course.next_slot, ..rows::nothing(self, now) }, ends)))
     }
 
@@ -150,18 +152,26 @@ impl Judge {
         self.reference.performance.iter().map(row).collect()
     }
 
-    /// What is known of each task after a window that begins at this time.
-    pub(super) async fn tasks(
-        &self,
-        store: &dyn JudgeStore,
-        outcome: &Outcome,
-        start: Timestamp,
-    ) -> anyhow::Result<Vec<TaskRow>> {
-        let mut rows = Vec::new();
+    /// Tasks whose labels contradict their estimates, until the window that begins at this time.
+    pub(super) async fn muted(&self, store: &dyn JudgeStore, until: Timestamp) -> anyhow::Result<Vec<usize>> {
+        let mut muted = Vec::new();
         for p in &self.reference.performance {
-            let muted = self.is_muted(store, p, start).await?;
+            if self.is_muted(store, p, until).await? {
+                muted.push(p.task);
+            }
+        }
+        Ok(muted)
+    }
+
+    /// What is known of each task after a window.
+    pub(super) fn tasks(&self, outcome: &Outcome, muted: &[usize]) -> Vec<TaskRow> {
+        fn of<T: Clone>(told: &[(usize, T)], task: usize) -> Option<T> {
+            told.iter().find(|(of, _)| *of == task).map(|(_, told)| told.clone())
+        }
+        let row = |p: &Performance| {
             let harm = outcome.harm.tasks.iter().find(|t| t.task == p.task);
-            rows.push(TaskRow {
+            let notices = TaskNotices { labels: of(&outcome.labelling, p.task) };
+            TaskRow {
                 task: self.reference.spec.tasks[p.task].name.clone(),
                 kind: p.kind.to_string(),
                 reference_labelled: i64::try_from(p.labelled).unwrap_or(i64::MAX),
@@ -171,10 +181,11 @@ impl Judge {
                 labels: harm.map_or(0, |t| i64::try_from(t.labels).unwrap_or(i64::MAX)),
                 ln_evidence: harm.map(|t| t.ln_evidence).filter(|e| e.is_finite()),
                 ln_threshold: self.watch.threshold.ln(),
-                muted,
-            });
-        }
-        Ok(rows)
+                muted: muted.contains(&p.task),
+                notices: serde_json::to_string(&notices).expect("plain data always encodes"),
+            }
+        };
+        self.reference.performance.iter().map(row).collect()
     }
 
     async fn is_muted(&self, store: &dyn JudgeStore, p: &Performance, until: Timestamp) -> anyhow::Result<bool> {
@@ -225,6 +236,9 @@ pub(super) fn observe(judged: &Judged) {
         let ratio = task.ln_evidence.map_or(0.0, |e| (e - task.ln_threshold).min(300.0).exp());
         metrics::task_harm(&judged.model, &task.task, ratio);
         metrics::estimate_muted(&judged.model, &task.task, task.muted);
+        if let Ok(notices) = serde_json::from_str::<TaskNotices>(&task.notices) {
+            notices.each(|what, ratio, stands| metrics::notice(&judged.model, &task.task, what, ratio, stands));
+        }
     }
     for row in &judged.labels.realised {
         if let (Some(accuracy), Some(delay)) = (row.realised, row.delay_us) {

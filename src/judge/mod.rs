@@ -311,8 +311,9 @@ impl Judge {
             Judged { labels: LabelChanges { estimates, ..LabelChanges::default() }, ..revised }
         } else {
             let window = ClosedWindow { slot, start, end, summary };
+            let muted = self.muted(store, start).await?;
             let outcome = course.advance(&self.reference, &self.watch, &window);
-            let tasks = self.tasks(store, &outcome, start).await?;
+            let tasks = self.tasks(&outcome, &muted);
             let estimates = self.estimates(&window.summary, start);
             let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
             let examples = self.examples_of(store, &outcome, &window.summary, partials, now).await?;

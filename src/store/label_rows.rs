@@ -159,6 +159,8 @@ pub struct TaskRow {
     pub ln_threshold: f64,
     /// Whether labels of the latest windows contradict the estimate, so that it does not count.
     pub muted: bool,
+    /// What is told of it beside alerts: JSON of [`crate::drift::standing::TaskNotices`].
+    pub notices: String,
 }
 
 /// Performance of a task in a window, for readers.

@@ -365,13 +365,14 @@ async fn write_task(transaction: &mut Tx, judged: &Judged, row: &TaskRow) -> Res
     sqlx::query(
         "-- write_task
         insert into task_performance (model, task, reference_id, kind, reference_labelled, reference_loss, tolerated_loss,
-            sample, labels, ln_evidence, ln_threshold, muted, updated_us)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            sample, labels, ln_evidence, ln_threshold, muted, notices, updated_us)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         on conflict (model, task, reference_id) do update set kind = excluded.kind,
             reference_labelled = excluded.reference_labelled, reference_loss = excluded.reference_loss,
             tolerated_loss = excluded.tolerated_loss, sample = excluded.sample,
             labels = task_performance.labels + excluded.labels, ln_evidence = excluded.ln_evidence,
-            ln_threshold = excluded.ln_threshold, muted = excluded.muted, updated_us = excluded.updated_us",
+            ln_threshold = excluded.ln_threshold, muted = excluded.muted, notices = excluded.notices,
+            updated_us = excluded.updated_us",
     )
     .bind(&judged.model)
     .bind(&row.task)
@@ -385,6 +386,7 @@ async fn write_task(transaction: &mut Tx, judged: &Judged, row: &TaskRow) -> Res
     .bind(Number(row.ln_evidence))
     .bind(row.ln_threshold)
     .bind(i64::from(row.muted))
+    .bind(&row.notices)
     .bind(judged.now.micros())
     .execute(&mut **transaction)
     .await?;

@@ -87,6 +87,7 @@ fn task_row(row: &AnyRow) -> Result<TaskRow, sqlx::Error> {
         ln_evidence: row.maybe_float("ln_evidence")?,
         ln_threshold: row.float("ln_threshold")?,
         muted: row.int("muted")? == 1,
+        notices: row.text("notices")?,
     })
 }
 

@@ -3,9 +3,11 @@
 use driftd::drift::answer::{Answer, Confidence, Uncertainty};
 use driftd::drift::fit::{FitRecord, Plan, fit};
 use driftd::drift::label::{Label, LabelValue};
+use driftd::drift::labelling::{LabelSignal, Stage, TaskLabels};
 use driftd::drift::matured::{Kept, Tally, join};
 use driftd::drift::observation::{HeadSource, Joined};
 use driftd::drift::reference::{Reference, ReferenceKind};
+use driftd::drift::standing::TaskNotices;
 use driftd::drift::task::{ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
@@ -45,6 +47,13 @@ fn realised(slot: i64) -> RealisedRow {
     }
 }
 
+/// Fewer labels than usual, since the third window.
+fn unusual() -> TaskLabels {
+    let coverage =
+        LabelSignal { usual: 0.3, latest: Some(0.1), evidence_ratio: 0.5, changed_since: Some(at(2 * WINDOW)) };
+    TaskLabels { stage: Stage::Judged, horizon_secs: Some(3_600), coverage: Some(coverage), delay: None }
+}
+
 async fn labelled(world: &World) {
     let task = TaskRow {
         task: "intent".into(),
@@ -57,6 +66,7 @@ async fn labelled(world: &World) {
         ln_evidence: Some(2.0),
         ln_threshold: 9.0,
         muted: false,
+        notices: serde_json::to_string(&TaskNotices { labels: Some(unusual()) }).expect("JSON"),
     };
     let labels = LabelChanges {
         estimates: (0..WINDOWS).map(estimate).collect(),
@@ -85,6 +95,11 @@ async fn a_task_shows_its_estimate_its_labels_and_what_they_prove() {
     assert_eq!((&task["label_coverage"], &task["label_delay"]), (&json!(0.8), &json!(WINDOW as f64)));
     assert_eq!((&task["harm"]["verdict"], &task["harm"]["labels"]), (&json!("insufficient_labels"), &json!(40)));
     assert!((task["harm"]["evidence_ratio"].as_f64().expect("a number") - (-7.0_f64).exp()).abs() < 1e-12);
+    let coverage = json!({"usual": 0.3, "latest": 0.1, "evidence_ratio": 0.5, "changed_since": at(2 * WINDOW)});
+    assert_eq!(
+        task["labelling"],
+        json!({"stage": "judged", "horizon_secs": 3_600, "coverage": coverage, "delay": null})
+    );
     let points = task["points"].as_array().expect("windows");
     let labelled: Vec<&Value> = points.iter().map(|point| &point["labelled"]).collect();
     assert_eq!(labelled, [0, 0, 20, 20], "newest first");
@@ -213,6 +228,7 @@ async fn a_multi_label_head_is_told_label_by_label_over_the_windows_shown() {
         ln_evidence: None,
         ln_threshold: 9.0,
         muted: false,
+        notices: "{}".into(),
     };
     let labels = LabelChanges {
         estimates: (0..3).map(estimate).collect(),

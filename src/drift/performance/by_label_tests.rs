@@ -19,14 +19,23 @@ fn known() -> Performance {
     }
 }
 
+impl Performance {
+    /// Cells of a window of so many answers, whose mean probability of being right is `right`.
+    fn cells_of(&self, answers: i64, right: f64) -> Vec<i64> {
+        let mut cells = vec![0; self.cells().end];
+        let own = &mut cells[self.cells()];
+        (own[0], own[1]) = (answers, (answers as f64 * right * super::super::ONE) as i64);
+        cells
+    }
+}
+
 fn names() -> Vec<String> {
     CLASSES.map(str::to_owned).to_vec()
 }
 
-/// Cells of a window of so many answers, whose mean probability of being right is `right`.
+/// The same with how often each label was given.
 fn cells(performance: &Performance, answers: i64, right: f64, given: [i64; 4]) -> Vec<i64> {
-    let mut cells = vec![0; performance.width()];
-    (cells[0], cells[1]) = (answers, (answers as f64 * right * super::super::ONE) as i64);
+    let mut cells = performance.cells_of(answers, right);
     cells[COMMON..].copy_from_slice(&given);
     cells
 }

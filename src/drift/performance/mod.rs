@@ -169,6 +169,11 @@ impl Performance {
         }
     }
 
+    /// Answers that these cells estimate.
+    pub fn answered(&self, cells: &[i64]) -> u64 {
+        u64::try_from(cells[0]).unwrap_or(0)
+    }
+
     /// What these cells say; `None` without any answer.
     pub fn estimate(&self, cells: &[i64]) -> Option<Estimate> {
         let n = cells[0];

@@ -59,6 +59,7 @@ export function performanceOf(answer: unknown): TaskPerformance[] {
   return (rows(list) as unknown as TaskPerformance[]).map((row) => ({
     ...row,
     labels: row.labels ?? [],
+    labelling: row.labelling ?? null,
     points: [...row.points].sort((a, b) => Date.parse(a.start) - Date.parse(b.start)),
   }));
 }

@@ -319,6 +319,24 @@ export interface TaskPerformance {
   label_delay: number | null;
   /** Each label of a multi-label head; empty for other heads. */
   labels: LabelPerformance[];
+  /** How its labels come, as usual or not. */
+  labelling: TaskLabels | null;
+}
+
+export interface TaskLabels {
+  stage: "learning" | "judged";
+  horizon_secs: number | null;
+  /** Share of predictions that get a label. */
+  coverage: LabelSignal | null;
+  /** Seconds until half of them have come. */
+  delay: LabelSignal | null;
+}
+
+export interface LabelSignal {
+  usual: number;
+  latest: number | null;
+  evidence_ratio: number;
+  changed_since: string | null;
 }
 
 /** One label of a multi-label head. */

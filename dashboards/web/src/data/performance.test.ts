@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LabelPerformance, PerformancePoint, TaskPerformance } from "../api/types";
-import { byLoss, calibration, harmLevel, isMuted, labelSummary, labelWords, latestRealised, performanceVerdict, span } from "./performance";
+import { byLoss, calibration, harmLevel, isMuted, labelSummary, labelWords, latestRealised, notices, performanceVerdict, span } from "./performance";
 
 const point = (estimate: number | null, realised: number | null, changes: Partial<PerformancePoint> = {}): PerformancePoint => ({
   start: "2026-11-23T00:00:00Z", end: "2026-11-23T01:00:00Z", n: 100,
@@ -8,7 +8,19 @@ const point = (estimate: number | null, realised: number | null, changes: Partia
   labelled: realised === null ? 0 : 40, muted: false, ...changes,
 });
 const task = (points: PerformancePoint[], changes: Partial<TaskPerformance> = {}): TaskPerformance => ({
-  task: "intent", metric: "accuracy", points, harm: null, label_coverage: 0.31, label_delay: 10_800, labels: [], ...changes,
+  task: "intent", metric: "accuracy", points, harm: null, label_coverage: 0.31, label_delay: 10_800, labels: [], labelling: null, ...changes,
+});
+
+describe("notices of a task", () => {
+  const signal = (usual: number, latest: number | null, changed: boolean) => ({ usual, latest, evidence_ratio: 0.2, changed_since: changed ? "2026-11-23T00:00:00Z" : null });
+  it("say what is not as usual, and nothing where all is", () => {
+    const labelling = (changed: boolean) => ({ stage: "judged" as const, horizon_secs: 3_600, coverage: signal(0.3, 0.1, changed), delay: signal(7_200, null, changed) });
+    expect(notices(task([], { labelling: labelling(false) }))).toEqual([]);
+    expect(notices(task([]))).toEqual([]);
+    const told = notices(task([], { labelling: labelling(true) }));
+    expect(told).toHaveLength(2);
+    expect(told[0]).toContain("10.0 % of the predictions get one, usually 30.0 %");
+  });
 });
 
 describe("labels of a multi-label head", () => {

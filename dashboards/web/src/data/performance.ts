@@ -83,3 +83,19 @@ export function byLoss(labels: LabelPerformance[]): LabelPerformance[] {
   };
   return [...labels].sort((a, b) => lost(b) - lost(a));
 }
+
+/** What is to be noticed of a task beside its alerts, one sentence each. */
+export function notices(task: TaskPerformance): string[] {
+  const { labelling } = task;
+  const found: string[] = [];
+  const [coverage, delay] = [labelling?.coverage, labelling?.delay];
+  if (coverage?.changed_since != null) {
+    found.push(`Labels do not come as usual: ${share(coverage.latest)} of the predictions get one, usually ${share(coverage.usual)}.`);
+  }
+  if (delay?.changed_since != null) {
+    found.push(`Labels do not come when they usually do: half of them ${delay.latest === null ? "" : `within ${duration(delay.latest)}, `}usually within ${duration(delay.usual)}.`);
+  }
+  return found;
+}
+
+const share = (value: number | null): string => (value === null ? "–" : percent(value));

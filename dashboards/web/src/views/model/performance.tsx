@@ -8,7 +8,7 @@ import { ChartFrame } from "../../charts/frame";
 import { SeriesChart } from "../../charts/series";
 import { useWidth } from "../../charts/width";
 import { count, interval, percent, quantity, words } from "../../data/format";
-import { byLoss, calibration, HARM_WORDS, harmLevel, isMuted, labelWords, latestEstimate, latestRealised, performanceVerdict, span } from "../../data/performance";
+import { byLoss, calibration, HARM_WORDS, harmLevel, isMuted, labelWords, latestEstimate, latestRealised, notices, performanceVerdict, span } from "../../data/performance";
 import { valueTicks } from "../../data/ticks";
 import { ConnectionNote } from "../../parts/connection";
 import { Empty, Panel } from "../../parts/panel";
@@ -128,6 +128,11 @@ function TaskPanel({ task }: { task: TaskPerformance }) {
   return (
     <Panel class="task-performance" title={<>Task <span class="strong">{task.task}</span></>}>
       <p class="verdict-small">{performanceVerdict(task)}</p>
+      {notices(task).map((notice) => (
+        <p key={notice} class="bad">
+          {notice}
+        </p>
+      ))}
       <p class="readout" aria-live={shown === undefined ? "off" : "polite"}>
         {shown === undefined ? (
           <span class="muted">Estimates are there at once; labels come {task.label_delay === null ? "if at all" : "later"}, so that the newest points have fewer.</span>
