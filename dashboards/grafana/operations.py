@@ -110,6 +110,7 @@ def operations():
                 min=0,
             ),
             lines("Delay of labels", "Mean time from prediction to label, of the latest window told of.", promql((f"max by (model, task) (driftd_label_delay_seconds{{{MINE}}})", "{{model}} {{task}}")), "s"),
+            lines("Labels unlike usual", "Evidence that fewer predictions of a task get a label, or that labels come later, than usual, divided by its threshold.", promql((f"max by (model, task, notice) (driftd_task_notice_ratio{{{MINE}}})", "{{model}} {{task}} {{notice}}")), "short", limit=1, logarithmic=True),
             lines("Accuracy", "The latest window of each task: estimated, and by labels.", promql((f"max by (model, task, source) (driftd_task_accuracy_ratio{{{MINE}}})", "{{model}} {{task}} {{source}}")), "percentunit", max=1),
             lines("Harm", "Evidence that a task has become worse, divided by its threshold.", promql((f"max by (model, task) (driftd_task_harm_ratio{{{MINE}}})", "{{model}} {{task}}")), "short", limit=1, logarithmic=True),
             lines("Muted estimates", "1 where labels contradict the estimate of a task, so that it does not count.", promql((f"max by (model, task) (driftd_task_estimate_muted{{{MINE}}})", "{{model}} {{task}}")), "short", max=1, min=0),

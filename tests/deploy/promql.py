@@ -16,7 +16,8 @@ FOREIGN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "sev
 @functools.cache
 def metrics():
     """Every metric: its kind and its labels. A metric must be described, and set somewhere."""
-    text = (ROOT / "src/metrics.rs").read_text()
+    files = [ROOT / "src/metrics.rs", *sorted((ROOT / "src/metrics").glob("*.rs"))]
+    text = "\n".join(file.read_text() for file in files)
     described = {name: kind for kind, name in re.findall(r'describe_(counter|gauge|histogram)!\(\s*"(\w+)"', text)}
     found = {}
     for function in re.split(r"\n(?=pub fn |fn )", text):
