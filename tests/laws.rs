@@ -48,14 +48,17 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-fn spec() -> ModelSpec {
-    let task = |name: &str, kind, classes: usize| TaskSpec {
+fn task(name: &str, kind: TaskKind, classes: usize) -> TaskSpec {
+    TaskSpec {
         name: name.into(),
         kind,
         classes: (0..classes).map(|c| format!("c{c}")).collect(),
         threshold: 0.5,
         temperature: 1.0,
-    };
+    }
+}
+
+fn spec() -> ModelSpec {
     ModelSpec {
         name: "m".into(),
         version: "1".into(),

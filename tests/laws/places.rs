@@ -14,14 +14,14 @@ use driftd::drift::record::{AttributeValue, InputText};
 use driftd::drift::reference::Reference;
 use driftd::drift::retraining::{Mode, Policy, Trigger};
 use driftd::drift::summary::Summary;
-use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
+use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind};
 use driftd::drift::text::TextFacts;
 use driftd::drift::time::{Span, Timestamp};
 use driftd::drift::window::WindowRule;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::plan;
+use super::{plan, task};
 
 const DIMENSION: usize = 10;
 const CENTRES: usize = 8;
@@ -55,13 +55,6 @@ const SCORE: usize = 2;
 const SPANS: usize = 3;
 
 fn spec() -> ModelSpec {
-    let task = |name: &str, kind, classes: usize| TaskSpec {
-        name: name.into(),
-        kind,
-        classes: (0..classes).map(|c| format!("{name}{c}")).collect(),
-        threshold: 0.5,
-        temperature: 1.0,
-    };
     ModelSpec {
         name: "m".into(),
         version: "1".into(),

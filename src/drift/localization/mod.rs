@@ -8,14 +8,16 @@
 //! | what drifts | verdict |
 //! |---|---|
 //! | production's answers are not the exported model's | skew, of the encoder or of single heads |
+//! | segments, more than the same signals of all records, while the rest of their tag is quiet | each of those segments, and what moved more records than they hold |
 //! | a head's classes, while the encoder is quiet given them: their mix explains the rest | prior shift of that head |
-//! | which answers go together, far more than anything else, and no head given what it answers | link of two heads |
-//! | heads, given what they answer, and with them input or encoder | input, or encoder; and a head that answers quite otherwise for the same embeddings |
+//! | which answers go together, far more than anything else, and no head given what it answers or within the encoder's regions | link of two heads |
+//! | heads, given what they answer, and with them input or encoder | input, or encoder |
+//! | heads within the encoder's regions, by more records than the encoder's own counts show | each of those heads, beside any of the above |
 //! | heads, given what they answer, while input and encoder are quiet | each of those heads |
 //! | heads, while input or encoder is neither drifting nor quiet | input, or encoder, if it holds more evidence than a quiet one does; else undetermined |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
-//! | one segment alone | that segment |
+//! | one segment, and nothing else | that segment |
 
 /// Heads that answer otherwise whatever else has moved.
 mod by_itself;
