@@ -18,6 +18,11 @@ impl SqlStore {
             Dialect::Postgres => self.pool.begin_with("begin isolation level repeatable read, read only").await?,
             Dialect::Sqlite => self.pool.begin().await?,
         };
+        if self.dialect == Dialect::Postgres {
+            // Before the snapshot is taken: a day that is dropped while it is open vanishes from it, and what
+            // was counted of that day does not come to be seen.
+            snapshot.execute("lock table report in access share mode").await?;
+        }
         let partitions = positions(&mut *snapshot).await?;
         let closed = closed(&mut *snapshot).await?;
         let losses = gaps(&mut *snapshot, false).await?;

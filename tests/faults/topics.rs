@@ -216,6 +216,44 @@ async fn ended_in_maintenance() {
     assert_eq!(run.connect().await.fetch_one(tables).await.expect("reads").get::<i64, _>("n"), 0);
 }
 
+/// The ledger is read as it is at one time, also while a day of reports is being dropped: what a dropped table held
+/// is gone for everybody at once, also for whoever began to read before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_adds_up_while_a_day_is_dropped() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.produce(&world.records).await;
+    run.start().await;
+    run.judged().await;
+    let (mut dropping, mut observer) = (run.connect().await, run.connect().await);
+    let days = "select c.relname::text as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'report'::regclass";
+    let days = observer.fetch_all(days).await.expect("reads");
+    assert!(!days.is_empty());
+    dropping.execute("begin").await.expect("begun");
+    let count = "insert into expired (model, windows, records)
+        select model, count(*), cast(sum(records) as bigint) from report group by model";
+    dropping.execute(count).await.expect("counted");
+    for day in days {
+        let statement = format!("drop table {}", day.get::<String, _>("name"));
+        dropping.execute(sqlx::AssertSqlSafe(statement)).await.expect("dropped");
+    }
+    let url = format!("{}/api/v1/ledger", run.daemons[0].api);
+    let reading = tokio::spawn(async move { get_json(&url).await });
+    let waiting = "select count(*) as n from pg_locks where not granted
+        and database = (select oid from pg_database where datname = current_database())";
+    eventually("somebody to wait for the lock", LONG, || async {
+        let mut observer = run.connect().await;
+        (observer.fetch_one(waiting).await.ok()?.get::<i64, _>("n") > 0).then_some(())
+    })
+    .await;
+    // Whoever waits may be the loop of judgements: the reader gets there soon.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    dropping.execute("commit").await.expect("committed");
+    let ledger = reading.await.expect("ended").expect("answered");
+    assert_eq!((&ledger["adds_up"], &ledger["windows"]["judged"]), (&true.into(), &0.into()), "{ledger}");
+}
+
 /// Killed while the schema is brought up to date: the next start finishes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_in_a_migration() {
