@@ -7,7 +7,7 @@ use super::detector::Trial;
 use super::fit::add;
 use super::observation::Observation;
 use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
-use super::signal::SignalKey;
+use super::signal::{HeldOut, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
@@ -56,11 +56,11 @@ impl Tallies {
         slot: Slot,
         time: Timestamp,
         observation: &Observation,
-        fold: usize,
+        held: Option<HeldOut>,
     ) {
         let phase = reference.season.map_or(0, |season| season.phase(time));
         let tally = self.open.entry((slot, phase)).or_insert_with(|| Summary::empty(reference));
-        tally.fold_held_out(reference, time, observation, fold);
+        tally.fold_held_out(reference, time, observation, held);
         if self.open.len() > MOST_OPEN {
             let (key, oldest) = self.open.pop_first().expect("more than none are open");
             self.close(key, oldest);

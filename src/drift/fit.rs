@@ -6,7 +6,7 @@
 //! or axes that were learned is compared with those learned without it, or the reference would look
 //! tighter than the traffic it stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -18,8 +18,8 @@ use super::performance;
 use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
 use super::segment::{Segment, TagCounts};
-use super::signal::{FOLDS, Measure, Sample, SignalKey, fit_all};
-use super::space::Space;
+use super::signal::{FOLDS, HeldOut, Measure, Sample, SignalKey, fit_all};
+use super::space::{REPEATED, Space};
 use super::summary::Summary;
 use super::task::ModelSpec;
 use super::time::{Span, Timestamp};
@@ -126,18 +126,21 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     };
     let (segments, missing) = tags.segments(plan.spec.segments.as_deref());
     checks.missing_tags = missing;
+    let drawn: HashSet<u64> = sample.iter().map(|(ordinal, _)| *ordinal).collect();
     let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| fold_of(*ordinal)).collect();
     let space = Space::fit(plan.spec, &sample, &folds);
     checks.embeddings_do_not_vary = checks.embeddings > 0 && space.geometry.is_none();
     let (observations, labels): (Vec<Observation>, Vec<Vec<Label>>) = sample
         .into_iter()
         .zip(&folds)
-        .map(|((.., record), fold)| (space.observe(record.joined, *fold, &segments), record.labels))
+        .map(|((.., record), fold)| (space.observe(record.joined, Some(*fold), &segments), record.labels))
         .unzip();
+    let repeated = repeated(&observations);
     let sample = Sample {
         spec: plan.spec,
         observations: &observations,
         folds: &folds,
+        repeated: &repeated,
         geometry: space.geometry.as_ref(),
         segments: &segments,
         token: plan.token,
@@ -173,9 +176,11 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let mut ordinal = 0;
     let fold_one = &mut |record: FitRecord| {
         let slot = plan.window.slot(record.time, ordinal);
-        let fold = fold_of(ordinal);
+        let fold = drawn.contains(&ordinal).then(|| fold_of(ordinal));
         let observation = space.observe(record.joined, fold, &reference.segments);
-        tallies.fold(&reference, slot, record.time, &observation, fold);
+        let comes_again = observation.text.is_some_and(|text| repeated.contains(&text.digest));
+        let held = fold.map(|fold| HeldOut { fold, comes_again });
+        tallies.fold(&reference, slot, record.time, &observation, held);
         if let Some((grid, map)) = reference.map.as_ref().zip(map.as_mut()) {
             grid.fold(&observation, &mut map.totals);
         }
@@ -186,6 +191,13 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     calibrate(&mut reference, tallies);
     let warnings = warnings(&reference, &checks);
     Ok(Fitted { reference: reference.seal(), warnings })
+}
+
+/// Digests of texts that the sample holds [`REPEATED`] times and more.
+fn repeated(observations: &[Observation]) -> HashSet<u64> {
+    let mut times: HashMap<u64, usize> = HashMap::new();
+    observations.iter().filter_map(|o| o.text).for_each(|text| *times.entry(text.digest).or_default() += 1);
+    times.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(digest, _)| digest).collect()
 }
 
 fn scales(window: WindowRule, span: Span) -> Vec<u32> {
@@ -258,7 +270,7 @@ pub(super) struct Checks {
     pub(super) missing_tags: Vec<String>,
     pub(super) texts: u64,
     pub(super) repeated_texts: u64,
-    digests: std::collections::HashSet<u64>,
+    digests: HashSet<u64>,
     /// By task: labels, right answers, and the sum of confidences on labelled records.
     pub(super) labelled: BTreeMap<usize, (u64, u64, f64)>,
 }

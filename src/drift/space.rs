@@ -15,8 +15,8 @@ use crate::stats::principal::{Principal, Scatter};
 const AXES: usize = 32;
 /// Records an axis needs, so that its variance is known.
 const RECORDS_PER_AXIS: usize = 10;
-/// An embedding that the sample holds so often will be seen again.
-const REPEATED: usize = 5;
+/// An embedding or a text that the sample holds so often will be seen again.
+pub(super) const REPEATED: usize = 5;
 
 /// Leading coordinates in thousandths of a standard deviation: the same for the same text, however it was batched.
 type Spot = [i32; 3];
@@ -68,14 +68,15 @@ impl Space {
         Space { geometry: Some(Geometry::new(principal)), without, repeated }
     }
 
-    /// A record of the reference as its signals see it: its distances by axes that did not see it. A text that came
-    /// often will come again, and lie where it lies by all of the sample.
-    pub(super) fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
+    /// A record of the reference as its signals see it: its distances by axes that did not see it, which are those
+    /// of all of the sample for a record without a fold, since it is not in the sample. A text that came often will
+    /// come again, and lie where it lies by all of the sample.
+    pub(super) fn observe(&self, joined: Joined, fold: Option<usize>, segments: &[SegmentTag]) -> Observation {
         let mut place = place(&joined.embedding, self.geometry.as_ref());
         let again = place.located().is_some_and(|located| self.repeated.contains(&spot(&located.coordinates)));
         let axes = match &self.geometry {
             Some(geometry) if again => Some(&geometry.principal),
-            _ => self.without.get(fold).and_then(Option::as_ref),
+            _ => fold.and_then(|fold| self.without.get(fold)?.as_ref()),
         };
         if let Some(axes) = axes {
             place.held_out(axes, &joined.embedding);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::observation::Observation;
 use super::reference::Reference;
 use super::segment::Segment;
+use super::signal::HeldOut;
 use super::time::Timestamp;
 use super::versions::Others;
 
@@ -96,12 +97,23 @@ impl Summary {
         }
     }
 
-    /// As [`Summary::fold`] for a record of the reference itself, which lies in this fold of the fit.
-    pub fn fold_held_out(&mut self, reference: &Reference, time: Timestamp, observation: &Observation, fold: usize) {
+    /// As [`Summary::fold`] for a record of the reference itself, which may be of the sample that the signals were
+    /// fitted to.
+    pub fn fold_held_out(
+        &mut self,
+        reference: &Reference,
+        time: Timestamp,
+        observation: &Observation,
+        held: Option<HeldOut>,
+    ) {
         self.count(reference, time);
         for signal in &reference.signals {
             if signal.key.segment.is_none_or(|segment| observation.lies_in(segment)) {
-                signal.measure.as_signal().fold_held_out(observation, fold, &mut self.cells[signal.cells()]);
+                let (measure, cells) = (signal.measure.as_signal(), &mut self.cells[signal.cells()]);
+                match held {
+                    Some(held) => measure.fold_held_out(observation, held, cells),
+                    None => measure.fold(observation, cells),
+                }
             }
         }
     }

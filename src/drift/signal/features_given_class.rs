@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::given_class::{MeansByClass, class_of, classes};
-use super::{Effect, Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Effect, Fit, HeldOut, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::stats::fixed::{add, mean_difference};
@@ -102,8 +102,8 @@ impl Signal for FeaturesGivenClass {
         }
     }
 
-    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
-        if let Some(features) = self.features(observation, Some(fold)) {
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        if let Some(features) = self.features(observation, Some(held.fold)) {
             cells[0] += 1;
             add(&mut cells[1..], &features);
         }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::given_class::{MeansByClass, class_of, classes};
-use super::{Effect, Fit, Measure, Sample, Scope, Signal, SignalKey, key};
+use super::{Effect, Fit, HeldOut, Measure, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::segment::Segment;
 use crate::drift::task::{TaskKind, TaskSpec};
@@ -94,8 +94,8 @@ impl Signal for MeanGivenClass {
         self.add(observation, cells, None);
     }
 
-    fn fold_held_out(&self, observation: &Observation, fold: usize, cells: &mut [i64]) {
-        self.add(observation, cells, Some(fold));
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        self.add(observation, cells, Some(held.fold));
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use effect::Effect;
-pub use sample::{FOLDS, Sample};
+pub use sample::{FOLDS, HeldOut, Sample};
 
 use super::observation::Observation;
 use super::segment::Segment;
@@ -74,6 +74,10 @@ pub mod token_count;
 pub mod token_distribution;
 /// Labels of a token head by record.
 pub mod token_labels;
+/// How rare the tokens of the input are.
+pub mod token_surprisal;
+/// Into how many tokens the tokenizer cuts a text of some length.
+pub mod tokens_per_character;
 /// Inputs longer than the model takes.
 pub mod truncation;
 /// How unsure a head is, given its answer.
@@ -143,9 +147,9 @@ pub trait Signal {
     /// Adds one observation to `cells`, [`Signal::width`] of them; nothing if it lacks what the signal looks at.
     fn fold(&self, observation: &Observation, cells: &mut [i64]);
 
-    /// As [`Signal::fold`] for a record of the reference itself, which lies in this fold of the fit:
+    /// As [`Signal::fold`] for a record of the sample that it was fitted to:
     /// signals that compare with means they learned use those learned without the fold.
-    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+    fn fold_held_out(&self, observation: &Observation, _held: HeldOut, cells: &mut [i64]) {
         self.fold(observation, cells);
     }
 
@@ -362,6 +366,10 @@ signals! {
     Rising in rising;
     /// Values or token labels within leaves.
     AnswerGivenLeaf in answer_given_leaf;
+    /// Tokens a character.
+    TokensPerCharacter in tokens_per_character;
+    /// How rare tokens are.
+    TokenSurprisal in token_surprisal;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {

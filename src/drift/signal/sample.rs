@@ -1,5 +1,7 @@
 //! What signals are fitted to.
 
+use std::collections::HashSet;
+
 use crate::drift::answer::Answer;
 use crate::drift::geometry::Geometry;
 use crate::drift::observation::Observation;
@@ -9,6 +11,15 @@ use crate::drift::task::ModelSpec;
 /// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
 pub const FOLDS: usize = 8;
 
+/// A record of the sample that the signals were fitted to.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldOut {
+    /// Its part of the sample.
+    pub fold: usize,
+    /// Whether the sample holds its text so often that it will come again.
+    pub comes_again: bool,
+}
+
 /// A sample of the reference's observations and the encoder's geometry.
 pub struct Sample<'a> {
     /// The model.
@@ -17,6 +28,8 @@ pub struct Sample<'a> {
     pub observations: &'a [Observation],
     /// The fold of each.
     pub folds: &'a [usize],
+    /// Digests of the texts that it holds so often that they will come again.
+    pub repeated: &'a HashSet<u64>,
     /// Axes and projections, if there are embeddings.
     pub geometry: Option<&'a Geometry>,
     /// Tags whose segments are watched.
@@ -26,6 +39,11 @@ pub struct Sample<'a> {
 }
 
 impl Sample<'_> {
+    /// Whether the text of an observation will come again, as often as the sample holds it.
+    pub fn comes_again(&self, observation: &Observation) -> bool {
+        observation.text.is_some_and(|text| self.repeated.contains(&text.digest))
+    }
+
     /// Observations of a segment, or all, each with its fold.
     pub(super) fn within(&self, segment: Option<Segment>) -> impl Iterator<Item = (&Observation, usize)> {
         let of = move |o: &Observation| segment.is_none_or(|s| o.segments.get(usize::from(s.tag)) == Some(&s.value));

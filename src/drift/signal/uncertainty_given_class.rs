@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::given_class::{MeansByClass, class_of, classes};
-use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, HeldOut, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::answer::{Answer, Confidence};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
@@ -136,7 +136,7 @@ impl Signal for UncertaintyGivenClass {
         }
     }
 
-    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+    fn fold_held_out(&self, observation: &Observation, _held: HeldOut, cells: &mut [i64]) {
         if let Some(residual) = self.residual.of(observation, Seen::InSample) {
             cells[self.bins.cell(residual)] += 1;
         }

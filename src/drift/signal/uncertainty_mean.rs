@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::uncertainty_given_class::{Quantity, Residual, Seen};
-use super::{Effect, Fit, Measure, Sample, Scope, Signal, SignalKey, key};
+use super::{Effect, Fit, HeldOut, Measure, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::segment::Segment;
 use crate::drift::task::TaskSpec;
@@ -80,7 +80,7 @@ impl Signal for UncertaintyMean {
         self.add(self.residual.of(observation, Seen::Later), cells);
     }
 
-    fn fold_held_out(&self, observation: &Observation, _fold: usize, cells: &mut [i64]) {
+    fn fold_held_out(&self, observation: &Observation, _held: HeldOut, cells: &mut [i64]) {
         self.add(self.residual.of(observation, Seen::InSample), cells);
     }
 
