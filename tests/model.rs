@@ -1,5 +1,8 @@
 //! The model door with the real example model in the real ONNX Runtime.
 
+/// Binary heads with one column.
+#[path = "model/one_logit.rs"]
+mod one_logit;
 mod support;
 
 use std::path::Path;
@@ -162,14 +165,6 @@ fn everything_that_does_not_fit_is_told_at_once() {
     ] {
         assert!(all.contains(part), "{part} is not in:\n{all}");
     }
-}
-
-#[test]
-fn one_logit_for_two_classes_is_told_with_what_to_export_instead() {
-    let directory = tempfile::tempdir().expect("a folder");
-    let outcome = changed(directory.path(), |manifest| manifest.replace("output: mood", "output: urgency"));
-    let Err(ModelError::Mismatch { mismatches, .. }) = outcome else { panic!("a mismatch") };
-    assert!(mismatches[0].contains("a zero logit before its own"), "{mismatches:?}");
 }
 
 #[test]

@@ -233,6 +233,11 @@ pub fn signature(graph: &Graph) -> Signature {
     }
 }
 
+/// Whether an output comes out of a logistic function, so that it is between 0 and 1 already.
+pub fn is_squashed(graph: &Graph, output: &str) -> bool {
+    graph.node.iter().any(|node| node.op_type == "Sigmoid" && node.output.iter().any(|name| name == output))
+}
+
 /// Rows of the table that `input_ids` looks up, if it can be found: the constant behind the first
 /// input of the Gather whose indices are `input_ids`.
 pub fn vocabulary_rows(graph: &Graph, input_ids: &str) -> Option<i64> {

@@ -1,14 +1,31 @@
 //! Head outputs to answers.
 
+use std::borrow::Cow;
+
 use super::manifest::Activation;
 use crate::drift::answer::{Answer, Uncertainty, least_certain, mean_confidence, sigmoid, softmax, top_class};
 use crate::drift::task::{TaskKind, TaskSpec};
 
+/// A head's row with a number a class, and what turns it into probabilities.
+///
+/// A binary head that was trained with a binary cross-entropy gives one number for both classes: a logit x, which is
+/// the pair (0, x), or with no activation the second class's probability p, which is (1 − p, p).
+pub fn columns<'a>(task: &TaskSpec, activation: Activation, row: &'a [f32]) -> (Activation, Cow<'a, [f32]>) {
+    match (task.kind, activation, row) {
+        (TaskKind::Binary, Activation::None, [p]) => (activation, Cow::Owned(vec![1.0 - p, *p])),
+        (TaskKind::Binary, _, [x]) => (Activation::Softmax, Cow::Owned(vec![0.0, *x])),
+        _ => (activation, Cow::Borrowed(row)),
+    }
+}
+
 /// Turns one text's row of a head's output into an answer.
 ///
-/// `row` holds one number a class, or a row of them a token for token heads, in which case `special`
-/// says which tokens do not count. Non-numbers give an `Invalid` confidence, never a panic.
+/// `row` holds one number a class ([`columns`] for the one of a binary head), or a row of them a token for token
+/// heads, in which case `special` says which tokens do not count. Non-numbers give an `Invalid` confidence, never a
+/// panic.
 pub fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[bool]) -> Answer {
+    let (activation, row) = columns(task, activation, row);
+    let row = row.as_ref();
     let probabilities = |row: &[f32]| match activation {
         Activation::None => row.to_vec(),
         Activation::Sigmoid => sigmoid(row, task.temperature),
@@ -72,6 +89,25 @@ mod tests {
         let found = answer(&task(TaskKind::TokenLabels, 2), Activation::Softmax, &rows, &[true, false, true]);
         let Answer::Tokens { labels, .. } = found else { panic!("tokens") };
         assert_eq!(labels, [1]);
+    }
+
+    #[test]
+    fn one_number_of_a_binary_head_stands_for_two() {
+        let binary = TaskSpec { temperature: 2.0, ..task(TaskKind::Binary, 2) };
+        for activation in [Activation::Softmax, Activation::Sigmoid] {
+            for x in [-3.0, 0.0, 0.7, 40.0, f32::NAN] {
+                let found = answer(&binary, activation, &[x], &[]);
+                let expected = answer(&binary, Activation::Softmax, &[0.0, x], &[]);
+                assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+            }
+        }
+        let found = answer(&binary, Activation::None, &[0.75], &[]);
+        let uncertainty = Uncertainty::of_classes(&[0.25, 0.75]);
+        assert_eq!(found, Answer::Class { class: 1, confidence: Confidence::Known(0.75), uncertainty });
+        let found = answer(&binary, Activation::None, &[1.5], &[]);
+        assert_eq!(found.confidence(), Confidence::Invalid, "a logit taken for a probability");
+        let several = answer(&task(TaskKind::Multilabel, 1), Activation::Sigmoid, &[3.0], &[]);
+        assert!(matches!(several, Answer::Labels { labels, .. } if labels == [0]), "one label is no pair of classes");
     }
 
     #[test]

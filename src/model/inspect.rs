@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::ModelError;
-use super::graph::{Port, Signature, element, signature};
+use super::graph::{Graph, Port, Signature, element, is_squashed, signature};
 use super::precheck;
 
 /// Names that exporters give to an encoder's output.
@@ -18,10 +18,10 @@ const EMBEDDING_NAMES: [&str; 6] =
 pub fn draft(path: &Path) -> Result<String, ModelError> {
     let checked = precheck::check(path)?;
     let graph = checked.model.graph.as_ref().expect("the check refuses files without a graph");
-    Ok(write(path, &signature(graph)))
+    Ok(write(path, graph, &signature(graph)))
 }
 
-fn write(path: &Path, signature: &Signature) -> String {
+fn write(path: &Path, graph: &Graph, signature: &Signature) -> String {
     let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let file = path.file_name().map_or_else(|| "model.onnx".into(), |s| s.to_string_lossy().into_owned());
     let mut text = String::from("# Draft by `driftd inspect`. Check every line marked TODO.\nmanifest: 1\n");
@@ -52,12 +52,12 @@ fn write(path: &Path, signature: &Signature) -> String {
     line("tasks:".into());
     let heads = signature.outputs.iter().filter(|(name, _)| Some(&name.as_str()) != embedding);
     for (name, port) in heads {
-        line(task(name, port));
+        line(task(name, port, is_squashed(graph, name)));
     }
     text
 }
 
-fn task(name: &str, port: &Port) -> String {
+fn task(name: &str, port: &Port, is_squashed: bool) -> String {
     let classes = |n: i64| {
         const SHOWN: i64 = 3;
         let names: Vec<String> = (0..n).map(|c| format!("class_{c}")).collect();
@@ -67,12 +67,18 @@ fn task(name: &str, port: &Port) -> String {
     let start = format!("  - {{name: {name}, output: {name}, ");
     match (port.element, port.shape.len(), columns(port)) {
         (kind, ..) if kind != element::FLOAT => format!("  # output `{name}` is not 32-bit float and cannot be a head"),
-        (_, 1, _) | (_, 2, Some(1)) => format!("{start}kind: regression}}"),
+        (_, 1, _) | (_, 2, Some(1)) => one_column(&start, is_squashed, &classes(2)),
         (_, 2, Some(2)) => format!("{start}kind: binary, temperature: 1.0, {}", classes(2)),
         (_, 2, Some(n)) => format!("{start}kind: multiclass, temperature: 1.0, {} (or kind: multilabel)", classes(n)),
         (_, 3, Some(n)) => format!("{start}kind: token_labels, temperature: 1.0, {}", classes(n)),
         _ => format!("  # output `{name}` has a shape that no head has: {:?}", port.shape),
     }
+}
+
+/// One number a text: no graph tells whether it is a logit of two classes or a value.
+fn one_column(start: &str, is_squashed: bool, classes: &str) -> String {
+    let reading = if is_squashed { "activation: none" } else { "temperature: 1.0" };
+    format!("{start}kind: binary, {reading}, {classes}, the second for high values (or kind: regression, no classes)")
 }
 
 fn names(signature: &Signature) -> Vec<&String> {

@@ -145,7 +145,7 @@ pub struct RawTask {
     /// Probability at which a multi-label head gives a label.
     #[serde(default = "half")]
     pub threshold: f32,
-    /// Class names in the order of the output.
+    /// Class names in the order of the output; of a binary head with one column the second is what high values say.
     #[serde(default)]
     pub classes: Vec<String>,
     /// Values a regression head can give; for display.
@@ -158,9 +158,9 @@ pub struct RawTask {
 pub enum Activation {
     /// Logits of classes that exclude each other.
     Softmax,
-    /// Logits of labels that do not.
+    /// Logits of labels that do not, or the one logit of a binary head.
     Sigmoid,
-    /// The output already holds probabilities, or a value.
+    /// The output already holds probabilities (of a binary head with one column the second class's), or a value.
     None,
 }
 

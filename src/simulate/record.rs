@@ -6,6 +6,7 @@ use crate::drift::answer::{sigmoid, softmax};
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::drift::time::Timestamp;
 use crate::model::Manifest;
+use crate::model::heads::columns;
 use crate::model::manifest::Activation;
 use crate::model::onnx::RawOutputs;
 
@@ -39,6 +40,8 @@ pub fn json(
 /// A broken head gives each class its neighbour's logit, at half the certainty; a broken regression
 /// head turns its scale around.
 fn answer(task: &TaskSpec, activation: Activation, row: &[f32], special: &[bool], is_broken: bool) -> Value {
+    let (activation, row) = columns(task, activation, row);
+    let row = row.as_ref();
     let probabilities = |row: &[f32]| {
         let mut row = row.to_vec();
         if is_broken {

@@ -68,8 +68,7 @@ pub(super) fn answer(
         TaskKind::Regression => Ok(Answer::Value(raw.value.ok_or_else(|| wrong("it has no `value`"))?)),
         TaskKind::Binary | TaskKind::Multiclass => {
             let named = raw.label.as_ref().map(index);
-            let logits =
-                raw.logits.map(|l| l.full(task.classes.len()).ok_or_else(|| unlike("`logits`"))).transpose()?;
+            let logits = raw.logits.map(|l| logits(task, l).ok_or_else(|| unlike("`logits`"))).transpose()?;
             let scores = match (raw.scores, &logits) {
                 (Some(Numbers::Named(pairs)), _) => return Ok(named_class(&pairs, named, other, index)),
                 (Some(numbers), _) => Some(numbers.full(task.classes.len()).ok_or_else(|| unlike("`scores`"))?),
@@ -107,6 +106,14 @@ pub(super) fn answer(
             };
             Ok(Answer::Tokens { labels, confidence, uncertainty: Uncertainty::default() })
         }
+    }
+}
+
+/// One logit a class; the single one of a binary head stands for a zero and itself.
+fn logits(task: &TaskSpec, given: Numbers) -> Option<Vec<f32>> {
+    match given {
+        Numbers::Listed(one) if task.kind == TaskKind::Binary && one.len() == 1 => Some(vec![0.0, one[0]]),
+        given => given.full(task.classes.len()),
     }
 }
 

@@ -91,6 +91,27 @@ fn numbers_that_do_not_fit_the_classes_are_told_with_their_number() {
 }
 
 #[test]
+fn one_logit_of_a_binary_head_stands_for_a_zero_and_itself() {
+    let of = |kind, output: &str| {
+        let classes = vec!["calm".to_owned(), "angry".to_owned()];
+        let task = TaskSpec { name: "mood".into(), kind, classes, threshold: 0.5, temperature: 2.0 };
+        let spec = ModelSpec { tasks: vec![task], ..(*spec()).clone() };
+        let json = format!(r#"{{"model":{{"name":"support-mtl"}},"outputs":{{"mood":{output}}}}}"#);
+        NativeDecoder::new(vec![Arc::new(spec)], 1 << 20)
+            .decode(json.as_bytes(), Some(Timestamp::from_micros(7)), Timestamp::from_micros(i64::MAX))
+            .map(|record| record.answers)
+    };
+    let expected = of(TaskKind::Binary, r#"{"logits":[0,1.5]}"#).expect("two logits");
+    assert!(matches!(expected[0], Some(Answer::Class { class: 1, .. })), "{expected:?}");
+    assert_eq!(of(TaskKind::Binary, r#"{"logits":[1.5]}"#).expect("one logit"), expected);
+    // The probability may be that of the second class or of the answer.
+    for (kind, output) in [(TaskKind::Binary, r#"{"scores":[0.9]}"#), (TaskKind::Multiclass, r#"{"logits":[1.5]}"#)] {
+        let refused = of(kind, output).expect_err("one number for two classes").to_string();
+        assert!(refused.contains("are not one number for each of the manifest's 2 classes"), "{output}: {refused}");
+    }
+}
+
+#[test]
 fn numbers_come_named_listed_or_packed() {
     let f32s = BASE64.encode([0.1_f32, 0.7, 0.2].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
     let f16s =
