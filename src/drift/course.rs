@@ -21,8 +21,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 10;
-/// It did not know yet how labels come, which stands last.
+const FORMAT: u16 = 11;
+/// It did not know yet at which rate predictions are kept for labels, which stands last.
+const WITHOUT_SAMPLE: u16 = 10;
+/// Nor how labels come, which stands last.
 const WITHOUT_NOTICES: u16 = 9;
 /// Nor did its alerts know how long they have to be quiet.
 const WITHOUT_PATIENCE: u16 = 8;
@@ -226,6 +228,11 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_SAMPLE => {
+                // `None` is one byte.
+                let course: Course = postcard::from_bytes(&[bytes, &[0]].concat())?;
+                Ok(Course { format: FORMAT, ..course })
+            }
             WITHOUT_NOTICES => {
                 let none = postcard::to_stdvec(&Labelling::default())?;
                 let course: Course = postcard::from_bytes(&[bytes, none.as_slice()].concat())?;

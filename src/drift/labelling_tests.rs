@@ -123,6 +123,29 @@ fn what_lasts_as_long_as_was_learned_from_is_usual() {
     assert!((last.coverage.as_ref().expect("judged").usual - 0.12).abs() < 0.02, "{last:?}");
 }
 
+/// Labels become fewer from the hour on in which fewer predictions are kept for them, and not for any other reason.
+#[test]
+fn another_sample_is_learned_anew_and_is_no_change_of_coverage() {
+    let from = 24 * 25;
+    let world = World { change: Some((from, 0.4, 1.0)), hours: 24 * 60, ..QUIET };
+    let mut hour = 0;
+    let told = run_with(world, |mut labelling| {
+        let changed = labelling.sampled(if hour < from { 1.0 } else { 0.4 }, at(hour));
+        assert_eq!(changed, hour == from, "hour {hour}");
+        hour += 1;
+        labelling
+    });
+    assert_eq!(notices(&told), 0);
+    let from = from as usize;
+    assert_eq!(
+        [from - 1, from, told.len() - 1].map(|hour| told[hour].stage),
+        [Stage::Judged, Stage::Learning, Stage::Judged]
+    );
+    assert!(told[from].horizon_secs.is_some(), "how long labels take is still known");
+    let usual = told.last().and_then(|t| t.coverage.as_ref()).expect("judged").usual;
+    assert!((usual - 0.12).abs() < 0.02, "{usual}");
+}
+
 #[test]
 fn few_labels_are_gathered_and_none_are_waited_for() {
     let rare = run(World { answers: 100, share: 0.01, hours: 24 * 60, ..QUIET });

@@ -312,6 +312,13 @@ impl Judge {
         } else {
             let window = ClosedWindow { slot, start, end, summary };
             let muted = self.muted(store, start).await?;
+            if course.labelling.sampled(self.labelling.sample, end) {
+                tracing::info!(
+                    model = self.model.name,
+                    sample = self.labelling.sample,
+                    "`labels.sample` changed: how many labels are usual is learned anew"
+                );
+            }
             let outcome = course.advance(&self.reference, &self.watch, &window);
             let tasks = self.tasks(&outcome, &muted);
             let estimates = self.estimates(&window.summary, start);

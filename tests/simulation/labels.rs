@@ -19,6 +19,8 @@ pub struct Labels {
     pub estimates: BTreeMap<TaskWindow, EstimateRow>,
     pub realised: BTreeMap<TaskWindow, RealisedRow>,
     pub tasks: BTreeMap<String, TaskRow>,
+    /// What was committed of tasks, window after window.
+    pub told: Vec<TaskRow>,
 }
 
 impl Labels {
@@ -47,6 +49,7 @@ impl Labels {
         }
         self.estimates.extend(changes.estimates.iter().map(|row| (row.of.clone(), row.clone())));
         self.realised.extend(changes.realised.iter().map(|row| (row.of.clone(), row.clone())));
+        self.told.extend(changes.tasks.iter().cloned());
         for row in &changes.tasks {
             let labels = self.tasks.get(&row.task).map_or(0, |before| before.labels);
             self.tasks.insert(row.task.clone(), TaskRow { labels: labels + row.labels, ..row.clone() });

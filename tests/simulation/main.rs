@@ -4,6 +4,7 @@
 //!
 //! `DRIFTD_SIMULATIONS=100000` runs more of them; a seed that fails is printed.
 
+mod arrivals;
 mod broker;
 mod labels;
 mod store;
@@ -254,6 +255,17 @@ fn judge() -> Judge {
 }
 
 async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: Clock, shutdown: CancellationToken) {
+    collecting_for(watched(), store, broker, limits, clock, shutdown).await;
+}
+
+async fn collecting_for(
+    watched: Watched,
+    store: MemoryStore,
+    broker: Broker,
+    limits: Collect,
+    clock: Clock,
+    shutdown: CancellationToken,
+) {
     let doors = collect::Doors {
         store: Arc::new(store),
         dead_letters: Box::new(Nowhere),
@@ -261,7 +273,13 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: 
         health: Health::default(),
         committed: Arc::default(),
     };
-    let watched = Watched {
+    let first = broker.join();
+    let reopen = move || -> anyhow::Result<Box<dyn Source>> { Ok(broker.join()) };
+    let _ = Collector::new(doors, vec![watched], limits).run(first, reopen, shutdown).await;
+}
+
+fn watched() -> Watched {
+    Watched {
         reference: reference(),
         model: None,
         heads: HeadSource::Predictions,
@@ -274,10 +292,7 @@ async fn collecting(store: MemoryStore, broker: Broker, limits: Collect, clock: 
         label_sample: 0.9,
         shadow: None,
         examples: Some(EXAMPLES),
-    };
-    let first = broker.join();
-    let reopen = move || -> anyhow::Result<Box<dyn Source>> { Ok(broker.join()) };
-    let _ = Collector::new(doors, vec![watched], limits).run(first, reopen, shutdown).await;
+    }
 }
 
 async fn judging(store: MemoryStore, clock: Clock, holder: String, judge: Judge) {

@@ -52,6 +52,8 @@ pub struct Arrivals(BTreeMap<(usize, i64), Delays>);
 pub struct Labelling {
     arrived: Arrivals,
     tasks: BTreeMap<usize, Watched>,
+    /// Share of predictions that was kept for labels; `None` of a course that did not remember it.
+    sample: Option<f64>,
 }
 
 /// One hour of predictions, or several.
@@ -97,7 +99,7 @@ struct Watch {
 /// What is known of a task's labels after a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TaskLabels {
-    /// `learning` until a week of labels has said what is usual, then `judged`.
+    /// `learning` until a week of labels has said what is usual, then `judged`; anew after `labels.sample` changed.
     pub stage: Stage,
     /// Seconds within which a label is expected; null until that is known.
     pub horizon_secs: Option<i64>,
@@ -161,6 +163,20 @@ impl Labelling {
     /// Labels that came; they count from the next window on.
     pub fn arrive(&mut self, arrivals: &Arrivals) {
         self.arrived.merge(arrivals);
+    }
+
+    /// Predictions are kept for labels at this rate, as far as is known at this time; whether it is another one than
+    /// before. Then as many labels as were usual are usual no more, nor vary as they did, and it is learned anew from
+    /// blocks whose predictions were all kept at the new rate. How long labels take stays known.
+    pub fn sampled(&mut self, sample: f64, at: Timestamp) -> bool {
+        let is_another = self.sample.replace(sample).is_some_and(|before| before != sample);
+        if is_another {
+            for watched in self.tasks.values_mut() {
+                let horizon = watched.horizon;
+                *watched = Watched { horizon, looked: Some(block_of(at) + 1), ..Watched::default() };
+            }
+        }
+        is_another
     }
 
     /// One window, with how many answers each task gave in it.
