@@ -178,7 +178,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         let slot = plan.window.slot(record.time, ordinal);
         let fold = drawn.contains(&ordinal).then(|| fold_of(ordinal));
         let observation = space.observe(record.joined, fold, &reference.segments);
-        let comes_again = observation.text.is_some_and(|text| repeated.contains(&text.digest));
+        let comes_again = observation.input.as_ref().is_some_and(|input| repeated.contains(&input.ids));
         let held = fold.map(|fold| HeldOut { fold, comes_again });
         tallies.fold(&reference, slot, record.time, &observation, held);
         if let Some((grid, map)) = reference.map.as_ref().zip(map.as_mut()) {
@@ -193,11 +193,14 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     Ok(Fitted { reference: reference.seal(), warnings })
 }
 
-/// Digests of texts that the sample holds [`REPEATED`] times and more.
-fn repeated(observations: &[Observation]) -> HashSet<u64> {
-    let mut times: HashMap<u64, usize> = HashMap::new();
-    observations.iter().filter_map(|o| o.text).for_each(|text| *times.entry(text.digest).or_default() += 1);
-    times.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(digest, _)| digest).collect()
+/// Sequences of tokens that are crowds: at least one of so many records, and [`REPEATED`] of them.
+fn repeated(observations: &[Observation]) -> HashSet<Vec<u32>> {
+    const ONE_OF: usize = 128;
+    let least = REPEATED.max(observations.len() / ONE_OF);
+    let mut times: HashMap<&[u32], usize> = HashMap::new();
+    let inputs = observations.iter().filter_map(|o| o.input.as_ref());
+    inputs.for_each(|input| *times.entry(input.ids.as_slice()).or_default() += 1);
+    times.into_iter().filter(|(_, times)| *times >= least).map(|(ids, _)| ids.to_vec()).collect()
 }
 
 fn scales(window: WindowRule, span: Span) -> Vec<u32> {

@@ -16,7 +16,7 @@ pub const FOLDS: usize = 8;
 pub struct HeldOut {
     /// Its part of the sample.
     pub fold: usize,
-    /// Whether the sample holds its text so often that it will come again.
+    /// Whether the sample holds its very tokens so often that they will come again.
     pub comes_again: bool,
 }
 
@@ -28,8 +28,8 @@ pub struct Sample<'a> {
     pub observations: &'a [Observation],
     /// The fold of each.
     pub folds: &'a [usize],
-    /// Digests of the texts that it holds so often that they will come again.
-    pub repeated: &'a HashSet<u64>,
+    /// Sequences of tokens that it holds so often that they will come again.
+    pub repeated: &'a HashSet<Vec<u32>>,
     /// Axes and projections, if there are embeddings.
     pub geometry: Option<&'a Geometry>,
     /// Tags whose segments are watched.
@@ -39,9 +39,9 @@ pub struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    /// Whether the text of an observation will come again, as often as the sample holds it.
+    /// Whether the tokens of an observation will come again, as often as the sample holds them.
     pub fn comes_again(&self, observation: &Observation) -> bool {
-        observation.text.is_some_and(|text| self.repeated.contains(&text.digest))
+        observation.input.as_ref().is_some_and(|input| self.repeated.contains(&input.ids))
     }
 
     /// Observations of a segment, or all, each with its fold.

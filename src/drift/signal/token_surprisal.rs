@@ -4,7 +4,7 @@
 //! EMNLP 2021.)
 //!
 //! A record of the sample is counted by the shares of the others, exactly: its own tokens are taken out of the counts,
-//! unless its text comes so often that the sample's other copies stand for it.
+//! unless they all come together so often that the sample's other copies stand for it.
 
 use serde::{Deserialize, Serialize};
 
