@@ -5,7 +5,7 @@
 //!
 //! A row `driftd` is one window judged as two samples: the reference's sampling error is a variance, the
 //! level is 5 % over all columns (Bonferroni). A row `driftd_daemon` is what the daemon allows for: the
-//! reference's error at its 99 % bound, since it comes back in every window, and what its own windows
+//! reference's error at its 99.9 % bound, since it comes back in every window, and what its own windows
 //! vary.
 
 use std::io::Write as _;

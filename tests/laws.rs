@@ -13,6 +13,9 @@ mod lasting;
 /// Where it drifted.
 #[path = "laws/places.rs"]
 mod places;
+/// Names that a reference saw seldom or never.
+#[path = "laws/rare.rs"]
+mod rare;
 /// One class among many.
 #[path = "laws/rising.rs"]
 mod rising;

@@ -14,6 +14,7 @@ use super::calibrate::{Tallies, calibrate};
 use super::encoder_map::EncoderMap;
 use super::label::{Label, LabelValue};
 use super::observation::{HeadSource, Joined, Observation};
+use super::order::Runs;
 use super::performance;
 use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
@@ -273,6 +274,7 @@ pub(super) struct Checks {
     pub(super) missing_tags: Vec<String>,
     pub(super) texts: u64,
     pub(super) repeated_texts: u64,
+    pub(super) runs: Runs,
     digests: HashSet<u64>,
     /// By task: labels, right answers, and the sum of confidences on labelled records.
     pub(super) labelled: BTreeMap<usize, (u64, u64, f64)>,
@@ -283,6 +285,7 @@ impl Checks {
     const MOST_DIGESTS: usize = 200_000;
 
     fn take(&mut self, record: &FitRecord) {
+        self.runs.take(&record.joined.answers);
         if let Some(text) = &record.joined.text
             && self.texts < Self::MOST_DIGESTS as u64
         {

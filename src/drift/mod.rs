@@ -69,6 +69,8 @@ pub mod maintenance;
 pub mod matured;
 /// What signals see of one record.
 pub mod observation;
+/// Whether records lie in the order of their answers.
+mod order;
 /// How often heads are right, as far as a reference knows.
 pub mod performance;
 /// What came from Kafka, or why it was refused.

@@ -23,7 +23,9 @@ use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 9;
+const FORMAT: u16 = 10;
+/// Before it every record had a say in which categories have a cell of their own; the rest is the same.
+const WITHOUT_OPEN_CATEGORIES: u16 = 9;
 /// Before it heads without classes had no signal within the encoder's regions; the rest is the same.
 const WITHOUT_ANSWERS_WITHIN_REGIONS: u16 = 8;
 /// Before it no signal looked at another's cells; the rest is the same.
@@ -312,6 +314,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_OPEN_CATEGORIES,
             WITHOUT_ANSWERS_WITHIN_REGIONS,
             WITHOUT_RISING,
             WITHOUT_TOKENIZER,

@@ -2,6 +2,7 @@
 
 use super::fit::Checks;
 use super::guarantee::WINDOWS_FOR_GUARANTEE;
+use super::order::Sorted;
 use super::reference::{Reference, SignalReference};
 use super::segment::LEAST_RECORDS;
 use super::signal::Scope;
@@ -36,6 +37,16 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
         found.push(format!(
             "{} of the first {} texts are repeats of others: is this a sample of real traffic?",
             checks.repeated_texts, checks.texts
+        ));
+    }
+    if let Some(Sorted { task, same, by_chance }) = checks.runs.sorted() {
+        found.push(format!(
+            "{:.0} % of the answers of task `{}` follow one of the same class, and {:.0} % would by chance: a file sorted \
+             by class? Its windows differ from each other as no traffic does, and drift of that size will not be found. \
+             Bring the records in the order of their time, or shuffle them",
+            100.0 * same,
+            reference.spec.tasks[task].name,
+            100.0 * by_chance
         ));
     }
     for tag in &checks.missing_tags {

@@ -29,12 +29,17 @@ pub struct Lines {
 
 /// A file cannot be read on.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` cannot be read at line {line}")]
+#[error("`{path}` cannot be {}", failed(*line))]
 pub struct FileError {
     path: PathBuf,
     line: u64,
     #[source]
     source: std::io::Error,
+}
+
+/// What could not be done with a file of which so many lines were read.
+fn failed(line: u64) -> String {
+    if line == 0 { "opened".to_owned() } else { format!("read at line {line}") }
 }
 
 /// One line of a file.

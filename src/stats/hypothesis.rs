@@ -2,7 +2,7 @@
 //!
 //! A budget on false alarms must hold for *this* reference over months, not on average over
 //! references nobody will ever draw. So the null hypothesis is composite: the current distribution
-//! lies within the reference's own sampling error (99 % bound) and the wander its windows were seen
+//! lies within the reference's own sampling error (99.9 % bound) and the wander its windows were seen
 //! to make, or within the practical margin, whichever is larger; a window is judged by the least
 //! favourable member of that set. The non-central law that follows is matched by a scaled χ² in
 //! mean and variance (Patnaik 1949), whose tail is the heavier one, so that the p-value errs on the
@@ -12,10 +12,13 @@ use super::deviance::{corrected_deviance, deviance, moments};
 use super::probability::{binomial_ln_sf, chi_square_quantile, gamma_ln_sf, normal_ln_sf};
 use super::quadratic::QuadraticLaw;
 
-/// Normal score of the one-sided bound on the reference's sampling error: 99 %.
-const REFERENCE_BOUND_Z: f64 = 2.326_347_874;
-/// Cells whose expectation in the window is below this are pooled.
+/// Normal score of the one-sided bound on the reference's sampling error: 99.9 %. A reference has about a hundred
+/// signals, and each of them that lies beyond its bound is a false alarm to come.
+const REFERENCE_BOUND_Z: f64 = 3.090_232_306;
+/// Cells whose expectation in the window is below this are pooled,
 const LEAST_EXPECTED: f64 = 1.0;
+/// and those which the reference itself saw less often.
+const LEAST_SEEN: f64 = 5.0;
 /// Up to this many cells, where one of them expects less than [`THIN`], the jumps of single counts
 /// do not average out.
 const FEW_CELLS: f64 = 5.0;
@@ -82,8 +85,8 @@ pub struct TestResult {
 /// Likelihood-ratio test of `current` against the shares of `reference` (both length K ≥ 2); the
 /// reference's counts may be fractional, where they mix seasons.
 ///
-/// Shares are estimated as (r + ½)/(N + K/2), so that a cell the reference never saw is unlikely
-/// and not impossible. The p-value is G's, whose mean and variance are summed from the exact Poisson
+/// Cells too thin to be judged are pooled. What the reference saw so seldom that it cannot be pooled with anything
+/// has half a record more, so that it is unlikely and not impossible. The p-value is G's, whose mean and variance are summed from the exact Poisson
 /// ones ([`moments`]); a few thin cells have a continuity correction instead. `None` when either side is empty or fewer than two cells remain after pooling.
 pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
     debug_assert_eq!(current.len(), reference.len());
@@ -92,8 +95,7 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
     if n <= 0.0 || total <= 0.0 {
         return None;
     }
-    let seen = current.iter().zip(reference).filter(|(c, r)| **c > 0 || **r > 0.0).count() as f64;
-    let cells = pooled(current, reference, n / (total + 0.5 * seen));
+    let cells = pooled(current, reference, n / total);
     if cells.len() < 2 {
         return None;
     }
@@ -123,7 +125,7 @@ pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance)
 }
 
 /// One-sided test of a rate: `found` of `n` > 0 against the reference's `expected` of `total`, more than
-/// `harmless` above it. The null's rate is the reference's 99 % upper bound plus `harmless`; the tail is
+/// `harmless` above it. The null's rate is the reference's 99.9 % upper bound plus `harmless`; the tail is
 /// the exact binomial one, of counts divided by the window's design effect. `None` where either side is
 /// empty.
 pub fn rate_above(
@@ -274,24 +276,26 @@ struct Cell {
     expected: f64,
 }
 
-/// Joins the cells of least expectation into groups that reach [`LEAST_EXPECTED`] each. A last
-/// group that cannot reach it joins the one before, or, where there is none, is given that
-/// expectation: an unseen cell then counts only for what exceeds one record.
+/// Joins thin cells, which expect less than [`LEAST_EXPECTED`] or were seen less than [`LEAST_SEEN`], into groups that
+/// reach both. They are joined in their own order: sorted by what the reference saw, those that it saw too seldom by
+/// chance would stand together, and come more often now. A last group that reaches neither joins the one before, or,
+/// where there is none, stands alone and expects half a record of the reference's more, at least [`LEAST_EXPECTED`]:
+/// an unseen cell then counts only for what exceeds one record.
 fn pooled(current: &[i64], reference: &[f64], scale: f64) -> Vec<Cell> {
-    let mut small = Vec::new();
+    let thin = |cell: &Cell| cell.expected < LEAST_EXPECTED.max(LEAST_SEEN * scale);
     let mut cells = Vec::with_capacity(current.len());
-    for (&c, &r) in current.iter().zip(reference).filter(|(c, r)| **c > 0 || **r > 0.0) {
-        let cell = Cell { observed: c as f64, expected: (r + 0.5) * scale };
-        if cell.expected < LEAST_EXPECTED { small.push(cell) } else { cells.push(cell) }
-    }
-    small.sort_by(|a, b| a.expected.total_cmp(&b.expected));
     let mut group: Option<Cell> = None;
     let mut groups: Vec<Cell> = Vec::new();
-    for cell in small {
+    for (&c, &r) in current.iter().zip(reference).filter(|(c, r)| **c > 0 || **r > 0.0) {
+        let cell = Cell { observed: c as f64, expected: r * scale };
+        if !thin(&cell) {
+            cells.push(cell);
+            continue;
+        }
         let joined = group
             .take()
             .map_or(cell, |g| Cell { observed: g.observed + cell.observed, expected: g.expected + cell.expected });
-        if joined.expected >= LEAST_EXPECTED { groups.push(joined) } else { group = Some(joined) }
+        if thin(&joined) { group = Some(joined) } else { groups.push(joined) }
     }
     if let Some(rest) = group {
         match groups.last_mut() {
@@ -299,7 +303,7 @@ fn pooled(current: &[i64], reference: &[f64], scale: f64) -> Vec<Cell> {
                 last.observed += rest.observed;
                 last.expected += rest.expected;
             }
-            None => groups.push(Cell { observed: rest.observed, expected: LEAST_EXPECTED }),
+            None => groups.push(Cell { expected: (rest.expected + 0.5 * scale).max(LEAST_EXPECTED), ..rest }),
         }
     }
     cells.extend(groups);

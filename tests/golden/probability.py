@@ -108,8 +108,8 @@ def listed(values) -> str:
 
 
 def rate_above(found: int, n: int, expected: int, total: int, harmless: float) -> float:
-    """The binomial tail at the reference's one-sided 99 % Wilson bound."""
-    bound = stats.binomtest(expected, total).proportion_ci(confidence_level=0.98, method="wilson").high
+    """The binomial tail at the reference's one-sided 99.9 % Wilson bound."""
+    bound = stats.binomtest(expected, total).proportion_ci(confidence_level=0.998, method="wilson").high
     return binomial_ln_sf(found, n, bound + harmless)
 
 
@@ -124,7 +124,7 @@ for found, n, expected, total, harmless in (
 
 
 def excess_pairs(current, reference) -> float:
-    """Mean and variance of a U-statistic of order two, its law a gamma; the reference's rate at its 99 % bound."""
+    """Mean and variance of a U-statistic of order two, its law a gamma; the reference's rate at its 99.9 % bound."""
     n, total = sum(current), sum(reference)
     falling = lambda r, k: mp.fprod(mp.mpf(r - i) for i in range(k))
     square = mp.fsum(falling(r, 2) for r in reference) / falling(total, 2)
@@ -135,7 +135,7 @@ def excess_pairs(current, reference) -> float:
         same, sharing = square * (1 - square), max(cube - square**2, 0)
         return mp.binomial(n, 2) * (same + 2 * (n - 2) * sharing)
 
-    bound = square + mp.mpf(stats.norm.isf(0.01)) * mp.sqrt(variance(total)) / mp.binomial(total, 2)
+    bound = square + mp.mpf(stats.norm.isf(0.001)) * mp.sqrt(variance(total)) / mp.binomial(total, 2)
     mean = mp.binomial(n, 2) * bound
     scale = max(variance(n), mean) / mean
     found = sum(c * (c - 1) // 2 for c in current)

@@ -1,9 +1,11 @@
 //! Attributes of the request that the manifest names: numbers in equal-mass bins, categories by
 //! their shares, each with cells for what is new and for what is missing.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, HeldOut, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::record::AttributeValue;
 use crate::drift::task::{AttributeKind, TaskSpec};
@@ -12,6 +14,8 @@ use crate::stats::location::{Location, ordered_location};
 
 /// Categories with a cell of their own; the rest are `other`.
 const MOST_CATEGORIES: usize = 256;
+/// Where every category of the sample was seen so often, it has no rare ones, and hardly any that it missed.
+const ALL_KNOWN: usize = 5;
 
 /// Counts of records by the value of one attribute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ enum Values {
     Numeric(Bins),
     /// Sorted categories, other, and missing.
     Categorical(Names),
+    /// The same where there are rare categories: those with a cell were chosen by a part of the sample, and the rest
+    /// of it is counted.
+    Open(Names),
 }
 
 /// Category names, found by a hash of their bytes.
@@ -129,8 +136,10 @@ impl Attribute {
         match (&self.values, value) {
             (_, None) => self.width() - 1,
             (Values::Numeric(bins), Some(value)) => bins.cell(number(value)),
-            (Values::Categorical(names), Some(AttributeValue::Category(text))) => names.place(text),
-            (Values::Categorical(names), Some(value)) => names.place(&category(value)),
+            (Values::Categorical(names) | Values::Open(names), Some(AttributeValue::Category(text))) => {
+                names.place(text)
+            }
+            (Values::Categorical(names) | Values::Open(names), Some(value)) => names.place(&category(value)),
         }
     }
 }
@@ -144,12 +153,13 @@ impl Fit for Attribute {
                 Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES))
             }
             AttributeKind::Categorical => {
-                let mut counts = std::collections::BTreeMap::<String, usize>::new();
-                values(index).for_each(|v| *counts.entry(category(v)).or_default() += 1);
-                let mut frequent: Vec<(String, usize)> = counts.into_iter().collect();
-                frequent.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
-                let names = frequent.into_iter().take(MOST_CATEGORIES).map(|(name, _)| name).collect();
-                Values::Categorical(Names::new(names))
+                let all = by_frequency(values(index));
+                if all.len() <= MOST_CATEGORIES && all.iter().all(|(_, n)| *n >= ALL_KNOWN) {
+                    Values::Categorical(most_frequent(all))
+                } else {
+                    let naming = sample.naming().filter_map(|o| o.attributes.get(index)?.as_ref());
+                    Values::Open(most_frequent(by_frequency(naming)))
+                }
             }
         };
         let specs = sample.spec.attributes.iter().enumerate();
@@ -161,6 +171,19 @@ impl Fit for Attribute {
             })
             .collect()
     }
+}
+
+/// Categories with how often they were seen, the most frequent first.
+fn by_frequency<'a>(values: impl Iterator<Item = &'a AttributeValue>) -> Vec<(String, usize)> {
+    let mut counts = BTreeMap::<String, usize>::new();
+    values.for_each(|v| *counts.entry(category(v)).or_default() += 1);
+    let mut frequent: Vec<(String, usize)> = counts.into_iter().collect();
+    frequent.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
+    frequent
+}
+
+fn most_frequent(categories: Vec<(String, usize)>) -> Names {
+    Names::new(categories.into_iter().take(MOST_CATEGORIES).map(|(name, _)| name).collect())
 }
 
 fn number(value: &AttributeValue) -> f64 {
@@ -181,13 +204,19 @@ impl Signal for Attribute {
     fn width(&self) -> usize {
         match &self.values {
             Values::Numeric(bins) => bins.cells() + 1,
-            Values::Categorical(names) => names.sorted.len() + 2,
+            Values::Categorical(names) | Values::Open(names) => names.sorted.len() + 2,
         }
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
         if let Some(value) = observation.attributes.get(self.index) {
             cells[self.cell(value.as_ref())] += 1;
+        }
+    }
+
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        if !(held.names() && matches!(self.values, Values::Open(_))) {
+            self.fold(observation, cells);
         }
     }
 
@@ -206,7 +235,7 @@ impl Signal for Attribute {
                 bins.count(values, cells);
                 cells[missing] += absent;
             }
-            Values::Categorical(names) => {
+            Values::Categorical(names) | Values::Open(names) => {
                 for value in observations.iter().filter_map(|o| o.attributes.get(self.index)) {
                     let cell = match value {
                         Some(AttributeValue::Category(text)) => names.place(text),
@@ -220,7 +249,7 @@ impl Signal for Attribute {
     }
 
     fn counts_kinds(&self) -> bool {
-        matches!(&self.values, Values::Categorical(names) if names.sorted.len() >= MANY_KINDS)
+        matches!(&self.values, Values::Categorical(names) | Values::Open(names) if names.sorted.len() >= MANY_KINDS)
     }
 
     fn tests(&self) -> (bool, bool) {
@@ -236,7 +265,9 @@ impl Signal for Attribute {
         match &self.values {
             _ if cell + 1 == self.width() => "missing".to_owned(),
             Values::Numeric(bins) => bins.name(cell),
-            Values::Categorical(names) => names.sorted.get(cell).cloned().unwrap_or_else(|| "other".to_owned()),
+            Values::Categorical(names) | Values::Open(names) => {
+                names.sorted.get(cell).cloned().unwrap_or_else(|| "other".to_owned())
+            }
         }
     }
 }

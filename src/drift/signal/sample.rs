@@ -11,6 +11,10 @@ use crate::drift::task::ModelSpec;
 /// Parts into which a reference is cut, so that what is learned from the others can be tried on each.
 pub const FOLDS: usize = 8;
 
+/// Folds whose records say which of many names get a cell of their own. They are not counted in those cells: what is
+/// chosen for being frequent is less so in records that had no say (decision 0045).
+const NAMING_FOLDS: usize = 2;
+
 /// A record of the sample that the signals were fitted to.
 #[derive(Clone, Copy, Debug)]
 pub struct HeldOut {
@@ -18,6 +22,13 @@ pub struct HeldOut {
     pub fold: usize,
     /// Whether the sample holds its very tokens so often that they will come again.
     pub comes_again: bool,
+}
+
+impl HeldOut {
+    /// Whether it has a say in which names get a cell of their own.
+    pub fn names(self) -> bool {
+        self.fold < NAMING_FOLDS
+    }
 }
 
 /// A sample of the reference's observations and the encoder's geometry.
@@ -42,6 +53,12 @@ impl Sample<'_> {
     /// Whether the tokens of an observation will come again, as often as the sample holds them.
     pub fn comes_again(&self, observation: &Observation) -> bool {
         observation.input.as_ref().is_some_and(|input| self.repeated.contains(&input.ids))
+    }
+
+    /// Observations that have a say in which names get a cell of their own.
+    pub(super) fn naming(&self) -> impl Iterator<Item = &Observation> {
+        let names = |fold: usize| HeldOut { fold, comes_again: false }.names();
+        self.observations.iter().zip(self.folds).filter(move |(_, fold)| names(**fold)).map(|(o, _)| o)
     }
 
     /// Observations of a segment, or all, each with its fold.

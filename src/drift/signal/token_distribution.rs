@@ -1,13 +1,16 @@
 //! Which tokens the input is made of. The reference's most frequent tokens have a cell each; all others
 //! share hashed ones, so that the number of cells does not depend on the vocabulary.
 //!
+//! Which are frequent is learned from a part of the reference, and counted in the rest: tokens that were chosen for
+//! having come three times come less often afterwards, and others that never came do.
+//!
 //! Words are told only where the operator lets the fit have them, and then only those of many records.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use super::{Fit, HeldOut, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 
@@ -15,7 +18,7 @@ use crate::drift::task::TaskSpec;
 const MOST_NAMED: usize = 2_048;
 /// Cells that all other tokens share.
 const BUCKETS: usize = 512;
-/// Occurrences in the reference that earn a token its own cell.
+/// Occurrences among the records that name tokens that earn one its own cell.
 const LEAST_COUNT: u32 = 3;
 
 /// Records of the reference that a token must be in before it is told.
@@ -42,12 +45,14 @@ impl Fit for TokenDistribution {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let mut counts: HashMap<u32, u32> = HashMap::new();
         let mut records: HashMap<u32, u32> = HashMap::new();
-        for input in sample.observations.iter().filter_map(|o| o.input.as_ref()) {
+        for input in sample.naming().filter_map(|o| o.input.as_ref()) {
             input.ids.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+        }
+        for input in sample.observations.iter().filter_map(|o| o.input.as_ref()) {
             let distinct: HashSet<u32> = input.ids.iter().copied().collect();
             distinct.into_iter().for_each(|id| *records.entry(id).or_default() += 1);
         }
-        if counts.is_empty() {
+        if records.is_empty() {
             return Vec::new();
         }
         let mut frequent: Vec<(u32, u32)> = counts.into_iter().filter(|(_, n)| *n >= LEAST_COUNT).collect();
@@ -97,6 +102,12 @@ impl Signal for TokenDistribution {
                 _ => self.names.len() + bucket(*id),
             };
             cells[cell] += 1;
+        }
+    }
+
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        if !held.names() {
+            self.fold(observation, cells);
         }
     }
 

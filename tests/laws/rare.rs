@@ -1,0 +1,104 @@
+//! Names that a reference saw seldom or never: tokens with a long tail, cities, products. What was chosen for being
+//! frequent is less so later, and what nobody had seen comes.
+
+use super::*;
+
+const WORDS: f64 = 30_000.0;
+const CITIES: f64 = 3_000.0;
+
+fn model() -> ModelSpec {
+    let city = AttributeSpec { name: "city".into(), kind: AttributeKind::Categorical };
+    ModelSpec {
+        embedding_dimension: None,
+        tasks: Vec::new(),
+        attributes: vec![city],
+        segments: Some(Vec::new()),
+        ..spec()
+    }
+}
+
+/// Ranks as Zipf has them: the logarithm is uniform.
+fn zipf(rng: &mut StdRng, most: f64) -> u32 {
+    most.powf(rng.random::<f64>()) as u32
+}
+
+fn record(rng: &mut StdRng, second: i64) -> FitRecord {
+    let ids: Vec<u32> = (0..rng.random_range(3..15)).map(|_| zipf(rng, WORDS)).collect();
+    let joined = Joined {
+        input: Some(InputFacts { tokens: ids.len() as u32, unknown: 0, truncated: false, ids }),
+        text: None,
+        attributes: vec![Some(AttributeValue::Category(format!("city {}", zipf(rng, CITIES))))],
+        tags: Vec::new(),
+        embedding: Vec::new(),
+        answers: Vec::new(),
+        skew: None,
+    };
+    FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
+}
+
+fn learned(rng: &mut StdRng, records: i64) -> Reference {
+    let mut records: Vec<FitRecord> = (0..records).map(|second| record(rng, second)).collect();
+    fit(&plan(&model(), WindowRule::Records(50)), &mut records).expect("enough to learn from").reference
+}
+
+fn summed(reference: &Reference, records: impl Iterator<Item = FitRecord>) -> Summary {
+    let mut summary = Summary::empty(reference);
+    for record in records {
+        summary.fold(reference, record.time, &record.joined.observe(place(&[], None), &reference.segments));
+    }
+    summary
+}
+
+#[test]
+fn names_without_a_cell_are_as_frequent_later() {
+    /// Of forty standard scores' mean, a hundred-thousandth is further off by chance.
+    const MOST: f64 = 0.7;
+    const SEEDS: u64 = 40;
+    const LATER: i64 = 4_000;
+    for size in [300, 1_000, 4_000] {
+        let mut scores = [0.0; 2];
+        for seed in 0..SEEDS {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let reference = learned(&mut rng, size);
+            let later = summed(&reference, (0..LATER).map(|second| record(&mut rng, second)));
+            for (score, name) in scores.iter_mut().zip(["token_distribution", "attribute_city"]) {
+                let signal = reference.signals.iter().find(|s| s.key.signal == name).expect("is measured");
+                let measured = signal.measure.as_signal();
+                let has_own = |cell: &usize| {
+                    let name = measured.cell_name(*cell, None);
+                    !name.starts_with("rare tokens") && name != "other" && name != "missing"
+                };
+                let own = |cells: &[i64]| (0..cells.len()).filter(has_own).map(|cell| cells[cell]).sum::<i64>() as f64;
+                let (was, is) = (&signal.totals[..], &later.cells[signal.cells()]);
+                let sizes = [measured.n(was) as f64, measured.n(is) as f64];
+                let pooled = (own(was) + own(is)) / (sizes[0] + sizes[1]);
+                let error = (pooled * (1.0 - pooled) * (1.0 / sizes[0] + 1.0 / sizes[1])).sqrt();
+                *score += (own(is) / sizes[1] - own(was) / sizes[0]) / error / SEEDS as f64;
+            }
+        }
+        assert!(scores.iter().all(|z| z.abs() < MOST), "{size} records, off by {scores:?} standard errors");
+    }
+}
+
+#[test]
+fn a_small_reference_with_a_long_tail_raises_no_alarm() {
+    const STREAMS: u64 = 12;
+    const WINDOWS: i64 = 60;
+    let mut alarmed = Vec::new();
+    for seed in 0..STREAMS {
+        let mut rng = StdRng::seed_from_u64(100 + seed);
+        let reference = learned(&mut rng, 400);
+        let mut course = Course::new(&reference);
+        for slot in 8..8 + WINDOWS {
+            let summary = summed(&reference, (0..50).map(|i| record(&mut rng, slot * 50 + i)));
+            let at = |slot: i64| Timestamp::from_micros(slot * 50 * 1_000_000);
+            let closed = ClosedWindow { slot, start: at(slot), end: at(slot + 1), summary };
+            if course.advance(&reference, &WATCH, &closed).report.verdict == Verdict::Drift {
+                alarmed.push((seed, slot));
+                break;
+            }
+        }
+    }
+    // 720 windows, and one false alarm is allowed in 2,000.
+    assert!(alarmed.len() <= 1, "quiet streams with an alarm: {alarmed:?}");
+}
