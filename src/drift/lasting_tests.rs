@@ -16,6 +16,8 @@ use crate::drift::window::WindowRule;
 
 /// What the records of a window suffer.
 type Change = fn(i64, &mut Joined);
+/// Where something is lacked, and what.
+type Lacks = (Scope, Option<usize>, What);
 
 const LENGTH: i64 = 100;
 const INTENT: usize = 0;
@@ -127,7 +129,7 @@ fn outage(reference: &Reference, from: i64, until: i64, change: Change) -> Vec<V
 #[test]
 fn what_lacks_twice_in_a_row_is_told_until_it_was_there_twice() {
     let reference = reference();
-    let cases: [(Change, (Scope, Option<usize>, What), bool, &str); 8] = [
+    let cases: [(Change, Lacks, bool, &str); 8] = [
         (|_, j| (j.text, j.input) = (None, None), (Scope::Input, None, What::Texts), true, "no record has a text"),
         (|_, j| j.input = None, (Scope::Input, None, What::Texts), false, "no text is cut into tokens"),
         (|_, j| j.embedding.clear(), (Scope::Encoder, None, What::Embeddings), true, "no record has an embedding"),

@@ -13,6 +13,9 @@ const FIRST: i64 = 100;
 const NO_MOOD: std::ops::Range<i64> = 15..25;
 const NO_EMBEDDING: std::ops::Range<i64> = 40..50;
 
+/// Scope, task, kind and since when.
+type Told = (String, Option<String>, String, String);
+
 fn embedded_spec() -> ModelSpec {
     let mut spec = spec();
     spec.tasks.push(TaskSpec { name: "seldom".into(), ..spec.tasks[1].clone() });
@@ -63,9 +66,8 @@ fn logs() -> Vec<Vec<Entry>> {
     logs
 }
 
-/// What is told with the windows that end well before the stream: scope, task, kind and since when. With trouble,
-/// judges come and go.
-fn told(seed: u64, trouble: f64) -> Vec<Vec<(String, Option<String>, String, String)>> {
+/// What is told with the windows that end well before the stream. With trouble, judges come and go.
+fn told(seed: u64, trouble: f64) -> Vec<Vec<Told>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         driftd::retry::seed(seed);
