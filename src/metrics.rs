@@ -13,7 +13,7 @@ use crate::health::Part;
 /// Those of a task: its performance and its labels.
 mod tasks;
 
-pub use tasks::{estimate_muted, estimated, joined, kept, labels, notice, realised, task_harm};
+pub use tasks::{estimate_muted, estimated, joined, kept, labels, lacks, notice, realised, task_harm};
 
 /// Bounds for the durations of stages, in seconds.
 const SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -128,6 +128,10 @@ fn describe() {
         "evidence of a notice beside alerts (label_coverage, label_delay), divided by its threshold"
     );
     describe_gauge!("driftd_task_notice_standing", "1 while such a notice stands");
+    describe_gauge!(
+        "driftd_part_lacks",
+        "things that a part of a model (input, encoder, the head of a task) cannot be judged by, for production lacks them"
+    );
     describe_counter!(
         "driftd_shadow_records_total",
         "records for a candidate beside the current model, by model and outcome: compared, paused, failed"

@@ -95,6 +95,7 @@ def operations():
             lines("Windows", "Windows judged, by verdict.", promql((f"sum by (verdict) (increase(driftd_windows_judged_total{{{MINE}}}[$__rate_interval]))", "{{verdict}}")), "short", stacked=True),
             lines("Since the last window", "Now less the end of the latest judged window.", promql((f"time() - max by (model) (driftd_window_last_judged_timestamp_seconds{{{MINE}}})", "{{model}}")), "s"),
             lines("Open windows", "Windows in the collectors' memory that wait for the next flush.", promql((f"sum by (instance) (driftd_open_windows{{{MINE}}})", "{{instance}}")), "short"),
+            lines("Not judged", "Things that a part of a model cannot be judged by, for production lacks them: texts, embeddings, a task's answers.", promql((f"max by (model, scope, task) (driftd_part_lacks{{{MINE}}})", "{{model}} {{scope}} {{task}}")), "short", min=0),
             "Labels",
             lines("Ends of labels", "Labels read, by what became of them.", promql((rate("driftd_labels_total", "outcome"), "{{outcome}}")), "ops", stacked=True),
             lines(

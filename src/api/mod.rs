@@ -37,6 +37,8 @@ pub mod ledger;
 mod mlflow;
 mod models;
 mod pages;
+/// The parts of a report.
+mod parts;
 /// What people do about alerts.
 mod people;
 mod people_views;

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ApiState;
 use super::pages::List;
+use super::parts::LackView;
 use super::problem::Problem;
 use super::views::{EncoderView, KeptView, ManifestView, ModelDetail, ModelView, stored};
 use crate::store::ModelRow;
@@ -41,12 +42,18 @@ pub async fn show(State(state): State<ApiState>, Path(name): Path<String>) -> Re
     }))
 }
 
-/// The tasks of one model, in the manifest's order.
+/// The tasks of one model, in the manifest's order, each with what of it cannot be judged now (`not_judged`).
 #[utoipa::path(get, path = "/api/v1/models/{name}/tasks", tag = "models", params(("name" = String, Path,)),
     responses((status = 200, body = List<Value>), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn tasks(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<List<Value>>, Problem> {
-    let row = find(&state, &name).await?;
-    let data = stored(&row.tasks).as_array().cloned().unwrap_or_default();
+    let standing = state.store.standings(Some(&name)).await?.pop().ok_or_else(|| Problem::missing("model", &name))?;
+    let mut data = stored(&standing.model.tasks).as_array().cloned().unwrap_or_default();
+    let lacks = ModelView::new(&standing).not_judged;
+    for task in &mut data {
+        let of_task: Vec<&LackView> =
+            lacks.iter().filter(|lack| lack.task.as_deref() == task["name"].as_str()).collect();
+        task["not_judged"] = json!(of_task);
+    }
     Ok(Json(List { data, next_cursor: None }))
 }
 

@@ -1,9 +1,10 @@
 //! What the API says: rows of the store in the shape that callers read. Evidence is given as it is
 //! compared with the threshold, capped where it would overflow a double.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
+use super::parts::{LackView, Parts, read};
 use super::people_views::AcknowledgementView;
 use super::versions::{OtherVersionsView, VersionView, part_of_skew};
 use crate::drift::judgement::Verdict;
@@ -39,6 +40,8 @@ pub struct ModelView {
     pub records: i64,
     /// Whether the budget is promised.
     pub guarantee: Value,
+    /// What cannot be judged now, whatever the state says of the rest.
+    pub not_judged: Vec<LackView>,
 }
 
 /// A part of a model: input, encoder, a head, its links or its skew, or a segment.
@@ -164,6 +167,8 @@ pub struct WindowView {
     pub harmless_skew: Vec<String>,
     /// Records that name another version than the manifest: beside `records`, and not judged.
     pub other_versions: OtherVersionsView,
+    /// What could not be judged.
+    pub not_judged: Vec<LackView>,
 }
 
 /// Windows merged into an hour or a day.
@@ -328,61 +333,8 @@ pub fn stored(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
-fn evidence(ln: Option<f64>) -> Option<f64> {
+pub(super) fn evidence(ln: Option<f64>) -> Option<f64> {
     ln.map(|ln| ln.exp().min(MOST_EVIDENCE))
-}
-
-/// Evidence by part from a report's JSON.
-pub fn parts(json: &str) -> Vec<PartView> {
-    with_notices(json).parts
-}
-
-/// A part as a report keeps it.
-#[derive(Deserialize)]
-struct StoredPart {
-    #[serde(default)]
-    scope: String,
-    task: Option<String>,
-    segment: Option<String>,
-    ln_evidence: Option<f64>,
-    #[serde(default)]
-    notice: bool,
-    #[serde(default)]
-    records: i64,
-    /// Present where the notice is of other versions.
-    versions: Option<Vec<VersionView>>,
-}
-
-/// What a report keeps of its parts.
-struct Parts {
-    parts: Vec<PartView>,
-    harmless_skew: Vec<String>,
-    other_versions: OtherVersionsView,
-}
-
-/// Evidence by part, what production's numbers differ in while its answers are the exported model's
-/// (`embedding`, or tasks), and other versions. A page of windows holds thousands of parts, so they are read once and into place.
-fn with_notices(json: &str) -> Parts {
-    let stored: Vec<StoredPart> = serde_json::from_str(json).unwrap_or_default();
-    let (notices, parts): (Vec<_>, Vec<_>) = stored.into_iter().partition(|part| part.notice);
-    let part = |StoredPart { scope, task, segment, ln_evidence, .. }| PartView {
-        scope,
-        task,
-        segment,
-        evidence: evidence(ln_evidence),
-    };
-    let mut found = Parts {
-        parts: parts.into_iter().map(part).collect(),
-        harmless_skew: Vec::new(),
-        other_versions: <_>::default(),
-    };
-    for notice in notices {
-        match notice.versions {
-            Some(versions) => found.other_versions = OtherVersionsView { records: notice.records, versions },
-            None => found.harmless_skew.push(notice.task.unwrap_or_else(|| "embedding".to_owned())),
-        }
-    }
-    found
 }
 
 impl ModelView {
@@ -400,16 +352,18 @@ impl ModelView {
             None => Verdict::InsufficientData.name().to_owned(),
         };
         let latest = latest.as_ref();
+        let Parts { parts, not_judged, .. } = read(latest.map_or("[]", |latest| &latest.parts));
         ModelView {
             name: model.name.clone(),
             version: model.version.clone(),
             state,
-            worst: latest.and_then(|latest| strongest(parts(&latest.parts))),
+            worst: strongest(parts),
             evidence: latest.and_then(|latest| evidence(latest.ln_evidence)),
             threshold: model.threshold,
             last_window_end: latest.map(|latest| latest.end),
             records: *records,
             guarantee: latest.map_or_else(unknown, |latest| stored(&latest.guarantee)),
+            not_judged,
         }
     }
 }
@@ -442,7 +396,7 @@ impl From<KeptFacts> for KeptView {
 
 impl From<ReportRow> for WindowView {
     fn from(row: ReportRow) -> WindowView {
-        let Parts { parts: scopes, harmless_skew, other_versions } = with_notices(&row.parts);
+        let Parts { parts: scopes, harmless_skew, other_versions, not_judged } = read(&row.parts);
         WindowView {
             index: row.slot,
             start: row.start,
@@ -457,6 +411,7 @@ impl From<ReportRow> for WindowView {
             scopes,
             harmless_skew,
             other_versions,
+            not_judged,
             verdict: row.verdict,
         }
     }

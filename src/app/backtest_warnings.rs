@@ -38,7 +38,7 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
     }
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
-    found.extend(lacking(reference, &stream.seen));
+    found.extend(lacking(reference, &stream.seen).into_iter().map(|lack| lack.said));
     found.extend(hardly_compared(stream));
     if stream.refused_labels.total() > 0 {
         found.push(format!(

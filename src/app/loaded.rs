@@ -125,6 +125,10 @@ pub(super) fn judge(
         watch: loaded.config.watch,
         closing: loaded.watched.closing,
         labelling: judge::labels::Labelling { sample: loaded.config.label_sample, wait: loaded.config.label_wait },
+        run_on: match loaded.watched.infer {
+            Infer::Sample(share) => share,
+            Infer::Missing | Infer::Always | Infer::Never => 1.0,
+        },
         topics: topics.to_vec(),
         receivers: receivers.to_vec(),
         plan: loaded.config.plan.clone(),

@@ -9,6 +9,7 @@ use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::labelling::{Labelling, Seen, TaskLabels};
+use super::lacking::lasting::{Lacked, Lasting};
 use super::localization::localize;
 use super::matured::Losses;
 use super::performance::Performance;
@@ -21,8 +22,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 11;
-/// It did not know yet at which rate predictions are kept for labels, which stands last.
+const FORMAT: u16 = 12;
+/// It did not know yet what windows lack, which stands last.
+const WITHOUT_LACKS: u16 = 11;
+/// Nor at which rate predictions are kept for labels, which stands last.
 const WITHOUT_SAMPLE: u16 = 10;
 /// Nor how labels come, which stands last.
 const WITHOUT_NOTICES: u16 = 9;
@@ -78,6 +81,8 @@ pub struct Course {
     versions: versions::Watched,
     /// Whether labels come as they did.
     pub labelling: Labelling,
+    /// What cannot be judged.
+    pub lacking: Lasting,
 }
 
 /// What one window led to.
@@ -93,6 +98,8 @@ pub struct Judged {
     pub harm: HarmReport,
     /// How labels come, by task.
     pub labelling: Vec<(usize, TaskLabels)>,
+    /// What it lacked, as those before it did.
+    pub lacked: Lacked,
 }
 
 /// Why a stored course cannot be gone on with.
@@ -127,6 +134,7 @@ impl Course {
             alerts: Alerts::default(),
             last_request: None,
             labelling: Labelling::default(),
+            lacking: Lasting::default(),
         }
     }
 
@@ -207,7 +215,8 @@ impl Course {
         let answered: Vec<(usize, u64)> = known.iter().filter(|p| p.estimates()).map(of_task).collect();
         let seen = Seen { start: window.start, end: window.end, ln_threshold };
         let labelling = self.labelling.step(seen, &answered);
-        Judged { report, transitions, request, harm, labelling }
+        let lacked = self.lacking.step(reference, window);
+        Judged { report, transitions, request, harm, labelling, lacked }
     }
 
     /// The alerts as they stand.
@@ -228,14 +237,15 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_SAMPLE => {
-                // `None` is one byte.
-                let course: Course = postcard::from_bytes(&[bytes, &[0]].concat())?;
-                Ok(Course { format: FORMAT, ..course })
-            }
-            WITHOUT_NOTICES => {
-                let none = postcard::to_stdvec(&Labelling::default())?;
-                let course: Course = postcard::from_bytes(&[bytes, none.as_slice()].concat())?;
+            WITHOUT_LACKS | WITHOUT_SAMPLE | WITHOUT_NOTICES => {
+                let labels = match format {
+                    WITHOUT_NOTICES => postcard::to_stdvec(&Labelling::default())?,
+                    // `None` is one byte.
+                    WITHOUT_SAMPLE => vec![0],
+                    _ => Vec::new(),
+                };
+                let lacks = postcard::to_stdvec(&Lasting::default())?;
+                let course: Course = postcard::from_bytes(&[bytes, &labels, &lacks].concat())?;
                 Ok(Course { format: FORMAT, ..course })
             }
             WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<Earlier<Detectors>>(bytes)?)),
@@ -266,6 +276,7 @@ impl<D: Into<Detectors>> From<Earlier<D>> for Course {
             matured,
             versions,
             labelling: Labelling::default(),
+            lacking: Lasting::default(),
         }
     }
 }

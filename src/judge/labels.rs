@@ -196,6 +196,17 @@ impl Judge {
         Ok(is_muted(latest.iter(), p.into()))
     }
 
+    /// Learns anew how many labels are usual where another share of predictions is kept for them.
+    pub(super) fn note_sample(&self, course: &mut Course, at: Timestamp) {
+        if course.labelling.sampled(self.labelling.sample, at) {
+            tracing::info!(
+                model = self.model.name,
+                sample = self.labelling.sample,
+                "`labels.sample` changed: how many labels are usual is learned anew"
+            );
+        }
+    }
+
     /// Metrics of a model that begin at zero.
     pub(super) fn start_counting(&self) {
         for p in &self.reference.performance {

@@ -14,6 +14,7 @@ use crate::drift::closing::Closing;
 use crate::drift::course::{Course, Watch, Watching};
 use crate::drift::examples::Rule as Keeping;
 use crate::drift::judgement::{ClosedWindow, Verdict, revise};
+use crate::drift::lacking::lasting::Lacked;
 use crate::drift::reference::Reference;
 use crate::drift::retraining::plan::Plan;
 use crate::drift::routing::Rule;
@@ -33,6 +34,8 @@ mod evidence;
 pub mod examples;
 /// Labels on their way into judgement.
 pub mod labels;
+/// What could not be judged.
+mod lacking;
 /// Judgements to rows and messages.
 pub mod rows;
 /// Candidates beside the current model.
@@ -63,6 +66,8 @@ pub struct Judge {
     pub closing: Closing,
     /// How its labels are joined.
     pub labelling: Labelling,
+    /// Share of the records that need it that the model is run on.
+    pub run_on: f64,
     /// Topics that bring its records; empty for all that were ever read.
     pub topics: Vec<String>,
     /// Who is told.
@@ -213,8 +218,9 @@ impl Judge {
                     continue;
                 }
                 let judged = self.judge(store, &mut course, slot, &partials, late, gaps, now).await?;
-                if let Some(judged) = judged {
+                if let Some((judged, lacked)) = judged {
                     messages |= self.commit(store, judged, &mut version, &partials).await?;
+                    lacked.iter().for_each(|lacked| self.tell_lacks(lacked));
                 }
             }
         }
@@ -292,7 +298,7 @@ impl Judge {
         late: bool,
         gaps: &[GapRow],
         now: Timestamp,
-    ) -> anyhow::Result<Option<Judged>> {
+    ) -> anyhow::Result<Option<(Judged, Option<Lacked>)>> {
         let mut summary = Summary::empty(&self.reference);
         for partial in partials {
             summary.merge(&Summary::decode(&partial.body)?)?;
@@ -300,7 +306,7 @@ impl Judge {
         let Some((start, end)) = self.closing.window.bounds(slot) else { return Ok(None) };
         let earlier = store.report(&self.model.name, &self.reference.id, start).await?;
         let revises = late || earlier.is_some() || course.next_slot.is_some_and(|next| slot < next);
-        let mut judged = if revises {
+        let (mut judged, lacked) = if revises {
             let came_late = if late { summary.records } else { 0 };
             if let Some(earlier) = &earlier {
                 summary.merge(&Summary::decode(&earlier.summary)?)?;
@@ -308,23 +314,18 @@ impl Judge {
             let statistics = revise(&self.reference, &summary, self.watch.sensitivity);
             let estimates = self.estimates(&summary, start);
             let revised = rows::revised(self, slot, (start, end), earlier, &summary, came_late, &statistics, now);
-            Judged { labels: LabelChanges { estimates, ..LabelChanges::default() }, ..revised }
+            (Judged { labels: LabelChanges { estimates, ..LabelChanges::default() }, ..revised }, None)
         } else {
             let window = ClosedWindow { slot, start, end, summary };
             let muted = self.muted(store, start).await?;
-            if course.labelling.sampled(self.labelling.sample, end) {
-                tracing::info!(
-                    model = self.model.name,
-                    sample = self.labelling.sample,
-                    "`labels.sample` changed: how many labels are usual is learned anew"
-                );
-            }
+            self.note_sample(course, end);
+            course.lacking.run_on(self.run_on);
             let outcome = course.advance(&self.reference, &self.watch, &window);
             let tasks = self.tasks(&outcome, &muted);
             let estimates = self.estimates(&window.summary, start);
             let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
             let examples = self.examples_of(store, &outcome, &window.summary, partials, now).await?;
-            Judged { labels, examples, ..rows::judged(self, &window, &outcome, now) }
+            (Judged { labels, examples, ..rows::judged(self, &window, &outcome, now) }, Some(outcome.lacked))
         };
         if let Some(report) = &mut judged.report {
             report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));
@@ -332,7 +333,7 @@ impl Judge {
         judged.next_slot = course.next_slot;
         judged.course = course.encode();
         judged.consumed = partials.iter().map(|p| p.partial_id.clone()).collect();
-        Ok(Some(judged))
+        Ok(Some((judged, lacked)))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
 use super::evidence as of_alert;
+use super::lacking;
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
@@ -71,7 +72,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
             ln_evidence: finite(report.ln_evidence),
             ln_threshold: report.ln_threshold,
             guarantee: json(&reference.guarantee()),
-            parts: parts_json(reference, report, &window.summary.others),
+            parts: parts_json(reference, outcome, &window.summary.others),
             summary: window.summary.encode(),
         }),
         statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
@@ -156,7 +157,8 @@ pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn parts_json(reference: &Reference, report: &Report, others: &Others) -> String {
+fn parts_json(reference: &Reference, outcome: &Outcome, others: &Others) -> String {
+    let report = &outcome.report;
     let task = |part: &Part| part.task.map(|t| &reference.spec.tasks[t].name);
     let parts = report.parts.iter().map(|(part, ln)| {
         let segment = part.segment.and_then(|s| reference.name_of_segment(s));
@@ -166,7 +168,8 @@ fn parts_json(reference: &Reference, report: &Report, others: &Others) -> String
     let named = (others.records > 0).then(
         || json!({"scope": Scope::Skew, "notice": true, "records": others.records, "versions": versions(others)}),
     );
-    json(&parts.chain(notices).chain(named).collect::<Vec<_>>())
+    let lacks = outcome.lacked.standing.iter().map(|standing| lacking::stored(reference, standing));
+    json(&parts.chain(notices).chain(named).chain(lacks).collect::<Vec<_>>())
 }
 
 /// Effects by signal, for a roll-up: no evidence, since no detector saw it.

@@ -41,6 +41,12 @@ pub fn labels(outcome: &'static str, count: u64) {
     counter!("driftd_labels_total", "outcome" => outcome).increment(count);
 }
 
+/// How much of what a part of a model is judged by is lacked: the input, the encoder, or the head of a task.
+pub fn lacks(model: &str, scope: &'static str, task: &str, count: usize) {
+    let labels = [("model", model.to_owned()), ("scope", scope.to_owned()), ("task", task.to_owned())];
+    gauge!("driftd_part_lacks", &labels).set(count as f64);
+}
+
 /// A notice beside alerts.
 pub fn notice(model: &str, task: &str, notice: &'static str, ratio: f64, stands: bool) {
     let labels = [("model", model.to_owned()), ("task", task.to_owned()), ("notice", notice.to_owned())];

@@ -5,6 +5,7 @@ mod contract;
 mod events;
 mod examples;
 mod fuzz;
+mod not_judged;
 mod people;
 mod performance;
 mod pictures;

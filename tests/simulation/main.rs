@@ -7,6 +7,7 @@
 mod arrivals;
 mod broker;
 mod labels;
+mod silence;
 mod store;
 
 use std::sync::Arc;
@@ -231,6 +232,7 @@ fn judge() -> Judge {
         },
         closing: CLOSING,
         labelling: Labelling { sample: 0.9, wait: Span::from_secs(40) },
+        run_on: 1.0,
         topics: Vec::new(),
         plan: driftd::drift::retraining::plan::Plan::default(),
         receivers: vec![Receiver { endpoint: "a".into(), alerts: true, retraining: true, pipeline: true }],

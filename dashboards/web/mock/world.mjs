@@ -24,7 +24,7 @@ const MODELS = [
   { name: "support", version: "1", tasks: SUPPORT_TASKS, windows: 412, records: 250, drift: { at: "head.intent", from: 352 }, served: true, segments: ["channel=mail"], labels: 0.31, shadow: { version: "2", sample: 0.1, loses: "intent" } },
   { name: "claims-triage", version: "2026.11", tasks: many(["coverage", "severity", "fraud", "line_of_business", "language", "injury", "vehicle", "region", "channel", "escalate", "document_type", "duplicate"]), windows: 560, records: 1800, labels: 0.05 },
   { name: "product-reviews", version: "7.2", tasks: many(["sentiment", "aspect", "spam"]), windows: 500, records: 640, drift: { at: "input", from: 490, size: 0.62 } },
-  { name: "contracts", version: "3", tasks: many(["clause", "party", "risk", "jurisdiction"]), windows: 300, records: 90, drift: { at: "encoder", from: 120, to: 150 } },
+  { name: "contracts", version: "3", lacks: 292, tasks: many(["clause", "party", "risk", "jurisdiction"]), windows: 300, records: 90, drift: { at: "encoder", from: 120, to: 150 } },
   { name: "chat-router", version: "0.4", tasks: many(["queue", "priority"]), windows: 0, records: 0 },
   { name: "night-batch", version: "1.1", tasks: many(["category", "urgent"]), windows: 40, records: 3, starved: true },
 ];
@@ -79,7 +79,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     const total = sufficient ? mean(parts.map((s) => s.evidence)) * 1.4 : null;
     const verdict = !sufficient ? "insufficient_data" : total >= threshold ? "drift" : total >= threshold / 10 ? "warning" : "ok";
     const late = index % 97 === 5 ? 3 + (index % 7) : 0;
-    const window = { index, start: time(start), end: time(start + windowSeconds), records, evidence: total, threshold, verdict, revision: late > 0 ? 1 : 0, late_records: late, incomplete: index % 211 === 17, guarantee, scopes, harmless_skew: spec.served && index % 5 === 0 ? ["embedding"] : [], other_versions: spec.served && index % 31 === 3 ? { records: 41, versions: [{ version: "canary", records: 41 }] } : { records: 0, versions: [] } };
+    const window = { index, start: time(start), end: time(start + windowSeconds), records, evidence: total, threshold, verdict, revision: late > 0 ? 1 : 0, late_records: late, incomplete: index % 211 === 17, guarantee, scopes, harmless_skew: spec.served && index % 5 === 0 ? ["embedding"] : [], other_versions: spec.served && index % 31 === 3 ? { records: 41, versions: [{ version: "canary", records: 41 }] } : { records: 0, versions: [] }, not_judged: lacksOf(spec, index, time(origin + (spec.lacks ?? 0) * windowSeconds)) };
     windows.push({ window, statistics });
     follow(window);
     // An alarm restarts the detectors.
@@ -130,7 +130,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
   const worst = () => (windows.length === 0 || spec.starved ? null : strongest(windows.at(-1).window.scopes));
   const row = () => {
     const last = windows.at(-1)?.window;
-    return { name: spec.name, version: spec.version, state: state(), worst: worst(), evidence: last?.evidence ?? null, threshold, last_window_end: last?.end ?? null, records: windows.reduce((sum, w) => sum + w.window.records, 0), guarantee };
+    return { name: spec.name, version: spec.version, state: state(), worst: worst(), evidence: last?.evidence ?? null, threshold, last_window_end: last?.end ?? null, records: windows.reduce((sum, w) => sum + w.window.records, 0), guarantee, not_judged: last?.not_judged ?? [] };
   };
   const at = (start) => windows.find((w) => Date.parse(w.window.start) === Date.parse(start)) ?? null;
 
@@ -177,6 +177,10 @@ function makeModel(spec, windowSeconds, clock, announce) {
     shadow: () => shadowOf(spec, reference, windows.map((w) => w.window)),
   };
 }
+
+/** Embeddings that are not logged any more, from some window on. */
+const lacksOf = (spec, index, since) =>
+  index <= (spec.lacks ?? Infinity) ? [] : [{ scope: "encoder", task: null, lacks: "embeddings", silent: true, since, said: "no record has an embedding, nor a text to make one of: `encoder_leaf`, `encoder_mean` of the encoder could not be judged, nor what heads answer to an embedding" }];
 
 /** The signals of the cause that moved, and those of parts after it. */
 function witnessesOf(cause, affected, statistics, threshold) {

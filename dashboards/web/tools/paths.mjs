@@ -169,6 +169,18 @@ path("tells what of the settings waits for a restart, and what was refused", asy
   assert.deepEqual(await violations(page), []);
 });
 
+// A mean has no cells to be shown.
+path("says what is not judged where it would be green", { expected: /404 \(Not Found\)/ }, async ({ page, visit }) => {
+  await visit("fleet");
+  const row = page.locator(".fleet tbody tr", { hasText: "contracts" });
+  assert.match(await row.innerText(), /Not all judged\s+encoder not judged since \d\d:\d\d/);
+  await row.getByRole("link", { name: "contracts" }).click();
+  await page.getByText(/^Encoder not judged since \d\d:\d\d: no record has an embedding/).waitFor();
+  await page.getByText("No drift in what can be judged").waitFor();
+  assert.match(await page.locator(".node", { hasText: "encoder" }).first().getAttribute("class"), /unknown/);
+  assert.match(await page.locator(".node", { hasText: "clause" }).first().getAttribute("class"), /calm/);
+});
+
 path("tells of numbers that differ while answers stand", async ({ page, visit }) => {
   await visit("pipeline");
   const windows = page.getByRole("region", { name: "Windows by model, table" });

@@ -20,6 +20,18 @@ export interface Guarantee {
   reason: string;
 }
 
+/** Something that production lacks, and that a part is judged by. */
+export interface Lack {
+  scope: ScopeName;
+  task: string | null;
+  lacks: string;
+  /** Whether nothing of the part is judged meanwhile. */
+  silent: boolean;
+  since: string;
+  /** A sentence that begins small. */
+  said: string;
+}
+
 export interface ModelRow {
   name: string;
   version: string;
@@ -30,6 +42,8 @@ export interface ModelRow {
   last_window_end: string | null;
   records: number;
   guarantee: Guarantee;
+  /** What cannot be judged now; older servers do not say it. */
+  not_judged?: Lack[];
 }
 
 export interface TaskSpec {
@@ -55,6 +69,7 @@ export interface Model {
   shadow?: boolean;
   state: State;
   worst: Place | null;
+  not_judged?: Lack[];
 }
 
 export interface Reference {
@@ -93,6 +108,8 @@ export interface Window {
   harmless_skew?: string[];
   /** Records that name another version than the manifest: beside `records`, and not judged. */
   other_versions?: { records: number; versions: VersionSeen[] };
+  /** What could not be judged. */
+  not_judged?: Lack[];
 }
 
 /** Effect sizes by the measure's name; which ones depends on the signal. */

@@ -26,7 +26,8 @@ export function verdict(model: Model, windows: Window[], alerts: Alert[], now: D
     return `Evidence reached the threshold in the window that ended ${at(latest.end, now)}${most(model.worst)}.`;
   }
   const since = lastResolved(alerts);
-  const calm = `No drift: evidence is ${quantity(latest.evidence)}, ${ofThreshold(latest.evidence, latest.threshold)} of the threshold.`;
+  const judged = (model.not_judged ?? []).length === 0 ? "No drift" : "No drift in what can be judged";
+  const calm = `${judged}: evidence is ${quantity(latest.evidence)}, ${ofThreshold(latest.evidence, latest.threshold)} of the threshold.`;
   if (since === null || Date.parse(since.end) < Date.parse(windows[0]?.start ?? "")) return calm;
   return `${calm} ${happened(since.alert)} earlier, from ${at(since.alert.opened_at, now)} to ${at(since.end, now)}.`;
 }
@@ -81,7 +82,11 @@ export function fleetVerdict(models: ModelRow[]): string {
   const unsure = models.filter((m) => m.state === "insufficient_data").length;
   const total = models.length;
   if (drifting === 0 && warning === 0 && unsure === total) return "No model can be judged yet.";
-  if (drifting === 0 && warning === 0) return total === 1 ? "The model does not drift." : "No model drifts.";
+  if (drifting === 0 && warning === 0) {
+    const inPart = models.some((m) => (m.not_judged ?? []).length > 0);
+    const far = (who: string): string => (inPart ? `, as far as ${who} can be judged.` : ".");
+    return total === 1 ? `The model does not drift${far("it")}` : `No model drifts${far("they")}`;
+  }
   if (drifting === 0) return `No model drifts; in ${warning === 1 ? "one" : warning} evidence is rising.`;
   if (total === 1) return "The model drifts.";
   return `${drifting === total ? "All" : drifting} of ${total} models ${drifting === 1 ? "drifts" : "drift"}.`;

@@ -7,12 +7,13 @@ import type { ModelRow, State, Status } from "../api/types";
 import { count, duration, ofThreshold, percent, plural, quantity } from "../data/format";
 import { labelSummary } from "../data/performance";
 import { placeName } from "../data/shape";
+import { shownState } from "../data/lacks";
 import { fleetVerdict, stateName } from "../data/verdict";
 import { ConnectionNote } from "../parts/connection";
 import { EvidenceBar } from "../parts/evidence_bar";
 import { StateIcon } from "../parts/icons";
 import { Empty, Panel } from "../parts/panel";
-import { GuaranteeNote, StateBadge } from "../parts/state";
+import { GuaranteeNote, LackNotes, StateBadge } from "../parts/state";
 import { Time } from "../parts/time";
 import { modelHref } from "../router";
 
@@ -38,7 +39,7 @@ export function Fleet() {
 
 function Content({ models, status }: { models: ModelRow[]; status: Status }) {
   const rows = [...models].sort(
-    (a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state) || share(b) - share(a) || a.name.localeCompare(b.name),
+    (a, b) => URGENCY.indexOf(shownState(a)) - URGENCY.indexOf(shownState(b)) || share(b) - share(a) || a.name.localeCompare(b.name),
   );
   const labels = useLabels(rows.map((m) => m.name));
   return (
@@ -47,7 +48,7 @@ function Content({ models, status }: { models: ModelRow[]; status: Status }) {
         <h1>{models.length === 0 ? "No model is watched yet." : fleetVerdict(models)}</h1>
         <ul class="tally" aria-label="Models by state">
           {URGENCY.map((state) => {
-            const n = models.filter((m) => m.state === state).length;
+            const n = models.filter((m) => shownState(m) === state).length;
             return (
               n > 0 && (
                 <li key={state}>
@@ -128,7 +129,8 @@ function Row({ model, labels }: { model: ModelRow; labels: Labels | null }) {
         <span class="version">version {model.version}</span>
       </th>
       <td class="cell-state">
-        <StateBadge state={model.state} />
+        <StateBadge state={model.state} lacks={model.not_judged ?? []} />
+        <LackNotes lacks={model.not_judged ?? []} brief />
       </td>
       <td class="cell-worst" data-label="Strongest at">
         {model.worst === null ? <span class="muted">–</span> : placeName(model.worst)}

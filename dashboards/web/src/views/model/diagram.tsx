@@ -4,6 +4,7 @@ import { useWidth } from "../../charts/width";
 import type { Alert, Model, Place, ScopeName, TaskSpec, Window } from "../../api/types";
 import { type Box, layOut } from "../../data/diagram";
 import { ofThreshold, quantity, words } from "../../data/format";
+import { isSilent } from "../../data/lacks";
 import { barPosition, levelOf, logRatio, THRESHOLD_AT } from "../../data/scale";
 import { evidenceAt, partInAlert, placeName, samePlace } from "../../data/shape";
 
@@ -20,6 +21,7 @@ export function ModelDiagram(props: {
   const tasks = model.manifest.tasks;
   const diagram = layOut(Math.max(width, 240), tasks.length);
   const level = (place: Place): string => {
+    if (isSilent(window?.not_judged, place)) return "unknown";
     const ratio = window === null ? null : logRatio(evidenceAt(window, place), window.threshold);
     return ratio === null ? "unknown" : levelOf(ratio);
   };
@@ -31,7 +33,7 @@ export function ModelDiagram(props: {
       kind={kind}
       level={level(place)}
       part={partInAlert(props.alert, place)}
-      evidence={window === null ? null : evidenceAt(window, place)}
+      evidence={window === null || isSilent(window.not_judged, place) ? null : evidenceAt(window, place)}
       threshold={window?.threshold ?? model.threshold}
       beside={besideOf(window, place)}
       name={placeName(place)}

@@ -6,6 +6,7 @@ import { count, duration, interval, plural, quantity } from "../../data/format";
 import { firingAt } from "../../data/shape";
 import { budgetWords, verdict, windowSeconds } from "../../data/verdict";
 import { EvidenceBar } from "../../parts/evidence_bar";
+import { LackNotes } from "../../parts/state";
 import { Time } from "../../parts/time";
 import { ModelDiagram } from "./diagram";
 
@@ -31,6 +32,7 @@ export function Header(props: {
         <p class="verdict" aria-live="polite">
           {verdict(model, windows, props.alerts, now)}
         </p>
+        <LackNotes lacks={(chosen ?? model).not_judged ?? []} />
         {guarantee !== null && guarantee.status !== "valid" && (
           <p class="caution">
             The guarantee on false alarms is {guarantee.status}: {guarantee.reason}.

@@ -55,7 +55,7 @@ function Content(props: { route: ModelRoute } & Loaded) {
         <div class="model-name">
           <h1>{model.name}</h1>
           <span class="version">version {model.version}</span>
-          <StateBadge state={model.state} large />
+          <StateBadge state={model.state} lacks={model.not_judged ?? []} large />
         </div>
         <nav class="segments tabs" aria-label={`Pages of ${model.name}`}>
           {TABS.map((tab) => (

@@ -7,9 +7,9 @@ import { type Band, LineChart } from "../../charts/line";
 import { useWidth } from "../../charts/width";
 import type { Alert, Place, Window } from "../../api/types";
 import { count, interval, ofThreshold, quantity } from "../../data/format";
+import { judgedIn, shownName, shownState } from "../../data/lacks";
 import { heatColour } from "../../data/scale";
 import { firedAt, type Heat, placeKey, placeLabel, placeName } from "../../data/shape";
-import { stateName } from "../../data/verdict";
 import { StateIcon } from "../../parts/icons";
 import { Panel } from "../../parts/panel";
 import { useTheme } from "../../theme";
@@ -115,7 +115,7 @@ function Readout({ heat, cell, hovering }: { heat: Heat; cell: Cell | null; hove
     <p class={`readout ${hovering ? "" : "resting"}`} aria-live={hovering ? "polite" : "off"}>
       <b>{interval(new Date(window.start), new Date(window.end), new Date())}</b>
       <span class="readout-state">
-        <StateIcon state={window.verdict} size={12} /> {stateName(window.verdict)}
+        <StateIcon state={shownState(judgedIn(window))} size={12} /> {shownName(judgedIn(window))}
       </span>
       <span>
         {place === undefined ? "model" : placeName(place)} <b>{quantity(evidence)}</b>
@@ -192,7 +192,7 @@ function EvidenceTable({ windows }: { windows: Window[] }) {
         {windows.toReversed().map((w) => (
           <tr key={w.start}>
             <th scope="row">{interval(new Date(w.start), new Date(w.end), now)}</th>
-            <td>{stateName(w.verdict)}</td>
+            <td>{shownName(judgedIn(w))}</td>
             <td class="number">{quantity(w.evidence)}</td>
             <td class="number">{quantity(w.threshold)}</td>
             <td class="number">{count(w.records)}</td>

@@ -53,7 +53,7 @@ export function WindowDetail(props: Props) {
       aside={<WindowSteps windows={windows} window={window} onWindow={props.onWindow} />}
     >
       <p class="window-facts">
-        <StateBadge state={window.verdict} />
+        <StateBadge state={window.verdict} lacks={window.not_judged ?? []} />
         <span>{plural(window.records, "record")}</span>
         <span>
           evidence <b>{quantity(window.evidence)}</b> of {quantity(window.threshold)}
