@@ -338,6 +338,16 @@ fn poor_references_are_refused_or_warned_about() {
         warnings.contains("do not vary") && warnings.contains("constant") && warnings.contains("windows"),
         "{warnings}"
     );
+    let class = |record: &FitRecord| match record.joined.answers[0] {
+        Some(Answer::Class { class, .. }) => class,
+        _ => 0,
+    };
+    let mut mixed: Vec<FitRecord> = (0..400).map(|s| record(&mut rng, s, Shift::None)).collect();
+    let mut sorted = mixed.clone();
+    sorted.sort_by_key(class);
+    let told = |records: &mut Vec<FitRecord>| fit(&plan(&spec(), window), records).expect("enough").warnings.join("\n");
+    assert!(!told(&mut mixed).contains("sorted by class"));
+    assert!(told(&mut sorted).contains("task `intent` follow one of the same class"), "{}", told(&mut sorted));
 }
 
 /// What one fault of the records costs: a warning that names it, and the other signals work on.
