@@ -1,8 +1,8 @@
-//! Which tokens the input is made of. The reference's most frequent tokens have a cell each; all others
-//! share hashed ones, so that the number of cells does not depend on the vocabulary.
+//! Which tokens the input is made of. The tokens of a part of the reference have a cell each, the most frequent ones
+//! where they are too many; all others share hashed ones, so that the number of cells does not depend on the vocabulary.
 //!
-//! Which are frequent is learned from a part of the reference, and counted in the rest: tokens that were chosen for
-//! having come three times come less often afterwards, and others that never came do.
+//! The rest of the reference is counted: what was chosen because it came is rarer afterwards, and what never came does
+//! come.
 //!
 //! Words are told only where the operator lets the fit have them, and then only those of many records.
 
@@ -18,8 +18,6 @@ use crate::drift::task::TaskSpec;
 const MOST_NAMED: usize = 2_048;
 /// Cells that all other tokens share.
 const BUCKETS: usize = 512;
-/// Occurrences among the records that name tokens that earn one its own cell.
-const LEAST_COUNT: u32 = 3;
 
 /// Records of the reference that a token must be in before it is told.
 const LEAST_RECORDS: u32 = 20;
@@ -55,7 +53,7 @@ impl Fit for TokenDistribution {
         if records.is_empty() {
             return Vec::new();
         }
-        let mut frequent: Vec<(u32, u32)> = counts.into_iter().filter(|(_, n)| *n >= LEAST_COUNT).collect();
+        let mut frequent: Vec<(u32, u32)> = counts.into_iter().collect();
         frequent.sort_by(|(a, n), (b, m)| m.cmp(n).then(a.cmp(b)));
         frequent.truncate(MOST_NAMED);
         let largest = frequent.iter().map(|(id, _)| *id as usize + 1).max().unwrap_or(0);
