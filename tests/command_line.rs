@@ -486,7 +486,7 @@ fn every_end_has_its_exit_code() {
         driftd().args(["reference", "fit", "-o", "x", "-i"]).arg(&missing).arg("-m").arg(example_manifest()),
         1,
     );
-    assert!(said.contains("missing") && said.contains("cannot be read"), "{said}");
+    assert!(said.contains("missing") && said.contains("cannot be opened"), "{said}");
     let few = directory.path().join("few.jsonl");
     simulate(&few, 10, &[]);
     let said =
