@@ -105,17 +105,21 @@ fn reference() -> Arc<Reference> {
         };
         let mut records: Vec<FitRecord> =
             (0..3_000).map(|i| labelled(record(&mut rng, None, i * 200, false))).collect();
-        let spec = spec();
-        let plan = Plan {
-            spec: &spec,
-            heads: HeadSource::Predictions,
-            window: WindowRule::Time(WINDOW),
-            kind: ReferenceKind::Fixed,
-            token: &|_| None,
-        };
-        Arc::new(fit(&plan, &mut records).expect("enough to learn from").reference)
+        learned(&spec(), &mut records)
     });
     fitted.clone()
+}
+
+/// A reference from these records, in windows of the simulation.
+fn learned(spec: &ModelSpec, records: &mut Vec<FitRecord>) -> Arc<Reference> {
+    let plan = Plan {
+        spec,
+        heads: HeadSource::Predictions,
+        window: WindowRule::Time(WINDOW),
+        kind: ReferenceKind::Fixed,
+        token: &|_| None,
+    };
+    Arc::new(fit(&plan, records).expect("enough to learn from").reference)
 }
 
 /// Labels of both tasks, each wrong with some probability, given when the record was made.

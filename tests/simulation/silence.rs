@@ -39,15 +39,7 @@ fn embedded_reference() -> Arc<Reference> {
         joined: Joined::new(&mut record, None, HeadSource::Predictions),
     };
     let mut records: Vec<FitRecord> = (0..5_000).map(|i| fitted(complete(&mut rng, None, i * 200))).collect();
-    let spec = embedded_spec();
-    let plan = Plan {
-        spec: &spec,
-        heads: HeadSource::Predictions,
-        window: WindowRule::Time(WINDOW),
-        kind: ReferenceKind::Fixed,
-        token: &|_| None,
-    };
-    Arc::new(fit(&plan, &mut records).expect("enough to learn from").reference)
+    learned(&embedded_spec(), &mut records)
 }
 
 fn logs() -> Vec<Vec<Entry>> {
