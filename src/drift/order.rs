@@ -6,8 +6,8 @@ use super::answer::Answer;
 
 /// Answers of a task that say something of their order.
 const LEAST_ANSWERS: u64 = 100;
-/// Of what chance leaves, the share of neighbours that agree from which they were not put together by time. (Cohen's
-/// kappa of an answer and the one before it, 1960.)
+/// From this agreement of an answer with the one before it on, beyond chance (Cohen's kappa, 1960), it was not time
+/// that put them in a row.
 const SORTED: f64 = 0.5;
 
 /// How often an answer follows one of the same class, task by task.

@@ -86,8 +86,9 @@ pub struct TestResult {
 /// reference's counts may be fractional, where they mix seasons.
 ///
 /// Cells too thin to be judged are pooled. What the reference saw so seldom that it cannot be pooled with anything
-/// has half a record more, so that it is unlikely and not impossible. The p-value is G's, whose mean and variance are summed from the exact Poisson
-/// ones ([`moments`]); a few thin cells have a continuity correction instead. `None` when either side is empty or fewer than two cells remain after pooling.
+/// has half a record more, so that it is unlikely and not impossible. The p-value is G's, whose mean and variance are
+/// summed from the exact Poisson ones ([`moments`]); a few thin cells have a continuity correction instead. `None` when
+/// either side is empty or fewer than two cells remain after pooling.
 pub fn goodness_of_fit(current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
     debug_assert_eq!(current.len(), reference.len());
     let n = current.iter().sum::<i64>() as f64;

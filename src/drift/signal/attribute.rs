@@ -328,9 +328,11 @@ mod tests {
         };
         let observations: Vec<Observation> = (0..50).map(observation).collect();
         let all: Vec<&Observation> = observations.iter().collect();
-        for values in
-            [Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES)), Values::Categorical(Names::new(categories))]
-        {
+        for values in [
+            Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES)),
+            Values::Categorical(Names::new(categories.clone())),
+            Values::Open(Names::new(categories)),
+        ] {
             let signal = Attribute { index: 0, values };
             let (mut each, mut block) = (vec![0; signal.width()], vec![0; signal.width()]);
             observations.iter().for_each(|o| signal.fold(o, &mut each));

@@ -27,8 +27,12 @@ pub struct HeldOut {
 impl HeldOut {
     /// Whether it has a say in which names get a cell of their own.
     pub fn names(self) -> bool {
-        self.fold < NAMING_FOLDS
+        is_naming(self.fold)
     }
+}
+
+fn is_naming(fold: usize) -> bool {
+    fold < NAMING_FOLDS
 }
 
 /// A sample of the reference's observations and the encoder's geometry.
@@ -57,8 +61,7 @@ impl Sample<'_> {
 
     /// Observations that have a say in which names get a cell of their own.
     pub(super) fn naming(&self) -> impl Iterator<Item = &Observation> {
-        let names = |fold: usize| HeldOut { fold, comes_again: false }.names();
-        self.observations.iter().zip(self.folds).filter(move |(_, fold)| names(**fold)).map(|(o, _)| o)
+        self.observations.iter().zip(self.folds).filter(|(_, fold)| is_naming(**fold)).map(|(o, _)| o)
     }
 
     /// Observations of a segment, or all, each with its fold.
