@@ -56,7 +56,7 @@ impl Tallies {
         slot: Slot,
         time: Timestamp,
         observation: &Observation,
-        held: Option<HeldOut>,
+        held: HeldOut,
     ) {
         let phase = reference.season.map_or(0, |season| season.phase(time));
         let tally = self.open.entry((slot, phase)).or_insert_with(|| Summary::empty(reference));
@@ -247,6 +247,12 @@ impl Track {
             _ => self.scale_null(scale, serial, previous),
         };
         variation.at_scale.push(null);
+        let first_learned = self.nulls.len() >= LEAST_BLOCKS && variation.design_effect == 0.0;
+        if first_learned {
+            // Shorter windows hold too few of its units to say anything; they are judged once they are carried on to
+            // as many.
+            variation.at_scale.fill(null);
+        }
         // The longest scale says what the whole reference is worth: lasting effects do not average out.
         if self.nulls.len() >= LEAST_BLOCKS {
             let n = self.nulls.iter().map(|null| null.n).sum::<f64>() / self.nulls.len() as f64;

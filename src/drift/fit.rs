@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::calibrate::{Tallies, calibrate};
 use super::encoder_map::EncoderMap;
+use super::folds::Folds;
 use super::label::{Label, LabelValue};
 use super::observation::{HeadSource, Joined, Observation};
 use super::order::Runs;
@@ -19,7 +20,7 @@ use super::performance;
 use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
 use super::segment::{Segment, TagCounts};
-use super::signal::{FOLDS, HeldOut, Measure, Sample, SignalKey, fit_all};
+use super::signal::{HeldOut, Measure, Sample, SignalKey, fit_all};
 use super::space::{REPEATED, Space};
 use super::summary::Summary;
 use super::task::ModelSpec;
@@ -128,13 +129,14 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let (segments, missing) = tags.segments(plan.spec.segments.as_deref());
     checks.missing_tags = missing;
     let drawn: HashSet<u64> = sample.iter().map(|(ordinal, _)| *ordinal).collect();
-    let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| fold_of(*ordinal)).collect();
+    let parts = Folds::new(count, checks.runs.sorted().is_some());
+    let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| parts.of(*ordinal)).collect();
     let space = Space::fit(plan.spec, &sample, &folds);
     checks.embeddings_do_not_vary = checks.embeddings > 0 && space.geometry.is_none();
     let (observations, labels): (Vec<Observation>, Vec<Vec<Label>>) = sample
         .into_iter()
         .zip(&folds)
-        .map(|((.., record), fold)| (space.observe(record.joined, Some(*fold), &segments), record.labels))
+        .map(|((.., record), fold)| (space.observe(record.joined, *fold, &segments), record.labels))
         .unzip();
     let repeated = repeated(&observations);
     let sample = Sample {
@@ -177,10 +179,10 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let mut ordinal = 0;
     let fold_one = &mut |record: FitRecord| {
         let slot = plan.window.slot(record.time, ordinal);
-        let fold = drawn.contains(&ordinal).then(|| fold_of(ordinal));
+        let (fold, sampled) = (parts.of(ordinal), drawn.contains(&ordinal));
         let observation = space.observe(record.joined, fold, &reference.segments);
         let comes_again = observation.input.as_ref().is_some_and(|input| repeated.contains(&input.ids));
-        let held = fold.map(|fold| HeldOut { fold, comes_again });
+        let held = HeldOut { fold, sampled, comes_again };
         tallies.fold(&reference, slot, record.time, &observation, held);
         if let Some((grid, map)) = reference.map.as_ref().zip(map.as_mut()) {
             grid.fold(&observation, &mut map.totals);
@@ -343,12 +345,6 @@ impl Survey {
             }
         }
     }
-}
-
-/// The fold of a record. Each window has records of all folds, so that what the folds' means differ by
-/// does not look like windows that differ.
-fn fold_of(ordinal: u64) -> usize {
-    (ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as usize % FOLDS
 }
 
 /// Adds to a summary; for [`Tallies`].

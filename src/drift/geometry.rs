@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::principal::Principal;
+use crate::stats::principal::{Position, Principal, Turn};
 use crate::stats::random_features::RandomProjection;
 
 /// Random Fourier features of each head's residuals.
@@ -43,8 +43,6 @@ pub struct Located {
     pub projections: Vec<f32>,
     /// The embedding less the reference's mean.
     pub centred: Vec<f32>,
-    /// What axes that were fitted without the record leave of it; empty but while a reference is fitted.
-    pub unexplained: Vec<f32>,
 }
 
 impl Geometry {
@@ -56,16 +54,23 @@ impl Geometry {
 
     /// The place of an embedding.
     pub fn place(&self, embedding: &[f32]) -> Place {
-        let Some(position) = self.principal.position(embedding) else { return Place::Invalid };
-        let distance = length(&position.coordinates);
-        let projections = self.projection.project(&position.coordinates);
+        self.principal.position(embedding).map_or(Place::Invalid, |position| self.at(position))
+    }
+
+    /// The place of an embedding that was turned about the mean, so that it lies to these axes as it lay to others.
+    pub fn place_turned(&self, embedding: &[f32], turn: &Turn) -> Place {
+        let turned = |position: Position| self.principal.position_of_centred(turn.apply(&position.centred));
+        self.principal.position(embedding).and_then(turned).map_or(Place::Invalid, |position| self.at(position))
+    }
+
+    fn at(&self, Position { coordinates, residual, centred }: Position) -> Place {
+        let distance = coordinates.iter().map(|c| c * c).sum::<f32>().sqrt();
         Place::At(Located {
-            coordinates: position.coordinates,
+            projections: self.projection.project(&coordinates),
+            coordinates,
             distance,
-            residual: position.residual,
-            projections,
-            centred: position.centred,
-            unexplained: Vec::new(),
+            residual,
+            centred,
         })
     }
 }
@@ -79,18 +84,6 @@ pub fn place(embedding: &[f32], geometry: Option<&Geometry>) -> Place {
 }
 
 impl Place {
-    /// Takes distance, residual and what is unexplained from other axes: those of a fit that did not see the record, since
-    /// a subspace fits its own sample too well.
-    pub fn held_out(&mut self, principal: &Principal, embedding: &[f32]) {
-        if let Place::At(located) = self
-            && let Some(position) = principal.position(embedding)
-        {
-            located.distance = length(&position.coordinates);
-            located.residual = position.residual;
-            located.unexplained = principal.unexplained(&position.centred);
-        }
-    }
-
     /// The position, where there is one.
     pub fn located(&self) -> Option<&Located> {
         match self {
@@ -98,8 +91,4 @@ impl Place {
             Place::Absent | Place::Invalid => None,
         }
     }
-}
-
-fn length(coordinates: &[f32]) -> f32 {
-    coordinates.iter().map(|c| c * c).sum::<f32>().sqrt()
 }

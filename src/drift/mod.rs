@@ -33,11 +33,12 @@ pub mod encoder_map;
 pub mod examples;
 /// How a reference is learned from records.
 pub mod fit;
+/// The encoder's space as a reference knows it.
+mod folds;
 /// Whether a new version may take the place of the current one.
 pub mod gate;
 /// What the gate says.
 pub mod gate_report;
-/// The encoder's space as a reference knows it.
 pub mod geometry;
 /// What was right, and how right an answer is.
 pub mod gold;

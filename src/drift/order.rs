@@ -9,6 +9,8 @@ const LEAST_ANSWERS: u64 = 100;
 /// From this agreement of an answer with the one before it on, beyond chance (Cohen's kappa, 1960), it was not time
 /// that put them in a row.
 const SORTED: f64 = 0.5;
+/// Classes of a sorted file come in few runs; conversations, whose answers agree as much, come in many.
+const MOST_RUNS: f64 = 16.0;
 
 /// How often an answer follows one of the same class, task by task.
 #[derive(Debug, Default)]
@@ -53,7 +55,9 @@ impl Runs {
             let same = run.same as f64 / (n - 1.0).max(1.0);
             let by_chance = run.by_class.values().map(|count| (*count as f64 / n).powi(2)).sum::<f64>();
             let beyond = (same - by_chance) / (1.0 - by_chance).max(f64::MIN_POSITIVE);
-            let sorted = run.answers >= LEAST_ANSWERS && run.by_class.len() > 1 && beyond > SORTED;
+            let classes = run.by_class.len();
+            let few_runs = (run.answers - run.same) as f64 <= MOST_RUNS * classes as f64;
+            let sorted = run.answers >= LEAST_ANSWERS && classes > 1 && beyond > SORTED && few_runs;
             sorted.then_some((beyond, Sorted { task: *task, same, by_chance }))
         };
         self.0.iter().filter_map(of).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, sorted)| sorted)
@@ -78,6 +82,7 @@ mod tests {
     fn sorted_answers_are_told_from_mixed_ones() {
         let mixed = |i: u32| i.wrapping_mul(2_654_435_761) >> 29;
         assert_eq!(runs((0..800).map(mixed)), None);
+        assert_eq!(runs((0..4_000).map(|i| mixed(i / 10))), None, "conversations of ten records each");
         let found = runs((0..800).map(|i| i / 100)).expect("is sorted");
         assert_eq!(found.task, 1);
         assert!(found.same > 0.98 && (found.by_chance - 0.125).abs() < 1e-9, "{found:?}");

@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fit::FitRecord;
-use super::geometry::{Geometry, place};
+use super::geometry::{Geometry, Place, place};
 use super::observation::{Joined, Observation};
 use super::segment::SegmentTag;
 use super::signal::FOLDS;
 use super::task::ModelSpec;
-use crate::stats::principal::{Principal, Scatter};
+use crate::stats::principal::{Scatter, Turn};
 
 /// Leading principal axes kept.
 const AXES: usize = 32;
@@ -29,14 +29,15 @@ fn spot(coordinates: &[f32]) -> Spot {
 /// The encoder's space: fitted to all of the sample, and without each fold.
 pub(super) struct Space {
     pub(super) geometry: Option<Geometry>,
-    without: Vec<Option<Principal>>,
+    /// From the axes of the sample without each fold to those of all of it.
+    turns: Vec<Option<Turn>>,
     /// Where embeddings lie that the sample holds [`REPEATED`] times and more.
     repeated: HashSet<Spot>,
 }
 
 impl Space {
     pub(super) fn fit(spec: &ModelSpec, sample: &[(u64, FitRecord)], folds: &[usize]) -> Space {
-        let nothing = Space { geometry: None, without: Vec::new(), repeated: HashSet::new() };
+        let nothing = Space { geometry: None, turns: Vec::new(), repeated: HashSet::new() };
         let Some(dimension) = spec.embedding_dimension else { return nothing };
         let of_fold = |fold: usize| {
             let records = sample.iter().zip(folds).filter(move |(_, f)| **f == fold);
@@ -57,7 +58,8 @@ impl Space {
             .collect();
         let all = parts.iter().fold(Scatter::new(dimension), Scatter::plus);
         let Some(principal) = all.principal(axes) else { return nothing };
-        let without = parts.iter().map(|part| all.without(part).principal(principal.axes())).collect();
+        let turn = |part| Turn::between(&all.without(part).principal(principal.axes())?, &principal);
+        let turns = parts.iter().map(turn).collect();
         let mut spots: HashMap<Spot, usize> = HashMap::new();
         for embedding in (0..FOLDS).flat_map(of_fold) {
             if let Some(position) = principal.position(embedding) {
@@ -65,21 +67,19 @@ impl Space {
             }
         }
         let repeated = spots.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(spot, _)| spot).collect();
-        Space { geometry: Some(Geometry::new(principal)), without, repeated }
+        Space { geometry: Some(Geometry::new(principal)), turns, repeated }
     }
 
-    /// A record of the reference as its signals see it: its distances by axes that did not see it, which are those
-    /// of all of the sample for a record without a fold, since it is not in the sample. A text that came often will
-    /// come again, and lie where it lies by all of the sample.
-    pub(super) fn observe(&self, joined: Joined, fold: Option<usize>, segments: &[SegmentTag]) -> Observation {
+    /// A record of the reference as its signals see it: it lies to the axes as it lies to those that saw neither it nor
+    /// its neighbours, since axes fit their own sample too well. A text that came often will come again, and lie where
+    /// it lies by all of the sample.
+    pub(super) fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
         let mut place = place(&joined.embedding, self.geometry.as_ref());
-        let again = place.located().is_some_and(|located| self.repeated.contains(&spot(&located.coordinates)));
-        let axes = match &self.geometry {
-            Some(geometry) if again => Some(&geometry.principal),
-            _ => fold.and_then(|fold| self.without.get(fold)?.as_ref()),
-        };
-        if let Some(axes) = axes {
-            place.held_out(axes, &joined.embedding);
+        if let Place::At(located) = &place
+            && !self.repeated.contains(&spot(&located.coordinates))
+            && let (Some(geometry), Some(Some(turn))) = (&self.geometry, self.turns.get(fold))
+        {
+            place = geometry.place_turned(&joined.embedding, turn);
         }
         joined.observe(place, segments)
     }

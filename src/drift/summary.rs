@@ -97,23 +97,13 @@ impl Summary {
         }
     }
 
-    /// As [`Summary::fold`] for a record of the reference itself, which may be of the sample that the signals were
-    /// fitted to.
-    pub fn fold_held_out(
-        &mut self,
-        reference: &Reference,
-        time: Timestamp,
-        observation: &Observation,
-        held: Option<HeldOut>,
-    ) {
+    /// As [`Summary::fold`] for a record of the reference itself.
+    pub fn fold_held_out(&mut self, reference: &Reference, time: Timestamp, observation: &Observation, held: HeldOut) {
         self.count(reference, time);
         for signal in &reference.signals {
             if signal.key.segment.is_none_or(|segment| observation.lies_in(segment)) {
                 let (measure, cells) = (signal.measure.as_signal(), &mut self.cells[signal.cells()]);
-                match held {
-                    Some(held) => measure.fold_held_out(observation, held, cells),
-                    None => measure.fold(observation, cells),
-                }
+                measure.fold_held_out(observation, held, cells);
             }
         }
     }

@@ -9,7 +9,7 @@
 //! safe side.
 
 use super::deviance::{corrected_deviance, deviance, moments};
-use super::probability::{binomial_ln_sf, chi_square_quantile, gamma_ln_sf, normal_ln_sf};
+use super::probability::{binomial_ln_sf, chi_square_quantile, gamma_ln_sf, gamma_ratio_ln_sf, normal_ln_sf};
 use super::quadratic::QuadraticLaw;
 
 /// Normal score of the one-sided bound on the reference's sampling error: 99.9 %. A reference has about a hundred
@@ -261,14 +261,32 @@ fn judge(statistic: f64, degrees_of_freedom: f64, n: f64, central: Central, allo
     let dispersion = allowance.dispersion.max(1.0);
     let noncentrality = n * allowance.radius(degrees_of_freedom);
     let mean = design_effect * central.mean + noncentrality;
-    let variance = dispersion * design_effect * design_effect * central.variance + 4.0 * design_effect * noncentrality;
+    let variance_at = |dispersion: f64| {
+        dispersion * design_effect * design_effect * central.variance + 4.0 * design_effect * noncentrality
+    };
+    let variance = variance_at(dispersion);
     let of_gamma = 2.0 * variance * variance / mean;
     let third = central.third.map_or(of_gamma, |third| {
         let own = (dispersion * design_effect).powi(2) * design_effect * third;
         of_gamma.max(own + 24.0 * design_effect * design_effect * noncentrality)
     });
     let deviation = variance.sqrt();
-    pearson3_ln_sf((statistic - mean) / deviation, third / variance / deviation)
+    let of_moments = pearson3_ln_sf((statistic - mean) / deviation, third / variance / deviation);
+    let squared = mean * mean;
+    of_moments.max(uneven_ln_sf(statistic / mean, variance_at(1.0) / squared, variance / squared))
+}
+
+/// `ln P(D·Y > x)` where windows are uneven: Y, of mean 1 and variance `alike`, follows a scaled χ², and the design
+/// effect D varies between windows, in which one visitor asks twice and another thirty times, so that the variance is
+/// `found` in all. D is taken as the inverse of a gamma variable, which makes the tail one of F, heavy as sums of
+/// squared sizes of clusters have it. `-∞` where windows are not uneven.
+pub(super) fn uneven_ln_sf(x: f64, alike: f64, found: f64) -> f64 {
+    let of_effects = (found - alike) / (1.0 + alike);
+    if of_effects <= 1e-9 || alike <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let (above, below) = (1.0 / alike, 2.0 + 1.0 / of_effects);
+    gamma_ratio_ln_sf(x * above / (below - 1.0), above, below)
 }
 
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::hypothesis::{Allowance, pearson3_ln_sf};
+use super::hypothesis::{Allowance, pearson3_ln_sf, uneven_ln_sf};
 use super::probability::normal_score;
 
 /// How far a window's mean lies from the reference's.
@@ -73,10 +73,13 @@ impl Location {
     /// magnitude; the tail is Pearson's type III with that skewness.
     pub fn one_sided(&self, n: f64, allowance: Allowance) -> [f64; 2] {
         let free = (n * allowance.radius(1.0)).sqrt();
-        let spread = (allowance.design_effect(n) * allowance.dispersion.max(1.0).sqrt()).sqrt();
+        let (deviation, dispersion) = (allowance.design_effect(n).sqrt(), allowance.dispersion.max(1.0));
         [1.0, -1.0].map(|sign| {
-            let beyond = (sign * self.score(n) - free) / spread;
-            pearson3_ln_sf(beyond, sign * self.skewness / n.sqrt())
+            let beyond = (sign * self.score(n) - free) / deviation;
+            let of_moments = pearson3_ln_sf(beyond / dispersion.powf(0.25), sign * self.skewness / n.sqrt());
+            // Of a squared score mean and variance are 1 and 2, and a half of its tail is on either side.
+            let uneven = uneven_ln_sf(beyond * beyond, 2.0, 2.0 * dispersion) - LN_2;
+            if beyond > 0.0 { of_moments.max(uneven) } else { of_moments }
         })
     }
 }

@@ -58,7 +58,11 @@ impl Principal {
         if vector.len() != self.mean.len() {
             return None;
         }
-        let centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect();
+        self.position_of_centred(vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect())
+    }
+
+    /// The position of a vector of the right length, less the mean; `None` if it holds a non-number.
+    pub fn position_of_centred(&self, centred: Vec<f32>) -> Option<Position> {
         let coordinates: Vec<f32> = dots(&self.axes, &centred);
         let explained: f32 = coordinates.iter().zip(&self.variances).map(|(c, v)| c * c * v).sum();
         let residual = (dot(&centred, &centred) - explained).max(0.0).sqrt();
@@ -75,6 +79,55 @@ impl Principal {
             rest.iter_mut().zip(axis).for_each(|(r, a)| *r -= along * a);
         }
         rest
+    }
+}
+
+/// A turn of the space about its mean that takes the subspace of some axes to that of others, and moves nothing more
+/// than it must: the direct rotation (Davis & Kahan 1970).
+#[derive(Clone, Debug)]
+pub struct Turn {
+    dimension: usize,
+    /// Row-major [k, dimension]: orthonormal axes of the one subspace, chosen nearest to
+    from: Vec<f32>,
+    /// those of the other.
+    to: Vec<f32>,
+    /// Row-major [k, dimension]: (I + C)⁻¹ times the sums of both, where C holds the cosines between them.
+    middle: Vec<f32>,
+}
+
+impl Turn {
+    /// From the axes of `own` to those of `other`; `None` if they are not as many, or at right angles.
+    pub fn between(own: &Principal, other: &Principal) -> Option<Turn> {
+        let (k, dimension) = (own.axes(), own.dimension());
+        if (k, dimension) != (other.axes(), other.dimension()) {
+            return None;
+        }
+        let unit = |principal: &Principal| {
+            let deviation = |i: usize| f64::from(principal.variances[i]).sqrt();
+            DMatrix::from_fn(k, dimension, |i, j| f64::from(principal.axes[i * dimension + j]) * deviation(i))
+        };
+        let (own, to) = (unit(own), unit(other));
+        // Orthogonal Procrustes (Schönemann 1966).
+        let found = (&to * own.transpose()).svd(true, true);
+        let from = found.u? * found.v_t? * own;
+        let cosines = &from * to.transpose();
+        let middle = (DMatrix::identity(k, k) + cosines).try_inverse()? * (&from + &to);
+        let rows = |matrix: &DMatrix<f64>| matrix.transpose().iter().map(|v| *v as f32).collect();
+        Some(Turn { dimension, from: rows(&from), to: rows(&to), middle: rows(&middle) })
+    }
+
+    /// Where a vector less the mean comes to lie: x − (F + T)ᵀ(I + C)⁻¹(F + T) x + 2 Tᵀ F x.
+    pub fn apply(&self, centred: &[f32]) -> Vec<f32> {
+        let mut turned = centred.to_vec();
+        let along = dots(&self.from, centred).into_iter().zip(dots(&self.middle, centred));
+        let axes = self.from.chunks_exact(self.dimension).zip(self.to.chunks_exact(self.dimension));
+        for ((along, middle), (from, to)) in along.zip(axes) {
+            let of_to = 2.0 * along - middle;
+            for ((x, f), t) in turned.iter_mut().zip(from).zip(to) {
+                *x += of_to * t - middle * f;
+            }
+        }
+        turned
     }
 }
 
@@ -247,6 +300,32 @@ mod tests {
                 vec![5.0 + 3.0 * a, 2.0 * a + b, 0.1 * normal(), 1.0]
             })
             .collect()
+    }
+
+    #[test]
+    fn a_turn_takes_one_subspace_to_the_other_and_keeps_lengths() {
+        let (own, other) = (fitted(&cloud(300)[..40]), fitted(&cloud(300)[150..]));
+        let turn = Turn::between(&own, &other).expect("as many axes");
+        let one_axis = Principal::fit(cloud(9).iter().map(Vec::as_slice), 4, 1).expect("varies");
+        assert!(Turn::between(&own, &one_axis).is_none());
+        for vector in &cloud(20) {
+            let turned = turn.apply(vector);
+            let close = |a: f32, b: f32| assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a} for {b}");
+            close(dot(&turned, &turned), dot(vector, vector));
+            let [after, before] = [other.unexplained(&turned), own.unexplained(vector)].map(|v| dot(&v, &v));
+            close(after, before);
+        }
+        // What the axes of the one explain, in other directions of their plane, stays where it is.
+        let swapped: Vec<f32> = [&other.axes[4..], &other.axes[..4]].concat();
+        let variances = vec![other.variances[1], other.variances[0]];
+        let still = Turn::between(&Principal { axes: swapped, variances, ..other.clone() }, &other).expect("as many");
+        for vector in &cloud(5) {
+            assert!(still.apply(vector).iter().zip(vector).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+    }
+
+    fn fitted(vectors: &[Vec<f32>]) -> Principal {
+        Principal::fit(vectors.iter().map(Vec::as_slice), 4, 2).expect("varies")
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
+use statrs::function::beta::beta_reg;
 use statrs::function::erf::erfc;
 use statrs::function::gamma::{gamma_lr, ln_gamma};
 
@@ -48,6 +49,23 @@ pub fn gamma_ln_sf(x: f64, shape: f64) -> f64 {
         return (-gamma_lr(shape, x)).ln_1p();
     }
     shape * x.ln() - x - ln_gamma(shape) + legendre_fraction(x, shape).ln()
+}
+
+/// `ln P(X > x)` for the ratio X of two independent gamma variables with these shapes and one scale: the beta prime
+/// law, which is F's but for its scale.
+///
+/// Below the mean by the complement of the regularized incomplete beta function, above it by that function's continued
+/// fraction (Press et al., Numerical Recipes, §6.4).
+pub fn gamma_ratio_ln_sf(x: f64, above: f64, below: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let y = 1.0 / (1.0 + x);
+    if y > (below + 1.0) / (above + below + 2.0) {
+        return (-beta_reg(above, below, x * y)).ln_1p();
+    }
+    let beta = ln_gamma(above) + ln_gamma(below) - ln_gamma(above + below);
+    below * y.ln() + above * (x * y).ln() - below.ln() - beta + beta_fraction(y, below, above).ln()
 }
 
 /// `ln P(Z > z)` for a standard normal Z.
@@ -111,6 +129,31 @@ pub fn ln_add(a: f64, b: f64) -> f64 {
         return high;
     }
     high + (low - high).exp().ln_1p()
+}
+
+/// The continued fraction of the incomplete beta function I_y(a, b), by the modified Lentz method.
+fn beta_fraction(y: f64, a: f64, b: f64) -> f64 {
+    const TINY: f64 = 1e-300;
+    let nonzero = |v: f64| if v.abs() < TINY { TINY } else { v };
+    let mut c = 1.0;
+    let mut d = 1.0 / nonzero(1.0 - (a + b) * y / (a + 1.0));
+    let mut fraction = d;
+    for m in 1..10_000 {
+        let m = f64::from(m);
+        let even = m * (b - m) * y / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        let odd = -(a + m) * (a + b + m) * y / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        let mut factor = 1.0;
+        for term in [even, odd] {
+            d = 1.0 / nonzero(1.0 + term * d);
+            c = nonzero(1.0 + term / c);
+            factor = c * d;
+            fraction *= factor;
+        }
+        if (factor - 1.0).abs() < 1e-15 {
+            break;
+        }
+    }
+    fraction
 }
 
 fn legendre_fraction(x: f64, shape: f64) -> f64 {

@@ -3,6 +3,9 @@
 //! What has changed everywhere shows more in all records than in a part of them; what has changed in a part shows
 //! more there, since the others dilute it. Where that is so, and the rest of the tag's segments is quiet, what else
 //! moved follows from it, as far as so few records can move it (docs/decisions/0039).
+//!
+//! A part whose clock has not ticked says nothing, and is no quiet one: where windows hold few records, all of them
+//! and each segment are looked at in windows of their own, and after an alarm their evidence begins anew.
 
 use super::Findings;
 use crate::drift::reference::SignalReference;
@@ -19,12 +22,13 @@ impl Findings<'_> {
     /// The segments, of one tag, to which what drifts is confined, the strongest first.
     pub(super) fn confined_to(&self) -> Vec<Segment> {
         let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i);
-        let mut found: Vec<(Segment, f64)> = Vec::new();
+        let (mut found, mut of_found): (Vec<(Segment, f64)>, Vec<usize>) = Default::default();
         for i in self.drifting.iter().copied().filter(of_segment) {
             let Some(segment) = self.reference.signals[i].key.segment else { continue };
             let same_tag = found.first().is_none_or(|(first, _)| first.tag == segment.tag);
             if same_tag && found.iter().all(|(known, _)| *known != segment) {
                 found.push((segment, self.steps[i].ln_moved));
+                of_found.push(i);
             }
         }
         let Some((first, weakest)) = found.first().map(|(s, _)| *s).zip(found.last().map(|(_, ln)| *ln)) else {
@@ -36,7 +40,8 @@ impl Findings<'_> {
             segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
         };
         let mut rest = (0..self.steps.len()).filter(is_rest).peekable();
-        let confined = rest.peek().is_some() && rest.all(|i| self.is_quiet(i, weakest));
+        let confined = rest.peek().is_some() && rest.clone().all(|i| self.is_calm(i, weakest));
+        let confined = confined && of_found.iter().all(|i| self.most_is_looked_at(rest.clone(), *i));
         let is_part = |[own, all]: [i64; 2]| own as f64 <= MOST_OF_ALL * all as f64;
         if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() }
     }
@@ -74,14 +79,33 @@ impl Findings<'_> {
         tasks
     }
 
-    /// A segment that drifts, the strongest.
+    /// A segment that drifts, the strongest, where all records were looked at as well.
     pub(super) fn segment(&self) -> Option<Segment> {
-        let part = |i: &&usize| !self.is_whole(**i);
+        let part = |i: &&usize| !self.is_whole(**i) && self.whole_of(**i).is_some_and(|whole| self.ticked(whole));
         self.drifting.iter().filter(part).find_map(|i| self.reference.signals[*i].key.segment)
     }
 
     fn shows_more_than_the_whole(&self, signal: usize) -> bool {
-        self.whole_of(signal).is_some_and(|whole| self.steps[signal].ln_moved > self.steps[whole].ln_moved)
+        let moved = |i: usize| self.steps[i].ln_moved;
+        self.whole_of(signal).is_some_and(|whole| self.ticked(whole) && moved(signal) > moved(whole))
+    }
+
+    /// Whether a signal was looked at in this very window.
+    fn ticked(&self, signal: usize) -> bool {
+        self.steps[signal].tested.is_some()
+    }
+
+    /// Whether most of what the rest counts for the same signal was looked at since evidence last began anew.
+    fn most_is_looked_at(&self, rest: impl Iterator<Item = usize>, signal: usize) -> bool {
+        let of = |i: usize| SignalKey { segment: None, ..self.reference.signals[i].key.clone() };
+        let (mut all, mut looked_at) = (0, 0);
+        for i in rest.filter(|i| of(*i) == of(signal)) {
+            let SignalReference { measure, totals, .. } = &self.reference.signals[i];
+            let units = measure.as_signal().n(totals);
+            all += units;
+            looked_at += if self.is_looked_at(i) { units } else { 0 };
+        }
+        2 * looked_at >= all
     }
 
     /// The same signal of all records.

@@ -329,9 +329,20 @@ impl<'a> Findings<'a> {
         self.all().filter(before).all(|i| self.is_quiet(i, strongest))
     }
 
-    /// Whether a signal's evidence is next to nothing, by itself or beside another's.
+    /// Whether a signal was looked at and found calm, or counts nothing.
     fn is_quiet(&self, signal: usize, beside: f64) -> bool {
+        let nothing = || self.reference.signals[signal].measure.as_signal().n(&self.steps[signal].cells) == 0;
+        self.is_calm(signal, beside) && (self.is_looked_at(signal) || nothing())
+    }
+
+    /// Whether a signal's evidence is next to nothing, by itself or beside another's.
+    fn is_calm(&self, signal: usize, beside: f64) -> bool {
         self.steps[signal].ln_moved <= (self.ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * beside)
+    }
+
+    /// Whether a signal was looked at since evidence last began anew.
+    fn is_looked_at(&self, signal: usize) -> bool {
+        self.steps[signal].ln_moved > f64::NEG_INFINITY
     }
 
     /// Signals of all records but those of skewed heads.

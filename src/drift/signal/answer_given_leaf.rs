@@ -170,7 +170,6 @@ mod tests {
             residual: 0.0,
             projections: Vec::new(),
             centred: Vec::new(),
-            unexplained: Vec::new(),
         });
         let answers = vec![Some(answer)];
         Observation {

@@ -29,7 +29,7 @@ impl Fit for EncoderResidualMean {
         if geometry.principal.explained() > 1.0 - LEAST_UNEXPLAINED {
             return Vec::new();
         }
-        let unexplained = |o: &Observation| Some(o.place.located()?.unexplained.clone()).filter(|u| !u.is_empty());
+        let unexplained = |o: &Observation| Some(geometry.principal.unexplained(&o.place.located()?.centred));
         let mut vectors: Vec<Vec<f32>> = sample.observations.iter().filter_map(unexplained).collect();
         let squares: f64 = vectors.iter().flatten().map(|v| f64::from(*v).powi(2)).sum();
         let entries = vectors.len() * geometry.principal.dimension();

@@ -13,26 +13,28 @@ pub const FOLDS: usize = 8;
 
 /// Folds whose records say which of many names get a cell of their own. They are not counted in those cells: what is
 /// chosen for being frequent is less so in records that had no say (decision 0045).
-const NAMING_FOLDS: usize = 2;
+const NAMING_FOLDS: [usize; 2] = [2, 5];
 
-/// A record of the sample that the signals were fitted to.
+/// A record of the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct HeldOut {
-    /// Its part of the sample.
+    /// Its part of the reference.
     pub fold: usize,
+    /// Whether it is in the sample that the signals were fitted to.
+    pub sampled: bool,
     /// Whether the sample holds its very tokens so often that they will come again.
     pub comes_again: bool,
 }
 
 impl HeldOut {
-    /// Whether it has a say in which names get a cell of their own.
+    /// Whether it, or its neighbours, have a say in which names get a cell of their own.
     pub fn names(self) -> bool {
         is_naming(self.fold)
     }
 }
 
 fn is_naming(fold: usize) -> bool {
-    fold < NAMING_FOLDS
+    NAMING_FOLDS.contains(&fold)
 }
 
 /// A sample of the reference's observations and the encoder's geometry.

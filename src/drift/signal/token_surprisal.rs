@@ -113,7 +113,7 @@ impl Signal for TokenSurprisal {
     }
 
     fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
-        self.count(observation, Seen::once(held.comes_again), cells);
+        self.count(observation, Seen::once(held.comes_again || !held.sampled), cells);
     }
 
     fn tests(&self) -> (bool, bool) {

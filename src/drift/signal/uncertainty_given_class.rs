@@ -66,6 +66,13 @@ pub(super) enum Seen {
     Later,
 }
 
+impl Seen {
+    /// Of a record of the reference.
+    pub(super) fn in_reference(held: HeldOut) -> Seen {
+        if held.sampled { Seen::InSample } else { Seen::Later }
+    }
+}
+
 /// Residuals of a quantity: less the mean of the answer's class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Residual {
@@ -136,8 +143,8 @@ impl Signal for UncertaintyGivenClass {
         }
     }
 
-    fn fold_held_out(&self, observation: &Observation, _held: HeldOut, cells: &mut [i64]) {
-        if let Some(residual) = self.residual.of(observation, Seen::InSample) {
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        if let Some(residual) = self.residual.of(observation, Seen::in_reference(held)) {
             cells[self.bins.cell(residual)] += 1;
         }
     }

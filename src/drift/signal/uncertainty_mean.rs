@@ -80,8 +80,8 @@ impl Signal for UncertaintyMean {
         self.add(self.residual.of(observation, Seen::Later), cells);
     }
 
-    fn fold_held_out(&self, observation: &Observation, _held: HeldOut, cells: &mut [i64]) {
-        self.add(self.residual.of(observation, Seen::InSample), cells);
+    fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
+        self.add(self.residual.of(observation, Seen::in_reference(held)), cells);
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
