@@ -1,6 +1,9 @@
 //! Laws of the domain, by property tests: any split, order or replay of the records gives the same
 //! bits, and a course that is stored and taken up again goes on as if it had never stopped.
 
+/// A space without clear axes, and records that go together.
+#[path = "laws/axes.rs"]
+mod axes;
 /// Values that crowd.
 #[path = "laws/crowds.rs"]
 mod crowds;

@@ -26,7 +26,9 @@ use super::{plan, task};
 const DIMENSION: usize = 10;
 const CENTRES: usize = 8;
 const WINDOW: u64 = 200;
-const REFERENCE_WINDOWS: u64 = 60;
+/// A window whose records are as often too few to be judged as they are enough.
+const SMALL: u64 = 50;
+const REFERENCE_RECORDS: u64 = 12_000;
 const CHANNELS: usize = 5;
 const SEEDS: u64 = 3;
 
@@ -143,16 +145,18 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
 struct World {
     centres: Vec<Vec<f64>>,
     reference: Reference,
+    /// Records of a window, on average where it is [`SMALL`].
+    window: u64,
 }
 
 impl World {
-    fn new() -> World {
+    fn new(window: u64) -> World {
         let centres: Vec<Vec<f64>> = (0..=CENTRES).map(centre).collect();
         let mut rng = StdRng::seed_from_u64(3);
         let of = |second| record(&mut rng, &centres, second as i64, SOUND);
-        let mut records: Vec<FitRecord> = (0..REFERENCE_WINDOWS * WINDOW).map(of).collect();
-        let fitted = fit(&plan(&spec(), WindowRule::Records(WINDOW)), &mut records).expect("enough to learn from");
-        World { centres, reference: fitted.reference }
+        let mut records: Vec<FitRecord> = (0..REFERENCE_RECORDS).map(of).collect();
+        let fitted = fit(&plan(&spec(), WindowRule::Records(window)), &mut records).expect("enough to learn from");
+        World { centres, reference: fitted.reference, window }
     }
 
     /// What is told in the end of a stream that has each fault for so many windows, after three sound ones.
@@ -160,7 +164,7 @@ impl World {
         let (reference, mut rng) = (&self.reference, StdRng::seed_from_u64(seed));
         let watch = Watch {
             threshold: 2_000.0,
-            sensitivity: Sensitivity { min_records: 30, margin: 0.02 },
+            sensitivity: Sensitivity { min_records: if self.window == SMALL { 50 } else { 30 }, margin: 0.02 },
             resolve_after: 12,
             retraining: Policy { mode: Mode::Off, on: Trigger::Drift, cooldown: Span::from_secs(0) },
         };
@@ -168,7 +172,8 @@ impl World {
         let windows = std::iter::once(&(SOUND, 3)).chain(faults).flat_map(|(fault, n)| std::iter::repeat_n(*fault, *n));
         for (slot, fault) in windows.enumerate() {
             let mut summary = Summary::empty(reference);
-            for second in 0..WINDOW {
+            let records = if self.window == SMALL { rng.random_range(20..=80) } else { self.window };
+            for second in 0..records {
                 let FitRecord { time, joined, .. } = record(&mut rng, &self.centres, second as i64, fault);
                 let place = place(&joined.embedding, reference.geometry.as_ref());
                 summary.fold(reference, time, &joined.observe(place, &reference.segments));
@@ -196,7 +201,7 @@ impl World {
 
 #[test]
 fn each_cause_is_told_and_no_other() {
-    let world = World::new();
+    let world = World::new(WINDOW);
     let attribute = Fault { amount: 3.0, ..SOUND };
     let new = Fault { new: 0.25, ..SOUND };
     let head = Fault { broken: &[TOPIC], ..SOUND };
@@ -229,4 +234,17 @@ fn each_cause_is_told_and_no_other() {
     world.tells(&[(attribute, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
     world.tells(&[(head, 6), (Fault { amount: 3.0, ..head }, 6)], &["head topic", "input"]);
     world.tells(&[(head, 6), (Fault { new: 0.25, ..head }, 6)], &["encoder", "head topic"]);
+}
+
+#[test]
+fn drift_of_all_traffic_is_no_segments_where_windows_hold_few_records() {
+    let world = World::new(SMALL);
+    let new = Fault { new: 0.5, ..SOUND };
+    world.tells(&[(SOUND, 40)], &[]);
+    world.tells(&[(Fault { broken: &[TOPIC], ..SOUND }, 40)], &["head topic"]);
+    world.tells(&[(Fault { broken: &[FLAG], ..SOUND }, 40)], &["head flag"]);
+    world.tells(&[(Fault { broken: &[SCORE], ..SOUND }, 40)], &["head score"]);
+    world.tells(&[(new, 40)], &["encoder"]);
+    world.tells(&[(Fault { amount: 5.0, ..SOUND }, 40)], &["input"]);
+    world.tells(&[(Fault { broken_in_channel: &[TOPIC], ..SOUND }, 40)], &["channel=c0"]);
 }
