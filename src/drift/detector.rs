@@ -76,6 +76,8 @@ pub struct AtScale {
 /// What one window did to one signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalStep {
+    /// Whether the clock of the base scale ticked.
+    pub ticked: bool,
     /// The test at the base scale, if its clock ticked, with ln e.
     pub tested: Option<(TestResult, f64)>,
     /// The cells the base-scale test looked at, carried ones included.
@@ -150,13 +152,13 @@ fn step(
         }
         if index == 0 {
             let tested = look.and_then(|look| look.told());
-            base = Some((tested, detector.carried.clone(), expected));
+            base = Some((ticks, tested, detector.carried.clone(), expected));
         }
         if ticks {
             detector.clear();
         }
     }
-    let (tested, cells, expected) = base.expect("every reference has the base scale");
+    let (ticked, tested, cells, expected) = base.expect("every reference has the base scale");
     let of_scale = |index: usize, ln: fn(Evidence) -> f64| {
         let detector = &detectors[index];
         let evidence = together(measured.tests(), ln(detector.fit), detector.sides.map(ln));
@@ -172,7 +174,7 @@ fn step(
     // One recursion on the mixture is the quieter one where nothing moves; a slow drift, which it hardly sees,
     // has moved as well.
     let ln_moved = weighted(Evidence::ln_mixed).max(ln_evidence - AS_RARE.ln());
-    SignalStep { tested, cells, expected, ln_evidence, ln_moved, by_scale }
+    SignalStep { ticked, tested, cells, expected, ln_evidence, ln_moved, by_scale }
 }
 
 fn scale_share(index: usize, scales: usize) -> f64 {

@@ -67,7 +67,11 @@ fn spec() -> ModelSpec {
             task("spans", TaskKind::TokenLabels, 3),
         ],
         embedding_dimension: Some(DIMENSION),
-        attributes: vec![AttributeSpec { name: "amount".into(), kind: AttributeKind::Numeric }],
+        attributes: vec![
+            AttributeSpec { name: "amount".into(), kind: AttributeKind::Numeric },
+            // Always the same: nothing can be tested of it, and what cannot be tested is calm.
+            AttributeSpec { name: "client".into(), kind: AttributeKind::Categorical },
+        ],
         segments: None,
     }
 }
@@ -133,7 +137,10 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
             ids: vec![rng.random_range(0..500); 3],
         }),
         text: Some(TextFacts::of(&InputText { text: "word ".repeat(length as usize), pair: None })),
-        attributes: vec![Some(AttributeValue::Number(fault.amount * rng.random::<f64>()))],
+        attributes: vec![
+            Some(AttributeValue::Number(fault.amount * rng.random::<f64>())),
+            Some(AttributeValue::Category("web".to_owned())),
+        ],
         tags: vec![("channel".to_owned(), format!("c{channel}"))],
         embedding: x.iter().map(|x| *x as f32).collect(),
         answers: answers.into_iter().map(Some).collect(),

@@ -81,18 +81,13 @@ impl Findings<'_> {
 
     /// A segment that drifts, the strongest, where all records were looked at as well.
     pub(super) fn segment(&self) -> Option<Segment> {
-        let part = |i: &&usize| !self.is_whole(**i) && self.whole_of(**i).is_some_and(|whole| self.ticked(whole));
+        let part = |i: &&usize| !self.is_whole(**i) && self.whole_of(**i).is_some_and(|whole| self.steps[whole].ticked);
         self.drifting.iter().filter(part).find_map(|i| self.reference.signals[*i].key.segment)
     }
 
     fn shows_more_than_the_whole(&self, signal: usize) -> bool {
         let moved = |i: usize| self.steps[i].ln_moved;
-        self.whole_of(signal).is_some_and(|whole| self.ticked(whole) && moved(signal) > moved(whole))
-    }
-
-    /// Whether a signal was looked at in this very window.
-    fn ticked(&self, signal: usize) -> bool {
-        self.steps[signal].tested.is_some()
+        self.whole_of(signal).is_some_and(|whole| self.steps[whole].ticked && moved(signal) > moved(whole))
     }
 
     /// Whether most of what the rest counts for the same signal was looked at since evidence last began anew.

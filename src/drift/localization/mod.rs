@@ -340,9 +340,9 @@ impl<'a> Findings<'a> {
         self.steps[signal].ln_moved <= (self.ln_threshold + QUIET_SHARE.ln()).max(QUIET_EXPONENT * beside)
     }
 
-    /// Whether a signal was looked at since evidence last began anew.
+    /// Whether a signal was looked at since evidence last began anew. One that cannot be tested never has any.
     fn is_looked_at(&self, signal: usize) -> bool {
-        self.steps[signal].ln_moved > f64::NEG_INFINITY
+        self.steps[signal].ticked || self.steps[signal].ln_moved > f64::NEG_INFINITY
     }
 
     /// Signals of all records but those of skewed heads.
