@@ -8,6 +8,7 @@ use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
+use super::labels::UnknownLabels;
 use super::replay::{Refusals, Replay, with_refusals};
 use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
 use super::{backtest_html, compare};
@@ -52,6 +53,7 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     for stream in &mut streams {
         stream.counts.labels = labels.len() as u64;
         stream.labels = Labels::new(labels.clone());
+        stream.unknown_labels = replay.unknown_labels.clone();
     }
     let bar = progress::records("judging");
     runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| {
@@ -149,6 +151,8 @@ pub struct Stream<'a> {
     pub refused: Refusals,
     /// Labels that were.
     pub refused_labels: Refusals,
+    /// Labels that name no class of their task.
+    pub unknown_labels: UnknownLabels,
     /// What its windows held, added up.
     pub seen: Seen,
     /// What is known of labels.
@@ -172,6 +176,7 @@ impl<'a> Stream<'a> {
             counts: Counts::default(),
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
+            unknown_labels: UnknownLabels::default(),
             seen: Seen { cells: vec![0; reference.width()], ..Seen::default() },
             labels: Labels::default(),
             texts: Texts::default(),
@@ -206,10 +211,12 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         self.counts.labels += record.labels.len() as u64;
+        self.unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
         let time = record.time;
         let slot = self.window.slot(time, self.counts.folded + self.counts.late);
         self.labels.until(time, self.window, slot, self.reference);
         let (alone, id, labels) = (is_only_label(&record), record.id.take(), std::mem::take(&mut record.labels));
+        self.labels.hear(id.is_some(), alone, labels.len());
         let named = |label| Some((id.clone()?, label));
         let labels: Vec<_> = labels.into_iter().filter_map(named).collect();
         if alone {

@@ -1,13 +1,14 @@
 //! What became of a back-test's records, and what the reader should know before believing it.
 
 use super::backtest::{Counts, Stream};
+use super::backtest_lacks::Lacks;
+use super::backtest_unsaid::of_labels;
 use super::replay::Refusals;
-use crate::drift::lacking::lacking;
 use crate::drift::reference::Reference;
 use crate::drift::signal::Scope;
 
 /// What the reader should know before believing it.
-pub fn warnings(stream: &Stream) -> Vec<String> {
+pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
     let Stream { reference, window, span, counts, .. } = *stream;
     let mut found = Vec::new();
     let (learned_from, learned_to) = reference.span;
@@ -38,8 +39,9 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
     }
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
-    found.extend(lacking(reference, &stream.seen).into_iter().map(|lack| lack.said));
+    found.extend(lacks.said());
     found.extend(hardly_compared(stream));
+    found.extend(of_labels(stream));
     if stream.refused_labels.total() > 0 {
         found.push(format!(
             "{} of {} labels were refused and left out: {}",

@@ -46,8 +46,10 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     }
     let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
     let (mut times, mut unknown_classes) = (Times::default(), UnknownClasses::default());
+    let mut unknown_labels = replay.unknown_labels.clone();
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
+        unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
         if is_only_label(&record) {
             // Labels come when they come: of those that are given later, some are of records in time.
             if let Some(id) = record.id {
@@ -79,6 +81,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     fitted.warnings.extend(times.warnings(window));
     fitted.warnings.extend(of_labels(&spool, &replay.refused_labels));
+    fitted.warnings.extend(unknown_labels.told(&manifest.spec));
     fitted.warnings.extend(of_unknown_classes(&manifest, &unknown_classes));
     if inferred {
         fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);

@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::Unusable;
 use super::golden::Golden;
+use super::labels::UnknownLabels;
 use crate::cli::ModelArgs;
 use crate::collect::observe::{Wanted, is_only_label, number};
 use crate::config::{Batching, Infer};
@@ -78,6 +79,8 @@ pub struct Replay {
     pub refused: Refusals,
     /// Labels refused in files of their own.
     pub refused_labels: Refusals,
+    /// Labels there that name no class.
+    pub unknown_labels: UnknownLabels,
 }
 
 impl Replay {
@@ -97,6 +100,7 @@ impl Replay {
             skew_sample: args.skew_sample,
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
+            unknown_labels: UnknownLabels::default(),
         }
     }
 
@@ -132,7 +136,8 @@ impl Replay {
         for line in FileRecords::open(file, &self.decoder, MOST_LINE_BYTES)? {
             let line = line?;
             let (reason, why) = match line.decoded {
-                Ok(Record { id: Some(id), labels, .. }) if !labels.is_empty() => {
+                Ok(Record { id: Some(id), labels, unknown_labels, .. }) if !labels.is_empty() => {
+                    self.unknown_labels.add(&labels, unknown_labels);
                     found.extend(labels.into_iter().map(|l| (id.clone(), l)));
                     continue;
                 }

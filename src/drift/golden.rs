@@ -109,6 +109,7 @@ mod tests {
             labels: Vec::new(),
             unknown_tasks: 0,
             unknown_classes: Vec::new(),
+            unknown_labels: Vec::new(),
             tags: Vec::new(),
             attributes: Vec::new(),
         }

@@ -31,6 +31,8 @@ pub struct Record {
     pub unknown_tasks: u32,
     /// Classes that answers name and the manifest does not: task and name, a few of them.
     pub unknown_classes: Vec<(usize, Box<str>)>,
+    /// The same of labels.
+    pub unknown_labels: Vec<(usize, Box<str>)>,
     /// What production says about the traffic: channel, locale and the like.
     pub tags: Vec<(String, String)>,
     /// Attributes in the order of the model's; empty if it has none.

@@ -161,10 +161,11 @@ impl NativeDecoder {
         }
         let is_label = raw.schema.as_ref().is_some_and(|s| s.0.starts_with("label/"));
         let mut labels = Vec::new();
+        let unknown_labels = UnknownClasses::default();
         let revision = raw.revision.unwrap_or(0);
         let retracted = raw.retracted.unwrap_or(false) || raw.deleted.is_some_and(|d| d.0 == "true");
         let mut add = |task: usize, raw| {
-            let value = value_of(&model.spec.tasks[task], &model.classes[task], raw);
+            let value = value_of(&model.spec.tasks[task], &model.classes[task], raw, &unknown_labels.of(task));
             labels.push(Label { task, value, revision, at: time, retracted });
         };
         let (by_task, listed) = match raw.labels {
@@ -199,6 +200,7 @@ impl NativeDecoder {
             labels,
             unknown_tasks,
             unknown_classes: unknown_classes.into_names(),
+            unknown_labels: unknown_labels.into_names(),
             tags,
             attributes,
         })

@@ -158,19 +158,25 @@ fn labels_of_every_kind_are_read() {
         let record = decode(&format!(r#"{{"timestamp":"2026-11-24T08:00:00Z","prediction_id":"a",{body}}}"#));
         record.expect("valid").labels.into_iter().map(|l| (l.task, l.value)).collect::<Vec<_>>()
     };
-    use LabelValue::{Class, Labels, Tokens, Value};
+    use LabelValue::{Labels, Tokens, Unknown, Value};
     let beside = r#""model":{"name":"support-mtl"},"labels":{"intent":"gone","topics":["tech","billing"],
         "ner":["O","B-OBJ"],"urgency":0.5,"sentiment":7}"#;
     assert_eq!(
         values(beside),
         [
-            (0, Some(Class(4))),
+            (0, Some(Unknown)),
             (2, Some(Labels(vec![0, 1]))),
             (3, Some(Tokens(vec![0, 1]))),
             (4, Some(Value(0.5))),
-            (1, None),
+            (1, Some(Unknown)),
         ]
     );
+    // A set with one such name says nothing as a whole, and a list is no class.
+    let odd = r#""labels":{"topics":["tech","Billing"],"ner":["O","X"],"intent":["refund"],"sentiment":true}"#;
+    assert_eq!(values(odd), [(2, Some(Unknown)), (3, Some(Unknown)), (0, None), (1, Some(Unknown))]);
+    let record = decode(&format!(r#"{{"timestamp":"2026-11-24T08:00:00Z","prediction_id":"a",{odd}}}"#));
+    let names = [(2, "Billing".into()), (3, "X".into()), (1, "true".into())];
+    assert_eq!(record.expect("valid").unknown_labels, names);
     assert_eq!(values(r#""task":"topics","labels":[]"#), [(2, Some(Labels(vec![])))]);
     assert_eq!(values(r#""task":"urgency","label":null,"value":2"#), [(4, Some(Value(2.0)))]);
     let flat = decode(
