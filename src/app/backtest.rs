@@ -25,6 +25,7 @@ use crate::drift::observation::Observation;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::{Mode, Policy, Trigger};
+use crate::drift::score_order::ScoreOrders;
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::watermark::Watermark;
@@ -153,6 +154,8 @@ pub struct Stream<'a> {
     pub refused_labels: Refusals,
     /// Labels that name no class of their task.
     pub unknown_labels: UnknownLabels,
+    /// Whether classes follow from their scores.
+    pub score_orders: ScoreOrders,
     /// What its windows held, added up.
     pub seen: Seen,
     /// What is known of labels.
@@ -177,6 +180,7 @@ impl<'a> Stream<'a> {
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
             unknown_labels: UnknownLabels::default(),
+            score_orders: ScoreOrders::default(),
             seen: Seen { cells: vec![0; reference.width()], ..Seen::default() },
             labels: Labels::default(),
             texts: Texts::default(),
@@ -233,6 +237,7 @@ impl<'a> Stream<'a> {
         if let Some(ticket) = ticket {
             self.texts.take(slot, ticket, self.reference, &observation);
         }
+        self.score_orders.add(record.score_order);
         self.seen.unknown_tasks += u64::from(record.unknown_tasks);
         self.seen.unknown_classes.add(std::mem::take(&mut record.unknown_classes));
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));

@@ -1,6 +1,8 @@
-//! Labels of a back-test that say nothing, and why: of no prediction, of no task that is compared, of no class.
+//! What says nothing in a back-test, and why: labels of no prediction, of no task that is compared, or of no class, and
+//! attributes that no record has.
 
 use super::backtest::Stream;
+use crate::drift::signal::Scope;
 
 /// A larger share of labels without a prediction is told: a file of labels usually goes beyond the stream's ends.
 const MANY: f64 = 0.5;
@@ -47,4 +49,23 @@ fn unmatched(stream: &Stream, given: u64) -> Option<String> {
         };
         format!("{all} of the {given} labels found their prediction, {unmatched} did not: {why}")
     })
+}
+
+/// Said of attributes that the reference's records had and none of these has.
+pub fn without_attributes(stream: &Stream) -> Vec<String> {
+    let spec = &stream.reference.spec;
+    let whole = || stream.reference.signals.iter().filter(|s| s.key.scope == Scope::Input && s.key.segment.is_none());
+    let gone = |name: &&String| {
+        let signal = whole().find(|s| s.key.signal.strip_prefix("attribute_") == Some(name.as_str()));
+        // Records without it are in the last cell.
+        let present = |cells: &[i64]| cells.split_last().map_or(0, |(_, present)| present.iter().sum::<i64>());
+        signal.is_some_and(|s| present(&s.totals) > 0 && present(&stream.seen.cells[s.cells()]) == 0)
+    };
+    let told = |name: &String| {
+        format!(
+            "no record has the attribute `{name}`, and those of the reference had: nothing is known of its values. Is it \
+             called otherwise now?"
+        )
+    };
+    spec.attributes.iter().map(|attribute| &attribute.name).filter(gone).map(told).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::backtest::{Counts, Stream};
 use super::backtest_lacks::Lacks;
-use super::backtest_unsaid::of_labels;
+use super::backtest_unsaid::{of_labels, without_attributes};
 use super::replay::Refusals;
 use crate::drift::reference::Reference;
 use crate::drift::signal::Scope;
@@ -18,7 +18,8 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
         )),
         Some((first, _)) if first <= learned_to => found.push(format!(
             "the stream begins {first}, while the reference was still being recorded (until {learned_to}): \
-             records that it learned from look calmer than new ones"
+             records that it learned from look calmer than new ones as a whole, and some may also raise alarms that new \
+             ones would not, for the space was fitted to them. Begin after that time, or fit to what was before with `--to`"
         )),
         _ => {}
     }
@@ -41,6 +42,8 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
     found.extend(out_of_order(counts));
     found.extend(lacks.said());
     found.extend(hardly_compared(stream));
+    found.extend(without_attributes(stream));
+    found.extend(stream.score_orders.told(&reference.spec));
     found.extend(of_labels(stream));
     if stream.refused_labels.total() > 0 {
         found.push(format!(

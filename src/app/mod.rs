@@ -52,6 +52,8 @@ pub mod desk;
 mod endpoints;
 /// Learning a reference.
 pub mod fit;
+/// Attributes that cannot be watched.
+mod fit_attributes;
 /// When a reference's records were.
 mod fit_times;
 /// Whether a new version may take over.

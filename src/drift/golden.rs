@@ -110,6 +110,7 @@ mod tests {
             unknown_tasks: 0,
             unknown_classes: Vec::new(),
             unknown_labels: Vec::new(),
+            score_order: Default::default(),
             tags: Vec::new(),
             attributes: Vec::new(),
         }
