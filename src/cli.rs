@@ -209,7 +209,8 @@ pub struct ModelArgs {
 #[derive(Clone, Debug, Args)]
 #[group(multiple = false)]
 pub struct WindowArgs {
-    /// Length of a window of event time
+    /// Length of a window of event time. Without this and `--window-records` a new reference has windows of
+    /// 5m, and a back-test those of its reference
     #[arg(long, value_name = "SPAN", value_parser = values::span)]
     pub window: Option<String>,
     /// Records in a window, instead of a length

@@ -16,6 +16,9 @@ mod support;
 /// Heads that answer token by token.
 #[path = "command_line/tokens.rs"]
 mod tokens;
+/// What a newcomer has to be told.
+#[path = "command_line/told.rs"]
+mod told;
 
 use std::path::Path;
 

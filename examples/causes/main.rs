@@ -326,6 +326,8 @@ impl World {
                 labels: Vec::new(),
                 unknown_tasks: 0,
                 unknown_classes: Vec::new(),
+                unknown_labels: Vec::new(),
+                score_order: Default::default(),
                 tags: vec![("channel".to_owned(), CHANNELS[channel].0.to_owned())],
                 attributes: vec![Some(AttributeValue::Number(rng.random::<f64>()))],
             };

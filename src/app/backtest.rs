@@ -8,6 +8,7 @@ use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
+use super::labels::UnknownLabels;
 use super::replay::{Refusals, Replay, with_refusals};
 use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
 use super::{backtest_html, compare};
@@ -24,6 +25,7 @@ use crate::drift::observation::Observation;
 use crate::drift::record::{Record, VersionMatch};
 use crate::drift::reference::Reference;
 use crate::drift::retraining::{Mode, Policy, Trigger};
+use crate::drift::score_order::ScoreOrders;
 use crate::drift::summary::Summary;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::watermark::Watermark;
@@ -52,6 +54,7 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     for stream in &mut streams {
         stream.counts.labels = labels.len() as u64;
         stream.labels = Labels::new(labels.clone());
+        stream.unknown_labels = replay.unknown_labels.clone();
     }
     let bar = progress::records("judging");
     runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| {
@@ -149,6 +152,10 @@ pub struct Stream<'a> {
     pub refused: Refusals,
     /// Labels that were.
     pub refused_labels: Refusals,
+    /// Labels that name no class of their task.
+    pub unknown_labels: UnknownLabels,
+    /// Whether classes follow from their scores.
+    pub score_orders: ScoreOrders,
     /// What its windows held, added up.
     pub seen: Seen,
     /// What is known of labels.
@@ -172,6 +179,8 @@ impl<'a> Stream<'a> {
             counts: Counts::default(),
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
+            unknown_labels: UnknownLabels::default(),
+            score_orders: ScoreOrders::default(),
             seen: Seen { cells: vec![0; reference.width()], ..Seen::default() },
             labels: Labels::default(),
             texts: Texts::default(),
@@ -206,10 +215,12 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         self.counts.labels += record.labels.len() as u64;
+        self.unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
         let time = record.time;
         let slot = self.window.slot(time, self.counts.folded + self.counts.late);
         self.labels.until(time, self.window, slot, self.reference);
         let (alone, id, labels) = (is_only_label(&record), record.id.take(), std::mem::take(&mut record.labels));
+        self.labels.hear(id.is_some(), alone, labels.len());
         let named = |label| Some((id.clone()?, label));
         let labels: Vec<_> = labels.into_iter().filter_map(named).collect();
         if alone {
@@ -226,6 +237,7 @@ impl<'a> Stream<'a> {
         if let Some(ticket) = ticket {
             self.texts.take(slot, ticket, self.reference, &observation);
         }
+        self.score_orders.add(record.score_order);
         self.seen.unknown_tasks += u64::from(record.unknown_tasks);
         self.seen.unknown_classes.add(std::mem::take(&mut record.unknown_classes));
         self.counts.unusable_embeddings += u64::from(matches!(observation.place, Place::Invalid));

@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 
+use super::backtest_lacks::window_told;
 use super::backtest_performance;
 use super::backtest_report::{AlertTold, Told};
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::records_told;
-use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest, strongest_told};
+use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest};
 use crate::drift::cause::CauseKind;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
 use crate::drift::signal::Scope;
@@ -80,11 +81,17 @@ td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto;display
 .evidence{fill:none;stroke:var(--blue);stroke-width:1.5}.limit{stroke:var(--red);stroke-dasharray:5 4}.drift{fill:var(--red)}\
 .firing{fill:var(--red);opacity:.1}.reference{fill:var(--grey)}.current{fill:var(--blue)}.whisker{stroke:var(--ink)}\
 .texts{padding-left:1.2rem}blockquote{margin:.6rem 0 0;overflow-wrap:anywhere}small{color:var(--soft)}\
-.scroll{overflow-x:auto}details{margin:1rem 0}summary{cursor:pointer;color:var(--soft)}.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";
+.unjudged{background:repeating-linear-gradient(45deg,var(--grey) 0 2px,transparent 2px 4px)}.scroll{overflow-x:auto}details{margin:1rem 0}summary{cursor:pointer;color:var(--soft)}.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";
 
 fn verdict(told: &Told) -> String {
     match told.alerts.as_slice() {
-        [] => format!("No alert. The highest evidence was {} of the threshold.", ratio_text(told.ln_highest())),
+        [] if told.lacks.is_empty() => {
+            format!("No alert. The highest evidence was {} of the threshold.", ratio_text(told.ln_highest()))
+        }
+        [] => format!(
+            "No alert in what could be judged. The highest evidence was {} of the threshold.",
+            ratio_text(told.ln_highest())
+        ),
         [one] => format!("One alert, in window {}: {}.", one.opened_window, escape(&one.summary)),
         [first, rest @ ..] => {
             format!(
@@ -165,6 +172,10 @@ fn time_axis(told: &Told, y: f64, page: &mut String) {
     }
 }
 
+/// What nothing is known of is hatched: grey alone is what is quiet.
+const UNJUDGED: &str = "<defs><pattern id=unjudged width=6 height=6 patternUnits=userSpaceOnUse patternTransform='rotate(45)'>\
+<rect width=2.5 height=6 fill='var(--grey)' /></pattern></defs>";
+
 /// Rows: input, encoder, heads, segments; a cell is the most evidence of its windows.
 fn heatmap(told: &Told, page: &mut String) {
     const ROW: f64 = 22.0;
@@ -176,7 +187,7 @@ fn heatmap(told: &Told, page: &mut String) {
     let height = ROW * parts.len() as f64;
     let _ = write!(
         page,
-        "<svg viewBox='-{LABELS} -4 {} {}' role=img aria-label='evidence of each part of the model by window'>",
+        "<svg viewBox='-{LABELS} -4 {} {}' role=img aria-label='evidence of each part of the model by window'>{UNJUDGED}",
         WIDTH + LABELS + 10.0,
         height + 30.0
     );
@@ -186,24 +197,28 @@ fn heatmap(told: &Told, page: &mut String) {
         let _ = write!(page, "<text x=-8 y='{:.1}' text-anchor=end>{}</text>", top + 15.0, escape(&name));
         for (at, block) in told.judged.chunks(a_column).enumerate() {
             let most = block.iter().map(|j| power(j.report.parts[row].1, &j.report)).fold(FLOOR, f64::max);
-            let (fill, opacity) = colour(most);
+            let silent = (at * a_column..).take(block.len()).all(|window| told.lacks.is_silent(part, window));
+            let (fill, opacity) = if silent { ("url(#unjudged)", 1.0) } else { colour(most) };
+            let said = match silent {
+                true => "not judged".to_owned(),
+                false => format!("{} of the threshold", ratio_text(most * std::f64::consts::LN_10)),
+            };
             let _ = write!(
                 page,
                 "<rect x='{:.1}' y='{:.1}' width='{:.2}' height='{}' fill='{fill}' fill-opacity='{opacity:.2}'>\
-                 <title>{}, window {}: {} of the threshold</title></rect>",
+                 <title>{}, window {}: {said}</title></rect>",
                 column(at, columns),
                 top + 1.0,
                 (WIDTH / columns as f64 - 0.4).max(0.4),
                 ROW - 2.0,
                 escape(&name),
                 at * a_column,
-                ratio_text(most * std::f64::consts::LN_10)
             );
         }
     }
     time_axis(told, height + 18.0, page);
     page.push_str(
-        "</svg><p><span class=key style='background:var(--grey)'></span>little evidence\
+        "</svg><p><span class='key unjudged'></span>not judged<span class=key style='background:var(--grey)'></span>little evidence\
          <span class=key style='background:var(--amber)'></span>above a tenth of the threshold\
          <span class=key style='background:var(--red)'></span>at the threshold and beyond</p>",
     );
@@ -356,7 +371,7 @@ fn windows_table(told: &Told, page: &mut String) {
     page.push_str("<details><summary>All windows as a table</summary><div class=scroll><table><tr><th>window<th>start<th>records<th>evidence / threshold<th>verdict<th>strongest</tr>");
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let name = strongest_told(told.reference, report);
+        let name = window_told(told.reference, judged);
         let _ = write!(
             page,
             "<tr><td>{index}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",

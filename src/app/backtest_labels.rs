@@ -36,6 +36,12 @@ pub struct Labels {
     cells: BTreeMap<usize, Vec<i64>>,
     /// How many labels came to each end.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// Labels of tasks that the reference knows none of, by task.
+    pub not_watched: BTreeMap<usize, u64>,
+    /// Labels in records without an id.
+    pub without_id: u64,
+    /// Predictions with one.
+    pub named: u64,
 }
 
 impl Labels {
@@ -43,6 +49,12 @@ impl Labels {
     pub fn new(mut coming: Vec<(String, Label)>) -> Labels {
         coming.sort_by(|(a, x), (b, y)| (y.at, b).cmp(&(x.at, a)));
         Labels { coming, ..Labels::default() }
+    }
+
+    /// Hears of a record, be it `alone` labels, and how many it brings.
+    pub fn hear(&mut self, has_id: bool, alone: bool, labels: usize) {
+        self.without_id += if has_id { 0 } else { labels as u64 };
+        self.named += u64::from(has_id && !alone);
     }
 
     /// Gives the labels that were given until then. They come in the window `slot` where windows are counted
@@ -77,6 +89,9 @@ impl Labels {
         };
         let Some(change) = change else {
             *self.outcomes.entry(Outcome::Unanswered).or_default() += 1;
+            if reference.performance_of(task).is_none() {
+                *self.not_watched.entry(task).or_default() += 1;
+            }
             return;
         };
         *self.outcomes.entry(change.outcome).or_default() += 1;
@@ -147,6 +162,11 @@ impl Labels {
                 all.iter_mut().zip(&summary.cells[performance.cells()]).for_each(|(all, cell)| *all += cell);
             }
         }
+    }
+
+    /// The id of one of them, the same each time.
+    pub fn example_unmatched(&self) -> Option<&str> {
+        self.waiting.keys().min().map(String::as_str)
     }
 
     /// Labels whose prediction never came.

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::backtest::{Counts, Stream};
 use super::backtest_examples::{Shown, Texts};
 use super::backtest_labels::Labels;
+use super::backtest_lacks::{Lacks, standing, window_told};
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::{records_told, warnings};
-use super::backtest_words::{moment, place_of, ratio_text, strongest_told};
+use super::backtest_words::{moment, place_of, ratio_text};
 use super::compare;
 use super::replay::Refusals;
 use crate::drift::alert::{Alert, AlertState};
@@ -40,6 +41,8 @@ pub struct Told<'a> {
     pub counts: Counts,
     /// Alerts, in order.
     pub alerts: Vec<AlertTold>,
+    /// What could not be judged.
+    pub lacks: Lacks,
     /// What the reader should know before believing it.
     pub warnings: Vec<String>,
     /// Records that were refused, and why.
@@ -54,6 +57,7 @@ impl<'a> Told<'a> {
     /// A stream that has ended.
     pub fn new(stream: &'a Stream, name: &'a str) -> Told<'a> {
         let Stream { reference, watch, window, judged, counts, refused, refused_labels, labels, texts, .. } = stream;
+        let lacks = Lacks::of(stream);
         Told {
             name,
             reference,
@@ -62,7 +66,8 @@ impl<'a> Told<'a> {
             judged,
             counts: *counts,
             alerts: alerts(reference, judged, texts),
-            warnings: warnings(stream),
+            warnings: warnings(stream, &lacks),
+            lacks,
             refused,
             refused_labels,
             labels,
@@ -202,13 +207,15 @@ fn notices(reference: &Reference, report: &Report) -> Vec<String> {
 }
 
 /// `guarantees` are those of the whole and of each signal.
-fn window(told: &Told, index: usize, report: &Report, guarantees: &(Guarantee, Vec<Guarantee>)) -> Value {
+fn window(told: &Told, index: usize, judged: &Judged, guarantees: &(Guarantee, Vec<Guarantee>)) -> Value {
+    let report = &judged.report;
     let (guarantee, of_signals) = guarantees;
     let statistics = report.statistics.iter().zip(of_signals).map(|both| statistic(told, both));
     json!({
         "index": index, "start": report.start, "end": report.end, "records": report.records,
         "model_evidence": report.ln_evidence.exp().min(MOST), "threshold": told.watch.threshold,
-        "verdict": report.verdict.name(), "notices": notices(told.reference, report), "guarantee": guarantee.status,
+        "verdict": report.verdict.name(), "notices": notices(told.reference, report),
+        "not_judged": standing(told.reference, judged), "guarantee": guarantee.status,
         "guarantee_reason": guarantee.reason, "statistics": statistics.collect::<Vec<_>>(),
     })
 }
@@ -219,6 +226,7 @@ fn summary(told: &Told) -> Value {
         "model": told.reference.spec.name, "version": told.reference.spec.version, "reference": told.reference.id,
         "window": told.window.to_string(), "threshold": told.watch.threshold, "guarantee": told.reference.guarantee(),
         "windows": told.judged.len(), "alerts": told.alerts.len(), "warnings": told.warnings,
+        "not_judged": told.lacks.json(told.reference),
         "harmless_skew": HarmlessSkew::of(told).map(|skew| skew.json()),
         "windows_by_verdict": {
             "ok": of(Verdict::Ok), "warning": of(Verdict::Warning), "drift": of(Verdict::Drift),
@@ -267,7 +275,7 @@ pub fn json(all: &[Told], out: &mut dyn std::io::Write) -> std::io::Result<()> {
     out.write_all(b"{\"windows\":[")?;
     for (index, judged) in told.judged.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
-        write!(out, "{comma}{}", window(told, index, &judged.report, &guarantees))?;
+        write!(out, "{comma}{}", window(told, index, judged, &guarantees))?;
     }
     let alerts = |told: &Told| told.alerts.iter().map(|a| alert(told.reference, a)).collect::<Vec<_>>();
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
@@ -290,7 +298,7 @@ pub fn table(all: &[Told]) -> String {
     );
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let strongest = strongest_told(told.reference, report);
+        let strongest = window_told(told.reference, judged);
         let start = report.start.to_string();
         let _ = writeln!(
             text,
@@ -314,7 +322,7 @@ pub fn table(all: &[Told]) -> String {
     );
     text.push_str(&told.labels.table(told.reference, told.judged, told.watch.threshold.ln()));
     if told.alerts.is_empty() {
-        text.push_str("no alert\n");
+        text.push_str(if told.lacks.is_empty() { "no alert\n" } else { "no alert in what could be judged\n" });
     }
     for alert in &told.alerts {
         let end =

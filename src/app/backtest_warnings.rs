@@ -1,13 +1,14 @@
 //! What became of a back-test's records, and what the reader should know before believing it.
 
 use super::backtest::{Counts, Stream};
+use super::backtest_lacks::Lacks;
+use super::backtest_unsaid::{of_labels, without_attributes};
 use super::replay::Refusals;
-use crate::drift::lacking::lacking;
 use crate::drift::reference::Reference;
 use crate::drift::signal::Scope;
 
 /// What the reader should know before believing it.
-pub fn warnings(stream: &Stream) -> Vec<String> {
+pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
     let Stream { reference, window, span, counts, .. } = *stream;
     let mut found = Vec::new();
     let (learned_from, learned_to) = reference.span;
@@ -17,7 +18,8 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
         )),
         Some((first, _)) if first <= learned_to => found.push(format!(
             "the stream begins {first}, while the reference was still being recorded (until {learned_to}): \
-             records that it learned from look calmer than new ones"
+             records that it learned from look calmer than new ones as a whole, and some may also raise alarms that new \
+             ones would not, for the space was fitted to them. Begin after that time, or fit to what was before with `--to`"
         )),
         _ => {}
     }
@@ -38,8 +40,11 @@ pub fn warnings(stream: &Stream) -> Vec<String> {
     }
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
-    found.extend(lacking(reference, &stream.seen).into_iter().map(|lack| lack.said));
+    found.extend(lacks.said());
     found.extend(hardly_compared(stream));
+    found.extend(without_attributes(stream));
+    found.extend(stream.score_orders.told(&reference.spec));
+    found.extend(of_labels(stream));
     if stream.refused_labels.total() > 0 {
         found.push(format!(
             "{} of {} labels were refused and left out: {}",

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
+use super::fit_attributes::Attributes;
 use super::fit_times::Times;
 use super::replay::{Refusals, Replay, with_refusals};
 use super::spool::{Order, Spool};
@@ -16,11 +17,20 @@ use crate::drift::lacking::UnknownClasses;
 use crate::drift::observation::{HeadSource, Joined};
 use crate::drift::record::VersionMatch;
 use crate::drift::reference::{Reference, SignalReference, Variation};
+use crate::drift::score_order::ScoreOrders;
 use crate::drift::season::Season;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
 use crate::model::fits::tokenizer_digest;
 use crate::model::{Manifest, Tokenizer};
+
+/// Where the arguments name none.
+const DEFAULT_WINDOW: WindowRule = WindowRule::Time(Span::from_secs(300));
+/// Records that a test needs where nothing else is said (`--min-records`).
+const MIN_RECORDS: u64 = 50;
+/// Lengths of windows that are worth a proposal, in seconds.
+const LENGTHS: [i64; 14] =
+    [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400, 604_800];
 
 /// Runs the command.
 ///
@@ -28,7 +38,7 @@ use crate::model::{Manifest, Tokenizer};
 /// If the manifest is invalid, a file cannot be read, or there is too little to learn from.
 pub fn main(args: &Fit) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.model.manifest)?;
-    let window = window_rule(&args.windows)?.unwrap_or(WindowRule::Time(Span::from_secs(300)));
+    let window = window_rule(&args.windows)?.unwrap_or(DEFAULT_WINDOW);
     if let Some((from, to)) = args.from.zip(args.to).filter(|(from, to)| from >= to) {
         return Err(WrongArguments(format!("`--from {from}` is not before `--to {to}`")).into());
     }
@@ -46,8 +56,11 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     }
     let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
     let (mut times, mut unknown_classes) = (Times::default(), UnknownClasses::default());
+    let (mut attributes, mut score_orders) = (Attributes::new(&manifest.spec.attributes), ScoreOrders::default());
+    let mut unknown_labels = replay.unknown_labels.clone();
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
+        unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
         if is_only_label(&record) {
             // Labels come when they come: of those that are given later, some are of records in time.
             if let Some(id) = record.id {
@@ -60,6 +73,8 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         }
         taken += 1;
         times.add(time, record.id.as_deref());
+        attributes.add(time, &record.attributes);
+        score_orders.add(record.score_order);
         unknown_classes.add(std::mem::take(&mut record.unknown_classes));
         if let VersionMatch::Other(version) = &record.version {
             *others.entry(version.to_string()).or_default() += 1;
@@ -78,7 +93,11 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     })?;
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     fitted.warnings.extend(times.warnings(window));
+    fitted.warnings.extend(of_few_records(&fitted.reference));
+    fitted.warnings.extend(attributes.warnings());
+    fitted.warnings.extend(score_orders.told(&manifest.spec));
     fitted.warnings.extend(of_labels(&spool, &replay.refused_labels));
+    fitted.warnings.extend(unknown_labels.told(&manifest.spec));
     fitted.warnings.extend(of_unknown_classes(&manifest, &unknown_classes));
     if inferred {
         fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);
@@ -98,6 +117,28 @@ fn of_other_versions(manifest: &Manifest, taken: u64, others: &BTreeMap<String, 
          learned from like the others: if that model answers otherwise, leave them out or fit with its manifest",
         manifest.spec.version
     ))
+}
+
+/// Said where the usual window has fewer records than a test needs.
+fn of_few_records(reference: &Reference) -> Option<String> {
+    let (records, windows) = (reference.records, reference.windows);
+    let few = windows > 0 && records < MIN_RECORDS * windows;
+    few.then(|| {
+        let mean = records as f64 / windows as f64;
+        let proposal = match reference.window {
+            WindowRule::Time(length) => {
+                let needed = length.micros() as f64 * MIN_RECORDS as f64 / mean;
+                let long = LENGTHS.into_iter().map(Span::from_secs).find(|span| span.micros() as f64 >= needed);
+                long.map_or_else(|| "a longer `--window`".to_owned(), |span| format!("`--window {span}`"))
+            }
+            WindowRule::Records(_) => format!("`--window-records {MIN_RECORDS}`"),
+        };
+        format!(
+            "windows of {} hold {mean:.1} records on average, and a test takes {MIN_RECORDS} (`--min-records`): most of them \
+             are judged only together with others, or not at all. {proposal} would hold as many",
+            reference.window
+        )
+    })
 }
 
 /// Said where labels speak of predictions that are not there, or are none.

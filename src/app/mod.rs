@@ -24,12 +24,16 @@ pub mod backtest_examples;
 pub mod backtest_html;
 /// The labels of a back-test.
 pub mod backtest_labels;
+/// What a back-test's windows lack.
+pub mod backtest_lacks;
 /// Performance on a back-test's page.
 mod backtest_performance;
 /// A back-test as table or JSON.
 pub mod backtest_report;
 /// Harmless skew in a back-test.
 pub mod backtest_skew;
+/// What a back-test's labels leave unsaid.
+mod backtest_unsaid;
 /// What to know of a back-test before believing it.
 mod backtest_warnings;
 /// Numbers, times and signals in words.
@@ -48,6 +52,8 @@ pub mod desk;
 mod endpoints;
 /// Learning a reference.
 pub mod fit;
+/// Attributes that cannot be watched.
+mod fit_attributes;
 /// When a reference's records were.
 mod fit_times;
 /// Whether a new version may take over.

@@ -1,7 +1,7 @@
 //! Records of files in chunks, each with our inference where it is asked for. Fit and back-test read
 //! their files through this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::Unusable;
 use super::golden::Golden;
+use super::labels::UnknownLabels;
 use crate::cli::ModelArgs;
 use crate::collect::observe::{Wanted, is_only_label, number};
 use crate::config::{Batching, Infer};
@@ -19,6 +20,7 @@ use crate::drift::observation::HeadSource;
 use crate::drift::record::{InputText, Record, RejectReason};
 use crate::model::{Depth, Manifest, ModelHandle, batching};
 use crate::source::files::FileRecords;
+use crate::source::likeness::seems;
 use crate::source::merged::Merged;
 use crate::source::native::NativeDecoder;
 
@@ -74,10 +76,14 @@ pub struct Replay {
     args: (crate::config::raw::Device, Batching),
     model: Option<ModelHandle>,
     skew_sample: f64,
+    /// Files of which it was said what they seem to be, or that they seem right.
+    looked_at: BTreeSet<PathBuf>,
     /// Records refused so far.
     pub refused: Refusals,
     /// Labels refused in files of their own.
     pub refused_labels: Refusals,
+    /// Labels there that name no class.
+    pub unknown_labels: UnknownLabels,
 }
 
 impl Replay {
@@ -95,8 +101,10 @@ impl Replay {
             args: (args.device, batching),
             model: None,
             skew_sample: args.skew_sample,
+            looked_at: BTreeSet::new(),
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
+            unknown_labels: UnknownLabels::default(),
         }
     }
 
@@ -129,10 +137,13 @@ impl Replay {
     /// If it cannot be read, or holds none.
     pub fn labels(&mut self, file: &Path) -> anyhow::Result<Vec<(String, Label)>> {
         let mut found = Vec::new();
-        for line in FileRecords::open(file, &self.decoder, MOST_LINE_BYTES)? {
+        // The iterator must not borrow from `self`, which counts meanwhile.
+        let decoder = self.decoder.clone();
+        for line in FileRecords::open(file, &decoder, MOST_LINE_BYTES)? {
             let line = line?;
             let (reason, why) = match line.decoded {
-                Ok(Record { id: Some(id), labels, .. }) if !labels.is_empty() => {
+                Ok(Record { id: Some(id), labels, unknown_labels, .. }) if !labels.is_empty() => {
+                    self.unknown_labels.add(&labels, unknown_labels);
                     found.extend(labels.into_iter().map(|l| (id.clone(), l)));
                     continue;
                 }
@@ -143,6 +154,7 @@ impl Replay {
             if self.refused_labels.add(reason) <= TOLD {
                 eprintln!("{}:{}: no label: {why}", file.display(), line.number);
             }
+            self.hint(file).into_iter().for_each(|hint| eprintln!("{hint}"));
         }
         let refused = &self.refused_labels;
         if found.is_empty() {
@@ -176,6 +188,9 @@ impl Replay {
                         let input = inputs[file].display();
                         bar.suspend(|| eprintln!("{input}:{}: refused: {rejected}", line.number));
                     }
+                    if let Some(hint) = self.hint(&inputs[file]) {
+                        bar.suspend(|| eprintln!("{hint}"));
+                    }
                     if rejected.reason == RejectReason::UnknownModel && refused == 1 {
                         bar.suspend(|| eprintln!("the manifest describes model `{}`", self.manifest.spec.name));
                     }
@@ -190,6 +205,13 @@ impl Replay {
             bar.suspend(|| eprintln!("{} records were refused in all: {}", self.refused.total(), self.refused));
         }
         Ok(())
+    }
+
+    /// What a file seems to be that is no JSONL; asked where something of it was refused, and told once.
+    fn hint(&mut self, file: &Path) -> Option<String> {
+        let is_new = self.looked_at.insert(file.to_owned());
+        let seems = is_new.then(|| seems(file)).flatten()?;
+        Some(format!("{} seems to be {seems}", file.display()))
     }
 
     async fn chunk(

@@ -25,7 +25,7 @@ pub struct Backtest {
     /// Windows; as the reference by default.
     #[command(flatten)]
     pub windows: WindowArgs,
-    /// False alarms allowed, such as 1/30d
+    /// False alarms allowed, such as 1/30d, which is the default where windows have a length
     #[arg(long, conflicts_with = "arl_windows", value_parser = values::budget)]
     pub budget: Option<String>,
     /// Windows to one false alarm, instead of a budget; 2000 where neither is given and windows

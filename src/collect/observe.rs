@@ -155,6 +155,8 @@ mod tests {
             labels: Vec::new(),
             unknown_tasks: 0,
             unknown_classes: Vec::new(),
+            unknown_labels: Vec::new(),
+            score_order: Default::default(),
             tags: Vec::new(),
             attributes: Vec::new(),
         }

@@ -33,6 +33,8 @@ pub enum LabelValue {
     Tokens(Vec<u32>),
     /// Of a regression head.
     Value(f64),
+    /// Names a class that the task does not have: no answer can be right, and none is wrong for it. Only labels do.
+    Unknown,
 }
 
 /// What is kept of one task's answer until its label comes.
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn losses_by_kind() {
-        use LabelValue::{Class, Labels, Tokens, Value};
+        use LabelValue::{Class, Labels, Tokens, Unknown, Value};
         for (answer, truth, expected) in [
             (Class(1), Class(1), Some(0.0)),
             (Class(1), Class(2), Some(1.0)),
@@ -141,6 +143,8 @@ mod tests {
             (Value(f64::NAN), Value(2.0), Some(1.0)),
             (Value(1.0), Value(f64::NAN), None),
             (Class(1), Value(1.0), None),
+            (Class(1), Unknown, None),
+            (Labels(vec![]), Unknown, None),
         ] {
             assert_eq!(answer.loss(&truth, 2.0), expected, "{answer:?} {truth:?}");
         }

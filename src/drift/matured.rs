@@ -86,6 +86,8 @@ pub enum Outcome {
     Superseded,
     /// It cannot be compared with the answer.
     Unusable,
+    /// It names a class that the task does not have.
+    UnknownClass,
     /// The prediction has no answer of this task.
     Unanswered,
 }
@@ -109,12 +111,13 @@ pub struct Realised {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Outcome; 6] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Joined,
         Outcome::Corrected,
         Outcome::Retracted,
         Outcome::Superseded,
         Outcome::Unusable,
+        Outcome::UnknownClass,
         Outcome::Unanswered,
     ];
 
@@ -126,6 +129,7 @@ impl Outcome {
             Outcome::Retracted => "retracted",
             Outcome::Superseded => "superseded",
             Outcome::Unusable => "unusable",
+            Outcome::UnknownClass => "unknown_class",
             Outcome::Unanswered => "unanswered",
         }
     }
@@ -138,8 +142,7 @@ pub fn join(kept: &Kept, predicted: Timestamp, window: Timestamp, label: Label, 
     let loss = counted.as_ref().map(|c| c.loss);
     let outcome = match &counted {
         Some(_) => Outcome::Joined,
-        None if label.retracted => Outcome::Retracted,
-        None => Outcome::Unusable,
+        None => without_loss(&label),
     };
     let joined = Joined { answer, predicted, window, label, counted: counted.clone(), has_bet: loss.is_some() };
     Some(Change { joined, window, minus: None, plus: counted, loss, outcome })
@@ -164,8 +167,7 @@ impl Joined {
         let outcome = match (&counted, &self.counted) {
             (Some(_), Some(_)) => Outcome::Corrected,
             (Some(_), None) => Outcome::Joined,
-            (None, _) if label.retracted => Outcome::Retracted,
-            (None, _) => Outcome::Unusable,
+            (None, _) => without_loss(&label),
         };
         let has_bet = self.has_bet || loss.is_some();
         let joined = Joined { label, counted: counted.clone(), has_bet, ..self.clone() };
@@ -200,6 +202,15 @@ impl Change {
 
 pub(super) fn in_parts(loss: f64) -> u8 {
     (loss * f64::from(PARTS)).round() as u8
+}
+
+/// What becomes of a label that no loss follows from.
+fn without_loss(label: &Label) -> Outcome {
+    match label.value {
+        _ if label.retracted => Outcome::Retracted,
+        Some(LabelValue::Unknown) => Outcome::UnknownClass,
+        _ => Outcome::Unusable,
+    }
 }
 
 fn contribution(answer: &KeptAnswer, predicted: Timestamp, label: &Label, scale: f64) -> Option<Contribution> {

@@ -75,6 +75,7 @@ fn evidence_is_drawn_once_from_each_prediction() {
         (label(0, 0, 1_000, Some(LabelValue::Class(3))), Outcome::Superseded),
         (label(0, 2, 0, None), Outcome::Retracted),
         (label(0, 2, 0, Some(LabelValue::Value(1.0))), Outcome::Unusable),
+        (label(0, 2, 1, Some(LabelValue::Unknown)), Outcome::UnknownClass),
     ] {
         let next = change.joined.take(label, 1.0);
         assert_eq!((next.loss, next.outcome), (None, outcome));

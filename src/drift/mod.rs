@@ -88,6 +88,8 @@ pub mod retraining;
 pub mod rollup;
 /// Who is told of an alert.
 pub mod routing;
+/// Whether named classes follow from their scores.
+pub mod score_order;
 /// Phases of the day and of the week.
 pub mod season;
 /// Values of a tag, watched on their own.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::label::Label;
+use super::score_order::ScoreOrder;
 use super::time::Timestamp;
 
 /// One decoded record: an input, a prediction, labels, or several of these together.
@@ -31,6 +32,10 @@ pub struct Record {
     pub unknown_tasks: u32,
     /// Classes that answers name and the manifest does not: task and name, a few of them.
     pub unknown_classes: Vec<(usize, Box<str>)>,
+    /// The same of labels.
+    pub unknown_labels: Vec<(usize, Box<str>)>,
+    /// Whether the answers' classes follow from their scores.
+    pub score_order: ScoreOrder,
     /// What production says about the traffic: channel, locale and the like.
     pub tags: Vec<(String, String)>,
     /// Attributes in the order of the model's; empty if it has none.

@@ -73,6 +73,16 @@ impl Iterator for FileRecords<'_> {
     }
 }
 
+/// A file's bytes, decompressed where its name says that they are compressed.
+pub(super) fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+    let file = File::open(path)?;
+    Ok(match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
+        Some("zst") => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?)),
+        _ => Box::new(BufReader::new(file)),
+    })
+}
+
 impl Lines {
     /// Opens a file; `.gz` and `.zst` are decompressed on the way. Lines longer than `most_bytes`
     /// are refused without being held in memory.
@@ -80,13 +90,7 @@ impl Lines {
     /// # Errors
     /// [`FileError`] if it cannot be opened.
     pub fn open(path: &Path, most_bytes: usize) -> Result<Lines, FileError> {
-        let fail = |source| FileError { path: path.to_owned(), line: 0, source };
-        let file = File::open(path).map_err(fail)?;
-        let reader: Box<dyn BufRead> = match path.extension().and_then(|e| e.to_str()) {
-            Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
-            Some("zst") => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file).map_err(fail)?)),
-            _ => Box::new(BufReader::new(file)),
-        };
+        let reader = opened(path).map_err(|source| FileError { path: path.to_owned(), line: 0, source })?;
         Ok(Lines { path: path.to_owned(), reader, most_bytes, line: 0 })
     }
 

@@ -28,6 +28,8 @@ pub mod files;
 pub mod kafka;
 /// Right answers from files.
 pub mod labelled;
+/// What a file is that is no JSONL.
+pub mod likeness;
 /// Several files as one stream.
 pub mod merged;
 /// Bytes to records.

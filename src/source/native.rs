@@ -3,11 +3,13 @@
 //! Strings are borrowed from the message and class names become indices at once, so that a record
 //! costs few allocations. Nothing of a record's text ever enters an error.
 
-use hashbrown::HashMap;
+use std::cell::Cell;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::debezium::{self, Change};
-use super::native_answer::{UnknownClasses, answer};
+use super::native_answer::{Noted, UnknownClasses, answer};
 use super::native_json::{
     PackedEmbedding, Pairs, RawAttribute, RawEmbedding, RawLabels, RawRecord, RawTime, Text, unpack,
 };
@@ -15,6 +17,7 @@ use super::native_label::value_of;
 use super::{native_problem, native_quick};
 use crate::drift::label::Label;
 use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
+use crate::drift::score_order::ScoreOrder;
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use crate::drift::time::Timestamp;
 use crate::drift::versions;
@@ -139,7 +142,13 @@ impl NativeDecoder {
         let reject = |reason, detail: &str| Rejected::new(reason, detail);
         let time = match &raw.timestamp {
             Some(RawTime(time)) => {
-                time.ok_or_else(|| reject(RejectReason::NoTime, "`timestamp` is not an RFC 3339 time"))?
+                let name = if raw.outputs.is_none() && (raw.task.is_some() || raw.labels.is_some()) {
+                    "`labeled_at` (or `timestamp`)"
+                } else {
+                    "`timestamp`"
+                };
+                let detail = || format!("{name} is no RFC 3339 time with its zone, such as 2026-11-25T09:00:00Z");
+                time.ok_or_else(|| reject(RejectReason::NoTime, &detail()))?
             }
             None => received.ok_or_else(|| reject(RejectReason::NoTime, "neither the record nor Kafka has a time"))?,
         };
@@ -148,7 +157,7 @@ impl NativeDecoder {
             _ => VersionMatch::Same,
         };
         let mut answers = Vec::new();
-        let unknown_classes = UnknownClasses::default();
+        let (unknown_classes, mut score_order) = (UnknownClasses::default(), ScoreOrder::default());
         let mut unknown_tasks = 0;
         for (name, output) in raw.outputs.map_or_else(Vec::new, |pairs| pairs.0) {
             let Some(&task) = model.tasks.get(name.0.as_ref()) else {
@@ -156,15 +165,20 @@ impl NativeDecoder {
                 continue;
             };
             answers.resize_with(model.spec.tasks.len(), || None);
-            answers[task] =
-                Some(answer(&model.spec.tasks[task], &model.classes[task], output, &unknown_classes.of(task))?);
+            let follows = Cell::new(None);
+            let noted = Noted { unknown: &unknown_classes.of(task), follows: &follows };
+            answers[task] = Some(answer(&model.spec.tasks[task], &model.classes[task], output, &noted)?);
+            if let Some(follows) = follows.get() {
+                score_order.note(task, follows);
+            }
         }
         let is_label = raw.schema.as_ref().is_some_and(|s| s.0.starts_with("label/"));
         let mut labels = Vec::new();
+        let unknown_labels = UnknownClasses::default();
         let revision = raw.revision.unwrap_or(0);
         let retracted = raw.retracted.unwrap_or(false) || raw.deleted.is_some_and(|d| d.0 == "true");
         let mut add = |task: usize, raw| {
-            let value = value_of(&model.spec.tasks[task], &model.classes[task], raw);
+            let value = value_of(&model.spec.tasks[task], &model.classes[task], raw, &unknown_labels.of(task));
             labels.push(Label { task, value, revision, at: time, retracted });
         };
         let (by_task, listed) = match raw.labels {
@@ -199,6 +213,8 @@ impl NativeDecoder {
             labels,
             unknown_tasks,
             unknown_classes: unknown_classes.into_names(),
+            unknown_labels: unknown_labels.into_names(),
+            score_order,
             tags,
             attributes,
         })

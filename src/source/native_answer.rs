@@ -1,6 +1,6 @@
 //! Outputs of native records to answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use hashbrown::HashMap;
 
@@ -10,6 +10,7 @@ use crate::drift::answer::{
     top_class,
 };
 use crate::drift::record::{RejectReason, Rejected};
+use crate::drift::score_order::follows;
 use crate::drift::task::{TaskKind, TaskSpec};
 use crate::drift::versions;
 
@@ -40,6 +41,14 @@ impl UnknownClasses {
     }
 }
 
+/// What is noted of an answer beside itself.
+pub(super) struct Noted<'a> {
+    /// Hears the names of classes that the manifest does not know.
+    pub(super) unknown: &'a dyn Fn(&str),
+    /// Whether the class that it names follows from its scores, where it has both.
+    pub(super) follows: &'a Cell<Option<bool>>,
+}
+
 /// What one output says of its task.
 ///
 /// # Errors
@@ -48,7 +57,7 @@ pub(super) fn answer(
     task: &TaskSpec,
     classes: &HashMap<String, u32>,
     raw: RawOutput,
-    unknown: &dyn Fn(&str),
+    noted: &Noted,
 ) -> Result<Answer, Rejected> {
     let wrong = |what: &str| Rejected::new(RejectReason::WrongKind, format!("task `{}`: {what}", task.name));
     if let Some(kind) = &raw.kind
@@ -60,7 +69,7 @@ pub(super) fn answer(
     let unlike = |what: &str| wrong(&format!("{what} are not one number for each of the manifest's {other} classes"));
     let index = |name: &Text| {
         classes.get(name.0.as_ref()).copied().unwrap_or_else(|| {
-            unknown(&name.0);
+            (noted.unknown)(&name.0);
             other
         })
     };
@@ -78,6 +87,7 @@ pub(super) fn answer(
             match (scores, named) {
                 (Some(scores), named) => {
                     let (top, confidence) = top_class(&scores);
+                    noted.follows.set(named.map(|class| follows(task, class, &scores)));
                     let class = named.unwrap_or(top);
                     let confidence = match (confidence, scores.get(class as usize)) {
                         (Confidence::Known(_), Some(p)) => probability(*p),

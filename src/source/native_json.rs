@@ -102,6 +102,7 @@ pub(super) enum RawLabel<'a> {
     #[serde(borrow)]
     Class(Text<'a>),
     Number(f64),
+    Switch(bool),
     #[serde(borrow)]
     List(Vec<Text<'a>>),
     Other(de::IgnoredAny),

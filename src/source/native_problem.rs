@@ -22,8 +22,21 @@ pub(super) fn refused(text: &str, error: &serde_json::Error, is_task: impl Fn(&s
             let comma = if what.is_empty() { "" } else { ", " };
             Rejected::new(RejectReason::InvalidShape, format!("{what}{comma}{at}"))
         }
-        Category::Syntax | Category::Eof | Category::Io => Rejected::new(RejectReason::InvalidJson, at),
+        Category::Syntax | Category::Eof | Category::Io => {
+            let odd =
+                no_number(text, error).map(|name| format!(": JSON knows no `{name}`, which Python writes by default"));
+            Rejected::new(RejectReason::InvalidJson, at + &odd.unwrap_or_default())
+        }
     }
+}
+
+/// The name of what is no number, where reading stopped at one.
+fn no_number(text: &str, error: &serde_json::Error) -> Option<&'static str> {
+    let line = text.lines().nth(error.line().saturating_sub(1))?;
+    // The column is that of the first letter, or of the one after it.
+    let starts = |back: usize| line.get(error.column().checked_sub(back)?..);
+    let name = |rest: &str| ["NaN", "Infinity", "-Infinity"].into_iter().find(|name| rest.starts_with(name));
+    (0..3).filter_map(starts).find_map(name)
 }
 
 /// The field that cannot be read, found by reading once more; `None` for the record as a whole.

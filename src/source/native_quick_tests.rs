@@ -10,6 +10,7 @@ fn told(raw: &RawRecord) -> String {
     let label = |label: &RawLabel| match label {
         RawLabel::Class(class) => text(class),
         RawLabel::Number(number) => format!("{:x}", number.to_bits()),
+        RawLabel::Switch(switch) => switch.to_string(),
         RawLabel::List(list) => format!("{:?}", list.iter().map(text).collect::<Vec<_>>()),
         RawLabel::Other(_) => "other".to_owned(),
     };

@@ -158,19 +158,25 @@ fn labels_of_every_kind_are_read() {
         let record = decode(&format!(r#"{{"timestamp":"2026-11-24T08:00:00Z","prediction_id":"a",{body}}}"#));
         record.expect("valid").labels.into_iter().map(|l| (l.task, l.value)).collect::<Vec<_>>()
     };
-    use LabelValue::{Class, Labels, Tokens, Value};
+    use LabelValue::{Labels, Tokens, Unknown, Value};
     let beside = r#""model":{"name":"support-mtl"},"labels":{"intent":"gone","topics":["tech","billing"],
         "ner":["O","B-OBJ"],"urgency":0.5,"sentiment":7}"#;
     assert_eq!(
         values(beside),
         [
-            (0, Some(Class(4))),
+            (0, Some(Unknown)),
             (2, Some(Labels(vec![0, 1]))),
             (3, Some(Tokens(vec![0, 1]))),
             (4, Some(Value(0.5))),
-            (1, None),
+            (1, Some(Unknown)),
         ]
     );
+    // A set with one such name says nothing as a whole, and a list is no class.
+    let odd = r#""labels":{"topics":["tech","Billing"],"ner":["O","X"],"intent":["refund"],"sentiment":true}"#;
+    assert_eq!(values(odd), [(2, Some(Unknown)), (3, Some(Unknown)), (0, None), (1, Some(Unknown))]);
+    let record = decode(&format!(r#"{{"timestamp":"2026-11-24T08:00:00Z","prediction_id":"a",{odd}}}"#));
+    let names = [(2, "Billing".into()), (3, "X".into()), (1, "true".into())];
+    assert_eq!(record.expect("valid").unknown_labels, names);
     assert_eq!(values(r#""task":"topics","labels":[]"#), [(2, Some(Labels(vec![])))]);
     assert_eq!(values(r#""task":"urgency","label":null,"value":2"#), [(4, Some(Value(2.0)))]);
     let flat = decode(
@@ -278,10 +284,64 @@ fn a_shape_that_is_not_the_formats_is_told_by_its_field() {
         wrong.extend((!refused.detail.contains(told)).then(|| format!("{json}: {}", refused.detail)));
     }
     assert_eq!(wrong, Vec::<String>::new());
+    for (json, told) in [
+        (format!(r#"{start}"outputs":{{"urgency":{{"value":NaN}}}}}}"#), "JSON knows no `NaN`, which Python writes"),
+        (format!(r#"{start}"embedding":[0.5, NaN]}}"#), "JSON knows no `NaN`"),
+        (format!(r#"{start}"attributes":{{"amount":-Infinity}}}}"#), "Infinity`, which Python writes"),
+        (format!(r#"{start}"tags":{{"channel":None}}}}"#), ""),
+    ] {
+        let refused = decode(&json).expect_err(&json);
+        let only_place = told.is_empty() && refused.detail.starts_with("at column") && !refused.detail.contains(':');
+        let is_right = only_place || !told.is_empty() && refused.detail.contains(told);
+        assert!(refused.reason == RejectReason::InvalidJson && is_right, "{json}: {}", refused.detail);
+    }
     // What people wrote is not told, be it a value or a name.
     let secret = r#"{"model":{"name":"support-mtl"},"tags":{"call me, expected 5":{}},"input":{"text":"mine"}}"#;
     let detail = decode(secret).expect_err("no string").detail;
     assert!(detail.contains("`tags.…`: expected a string") && !detail.contains("call"), "{detail}");
+}
+
+#[test]
+fn a_time_without_a_zone_is_told_by_its_name() {
+    for (json, told) in [
+        (
+            r#"{"prediction_id":"a","task":"intent","label":"refund","labeled_at":"2026-11-24T08:00:00"}"#,
+            "`labeled_at` (or",
+        ),
+        (r#"{"prediction_id":"a","labels":{"intent":"refund"},"labeled_at":"2026-11-24"}"#, "`labeled_at` (or"),
+        (
+            r#"{"model":{"name":"support-mtl"},"timestamp":"2026-11-24T08:00:00","input":{"text":"x"}}"#,
+            "`timestamp` is no",
+        ),
+    ] {
+        let refused = decode(json).expect_err(json);
+        let is_told = refused.detail.starts_with(told) && refused.detail.contains("with its zone, such as 2026-");
+        assert!(refused.reason == RejectReason::NoTime && is_told, "{json}: {}", refused.detail);
+    }
+}
+
+#[test]
+fn whether_classes_follow_from_scores_is_noted() {
+    let noted = |outputs: &str| {
+        let json = format!(r#"{{"model":{{"name":"support-mtl"}},"outputs":{outputs}}}"#);
+        decode(&json).expect("valid").score_order
+    };
+    let of = |follows: Option<bool>| {
+        let mut order = ScoreOrder::default();
+        follows.into_iter().for_each(|follows| order.note(1, follows));
+        order
+    };
+    for (output, follows) in [
+        (r#"{"label":"neutral","scores":[0.1,0.7,0.2]}"#, Some(true)),
+        (r#"{"label":"neutral","scores":[0.7,0.1,0.2]}"#, Some(false)),
+        (r#"{"label":"neutral","logits":[7,1,2]}"#, Some(false)),
+        // Named scores stand in no order, and one of both can be no other than itself.
+        (r#"{"label":"neutral","scores":{"negative":0.7,"neutral":0.1}}"#, None),
+        (r#"{"label":"neutral"}"#, None),
+        (r#"{"scores":[0.7,0.1,0.2]}"#, None),
+    ] {
+        assert_eq!(noted(&format!(r#"{{"sentiment":{output}}}"#)), of(follows), "{output}");
+    }
 }
 
 #[test]

@@ -89,6 +89,8 @@ fn record(rng: &mut StdRng, id: Option<String>, ms: i64, shift: bool) -> Record 
         labels: Vec::new(),
         unknown_tasks: 0,
         unknown_classes: Vec::new(),
+        unknown_labels: Vec::new(),
+        score_order: Default::default(),
         tags: Vec::new(),
         attributes: Vec::new(),
     }
