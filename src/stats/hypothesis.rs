@@ -337,6 +337,34 @@ pub(super) mod tests {
     use crate::stats::evidence::ln_e_value;
     use crate::stats::location::{Location, ordered_location};
 
+    #[test]
+    fn uneven_windows_keep_their_level() {
+        const DRAWS: usize = 60_000;
+        const HALVES: u32 = 16;
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut halved_chi_square = |degrees: u32| -> f64 {
+            // A sum of as many exponential variables as there are pairs of degrees of freedom.
+            (0..degrees / 2).map(|_| -(1.0 - rng.random::<f64>()).ln()).sum()
+        };
+        let alike = 2.0 / f64::from(HALVES);
+        let found = (1.0 + alike) * (1.0 + 1.0 / 6.0) - 1.0;
+        let central = Central { mean: f64::from(HALVES), variance: 2.0 * f64::from(HALVES), third: None };
+        let uneven = Allowance { dispersion: found / alike, ..Allowance::EXACT };
+        let mut below = [0, 0];
+        for _ in 0..DRAWS {
+            // The design effect is the inverse of a gamma variable of shape 8: its variance is 1/6.
+            let statistic = 2.0 * halved_chi_square(HALVES) * 7.0 / halved_chi_square(16);
+            let of_variance = matched_gamma_ln_sf(statistic, central.mean, found * central.mean * central.mean);
+            for (below, ln_p) in
+                below.iter_mut().zip([judge(statistic, f64::from(HALVES), 100.0, central, uneven), of_variance])
+            {
+                *below += usize::from(ln_p < 0.001_f64.ln());
+            }
+        }
+        assert!((35..=85).contains(&below[0]), "{} of {DRAWS} below 0.001", below[0]);
+        assert!(below[1] > 150, "the variance alone would do: {}", below[1]);
+    }
+
     /// How many of `n` records fall into each cell.
     pub(in crate::stats) fn counts(shares: &[f64], n: usize, rng: &mut StdRng) -> Vec<i64> {
         let mut counts = vec![0; shares.len()];

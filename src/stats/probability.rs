@@ -196,7 +196,7 @@ mod tests {
         for line in golden.lines().skip(1) {
             let cells: Vec<&str> = line.split(',').collect();
             let number = |i: usize| cells[i].parse::<f64>().expect("golden numbers parse");
-            let pair = || cells[2].split_once('/').expect("n and a rate");
+            let pair = || cells[2].split_once('/').expect("two parameters");
             let (x, expected) = (number(1), number(3));
             let found = match cells[0] {
                 "chi_square_ln_sf" => chi_square_ln_sf(x, number(2)),
@@ -205,6 +205,10 @@ mod tests {
                 "binomial_ln_sf" => {
                     let (n, rate) = pair();
                     binomial_ln_sf(x, n.parse().expect("a count"), rate.parse().expect("a rate"))
+                }
+                "gamma_ratio_ln_sf" => {
+                    let (above, below) = pair();
+                    gamma_ratio_ln_sf(x, above.parse().expect("a shape"), below.parse().expect("a shape"))
                 }
                 other => panic!("no function named {other}"),
             };

@@ -48,6 +48,11 @@ for ln_p in (-1e-6, -0.1, -0.6931, -0.7, -3, -50, -700, -2_000, -1e5):
     rows.append(f"normal_score,{ln_p},0,{normal_score(ln_p):.17g}")
 for x, n, rate in ((60, 500, 0.03), (11, 100, 0.1), (900, 1_000, 0.3), (3, 3, 0.5), (2_000, 100_000, 0.015)):
     rows.append(f"binomial_ln_sf,{x},{n}/{rate},{binomial_ln_sf(x, n, rate):.17g}")
+for above, below in ((0.5, 3.2), (2, 7), (32, 12.5), (4.8, 400), (900, 2.01)):
+    for x in (0.003, 0.4, 3, 70, 5_000):
+        # The tail of the beta prime law, as an incomplete beta function of 1/(1 + x).
+        tail = mp.betainc(below, above, 0, 1 / (1 + mp.mpf(x)), regularized=True)
+        rows.append(f"gamma_ratio_ln_sf,{x},{above}/{below},{float(mp.log(tail)):.17g}")
 Path(__file__).with_suffix(".csv").write_text("\n".join(rows) + "\n")
 
 
