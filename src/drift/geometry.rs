@@ -59,7 +59,10 @@ impl Geometry {
 
     /// The place of an embedding that was turned about the mean, so that it lies to these axes as it lay to others.
     pub fn place_turned(&self, embedding: &[f32], turn: &Turn) -> Place {
-        let turned = |position: Position| self.principal.position_of_centred(turn.apply(&position.centred));
+        let turned = |Position { centred, .. }: Position| {
+            let position = self.principal.position_of_centred(turn.apply(&centred))?;
+            Some(Position { coordinates: turn.coordinates(&centred), ..position })
+        };
         self.principal.position(embedding).and_then(turned).map_or(Place::Invalid, |position| self.at(position))
     }
 

@@ -93,6 +93,9 @@ pub struct Turn {
     to: Vec<f32>,
     /// Row-major [k, dimension]: (I + C)⁻¹ times the sums of both, where C holds the cosines between them.
     middle: Vec<f32>,
+    /// Row-major [k, dimension]: the scaled axes of the one, turned among themselves until the sample's coordinates are
+    /// nearest to those along the other's.
+    scaled: Vec<f32>,
 }
 
 impl Turn {
@@ -102,18 +105,35 @@ impl Turn {
         if (k, dimension) != (other.axes(), other.dimension()) {
             return None;
         }
-        let unit = |principal: &Principal| {
-            let deviation = |i: usize| f64::from(principal.variances[i]).sqrt();
-            DMatrix::from_fn(k, dimension, |i, j| f64::from(principal.axes[i * dimension + j]) * deviation(i))
+        let deviation = |principal: &Principal, i: usize| f64::from(principal.variances[i]).sqrt();
+        let scaled = |p: &Principal| DMatrix::from_fn(k, dimension, |i, j| f64::from(p.axes[i * dimension + j]));
+        let unit = |p: &Principal| {
+            let mut axes = scaled(p);
+            axes.row_iter_mut().enumerate().for_each(|(i, mut axis)| axis *= deviation(p, i));
+            axes
         };
-        let (own, to) = (unit(own), unit(other));
         // Orthogonal Procrustes (Schönemann 1966).
-        let found = (&to * own.transpose()).svd(true, true);
-        let from = found.u? * found.v_t? * own;
+        let nearest = |products: DMatrix<f64>| {
+            let found = products.svd(true, true);
+            Some(found.u? * found.v_t?)
+        };
+        let to = unit(other);
+        let from = nearest(&to * unit(own).transpose())? * unit(own);
+        // What the sample's coordinates along both have in common: A S Bᵀ with the axes A of the other, B of the one,
+        // and the sample's covariance S, along whose axes A lies.
+        let common = DMatrix::from_fn(k, dimension, |i, j| to[(i, j)] * deviation(other, i)) * scaled(own).transpose();
+        let scaled = nearest(common)? * scaled(own);
         let cosines = &from * to.transpose();
         let middle = (DMatrix::identity(k, k) + cosines).try_inverse()? * (&from + &to);
         let rows = |matrix: &DMatrix<f64>| matrix.transpose().iter().map(|v| *v as f32).collect();
-        Some(Turn { dimension, from: rows(&from), to: rows(&to), middle: rows(&middle) })
+        Some(Turn { dimension, from: rows(&from), to: rows(&to), middle: rows(&middle), scaled: rows(&scaled) })
+    }
+
+    /// Coordinates of a vector less the mean: along the axes of the one, each of variance 1 over its own sample, turned
+    /// to those of the other. Scaled by the other's variances they would be too short, since axes of one sample are not
+    /// where another is widest.
+    pub fn coordinates(&self, centred: &[f32]) -> Vec<f32> {
+        dots(&self.scaled, centred)
     }
 
     /// Where a vector less the mean comes to lie: x − (F + T)ᵀ(I + C)⁻¹(F + T) x + 2 Tᵀ F x.
@@ -314,6 +334,15 @@ mod tests {
             close(dot(&turned, &turned), dot(vector, vector));
             let [after, before] = [other.unexplained(&turned), own.unexplained(vector)].map(|v| dot(&v, &v));
             close(after, before);
+            let from_mean: Vec<f32> = vector.iter().zip(&own.mean).map(|(v, m)| v - m).collect();
+            let [along, by_own, by_other] = [
+                turn.coordinates(&from_mean),
+                own.position(vector).expect("a position").coordinates,
+                other.position_of_centred(from_mean.clone()).expect("a position").coordinates,
+            ];
+            close(dot(&along, &along), dot(&by_own, &by_own));
+            let apart: f32 = along.iter().zip(&by_other).map(|(a, b)| (a - b).powi(2)).sum();
+            assert!(apart < 0.1 * (1.0 + dot(&by_other, &by_other)), "{along:?} for {by_other:?}");
         }
         // What the axes of the one explain, in other directions of their plane, stays where it is.
         let swapped: Vec<f32> = [&other.axes[4..], &other.axes[..4]].concat();

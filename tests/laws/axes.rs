@@ -69,21 +69,21 @@ impl Traffic {
         }
     }
 
-    fn fitted(seed: u64, turns: f64) -> Reference {
+    fn fitted(seed: u64, turns: f64, size: usize) -> Reference {
         let mut traffic = Traffic::new(seed, turns);
         let at = |i: usize| Timestamp::from_micros(i as i64);
         let mut records: Vec<FitRecord> =
-            (0..RECORDS).map(|i| FitRecord { time: at(i), joined: traffic.next(), labels: Vec::new() }).collect();
+            (0..size).map(|i| FitRecord { time: at(i), joined: traffic.next(), labels: Vec::new() }).collect();
         fit(&plan(&model(), WindowRule::Records(100)), &mut records).expect("enough to learn from").reference
     }
 }
 
 /// By signal, how far the reference lies from what comes later: its statistic, over the degrees of freedom, as if the
 /// later records were exact. Of independent records it is about 1.
-fn distances(seeds: u64, turns: f64) -> BTreeMap<String, f64> {
+fn distances(seeds: u64, turns: f64, size: usize) -> BTreeMap<String, f64> {
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
     for seed in 0..seeds {
-        let reference = Traffic::fitted(seed, turns);
+        let reference = Traffic::fitted(seed, turns, size);
         let mut traffic = Traffic::new(1_000 + seed, turns);
         let mut summary = Summary::empty(&reference);
         for _ in 0..LATER {
@@ -105,9 +105,16 @@ fn distances(seeds: u64, turns: f64) -> BTreeMap<String, f64> {
 
 #[test]
 fn a_reference_lies_as_near_to_later_records_as_chance_has_it() {
-    let found = distances(3, 1.0);
+    let found = distances(3, 1.0, RECORDS);
     assert!(found.contains_key("features_given_class") && found.contains_key("encoder_residual_mean"), "{found:?}");
     assert!(found.values().all(|distance| *distance < 2.0), "{found:?}");
+}
+
+#[test]
+fn so_does_a_small_reference_of_many_dimensions() {
+    // Its axes are mostly chance, and an eighth of its records makes other ones.
+    let found = distances(8, 1.0, 500);
+    assert!(found.values().all(|distance| *distance < 3.0), "{found:?}");
 }
 
 #[test]
@@ -115,6 +122,6 @@ fn records_of_a_conversation_do_not_draw_the_reference_to_themselves() {
     // Of sizes that follow a geometric law, with a mean of five: the design effect of what a conversation says alike.
     const TURNS: f64 = 5.0;
     const WORTH: f64 = 2.0 * TURNS - 1.0;
-    let found = distances(3, TURNS);
+    let found = distances(3, TURNS, RECORDS);
     assert!(found.values().all(|distance| *distance < 2.0 * WORTH), "{found:?}");
 }
