@@ -315,12 +315,27 @@ fn sign(entry: &Value) -> String {
     if moved.is_empty() { format!("{place} {signal}") } else { format!("{place} {signal}: {}", moved.join(", ")) }
 }
 
+/// The strongest evidence of each part of the model, that of the cause's own part first.
+fn telling(data: &Value) -> Vec<&Value> {
+    const MOST: usize = 3;
+    let mut entries: Vec<&Value> = data["evidence"].as_array().into_iter().flatten().collect();
+    entries.sort_by_key(|entry| entry["scope"] != data["cause"]["kind"]);
+    let mut found: Vec<&Value> = Vec::new();
+    for entry in entries {
+        let same_part = |other: &&Value| ["scope", "task"].iter().all(|key| other[key] == entry[key]);
+        if found.len() < MOST && !found.iter().any(same_part) {
+            found.push(entry);
+        }
+    }
+    found
+}
+
 fn tell(began: Instant, event: &Value) {
     let data = &event["data"];
     let summary = data["summary"].as_str().or(data["reason"]["summary"].as_str()).unwrap_or_default();
     let what = event["type"].as_str().unwrap_or("a message");
     say(began, &format!("RECEIVED {what}: {summary}"));
-    for entry in data["evidence"].as_array().into_iter().flatten().take(2) {
+    for entry in telling(data) {
         println!("           {}", sign(entry));
     }
     if let Some(tasks) = data["scope"]["tasks"].as_array() {
@@ -333,6 +348,17 @@ fn tell(began: Instant, event: &Value) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn each_part_is_told_once_and_the_causes_own_first() {
+        let entry = |scope: &str, signal: &str| json!({"scope": scope, "task": null, "signal": signal});
+        let evidence =
+            [("encoder", "a"), ("encoder", "b"), ("input", "c"), ("input", "d"), ("link", "e"), ("skew", "f")];
+        let data = json!({"cause": {"kind": "input"}, "evidence": evidence.map(|(scope, s)| entry(scope, s))});
+        let signals: Vec<&str> = telling(&data).iter().filter_map(|e| e["signal"].as_str()).collect();
+        assert_eq!(signals, ["c", "a", "e"]);
+        assert!(telling(&json!({"reason": {}})).is_empty());
+    }
 
     #[test]
     fn a_sign_says_what_moved_or_nothing_of_it() {
