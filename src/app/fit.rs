@@ -12,6 +12,7 @@ use super::spool::{Order, Spool};
 use super::{Unusable, WrongArguments, labels, progress, runtime, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
+use crate::drift::detector::MIN_RECORDS;
 use crate::drift::fit::{FitError, FitRecord, Fitted, Plan, fit};
 use crate::drift::lacking::UnknownClasses;
 use crate::drift::observation::{HeadSource, Joined};
@@ -26,8 +27,6 @@ use crate::model::{Manifest, Tokenizer};
 
 /// Where the arguments name none.
 const DEFAULT_WINDOW: WindowRule = WindowRule::Time(Span::from_secs(300));
-/// Records that a test needs where nothing else is said (`--min-records`).
-const MIN_RECORDS: u64 = 50;
 /// Lengths of windows that are worth a proposal, in seconds.
 const LENGTHS: [i64; 14] =
     [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400, 604_800];
@@ -122,7 +121,7 @@ fn of_other_versions(manifest: &Manifest, taken: u64, others: &BTreeMap<String, 
 /// Said where the usual window has fewer records than a test needs.
 fn of_few_records(reference: &Reference) -> Option<String> {
     let (records, windows) = (reference.records, reference.windows);
-    let few = windows > 0 && records < MIN_RECORDS * windows;
+    let few = windows > 0 && records < MIN_RECORDS.unsigned_abs() * windows;
     few.then(|| {
         let mean = records as f64 / windows as f64;
         let proposal = match reference.window {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::detector::Trial;
+use super::detector::{MIN_RECORDS, Trial};
 use super::fit::add;
 use super::observation::Observation;
 use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
@@ -246,18 +246,19 @@ impl Track {
             Some(previous) if self.nulls.len() < LEAST_BLOCKS => previous,
             _ => self.scale_null(scale, serial, previous),
         };
-        variation.at_scale.push(null);
-        let first_learned = self.nulls.len() >= LEAST_BLOCKS && variation.design_effect == 0.0;
-        if first_learned {
-            // Shorter windows hold too few of its units to say anything; they are judged once they are carried on to
-            // as many.
-            variation.at_scale.fill(null);
-        }
-        // The longest scale says what the whole reference is worth: lasting effects do not average out.
         if self.nulls.len() >= LEAST_BLOCKS {
             let n = self.nulls.iter().map(|null| null.n).sum::<f64>() / self.nulls.len() as f64;
+            if variation.design_effect == 0.0 {
+                // Shorter windows hold too few units to say anything. Carried on until they are judged they have the
+                // design effect of those that did.
+                let more = ((n - 1.0) / (MIN_RECORDS - 1) as f64).max(1.0);
+                let intra_window_correlation = (more * null.intra_window_correlation).min(1.0);
+                variation.at_scale.fill(ScaleNull { intra_window_correlation, ..null });
+            }
+            // The longest scale says what the whole reference is worth: lasting effects do not average out.
             variation.design_effect = 1.0 + (n - 1.0).max(0.0) * intra_window_correlation(&self.nulls);
         }
+        variation.at_scale.push(null);
     }
 
     fn scale_null(&self, scale: u32, serial: Option<SerialDependence>, previous: Option<ScaleNull>) -> ScaleNull {

@@ -25,6 +25,9 @@ const BASE_SHARE: f64 = 0.5;
 /// (docs/decisions/0022), and a third makes another shape later by ln 1.5 in the logarithm of the evidence.
 const THIRD: f64 = 1.0 / 3.0;
 
+/// Units a test needs where nothing else is said.
+pub const MIN_RECORDS: i64 = 50;
+
 /// What the detectors need to know besides the data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sensitivity {

@@ -57,13 +57,10 @@ impl Geometry {
         self.principal.position(embedding).map_or(Place::Invalid, |position| self.at(position))
     }
 
-    /// The place of an embedding that was turned about the mean, so that it lies to these axes as it lay to others.
-    pub fn place_turned(&self, embedding: &[f32], turn: &Turn) -> Place {
-        let turned = |Position { centred, .. }: Position| {
-            let position = self.principal.position_of_centred(turn.apply(&centred))?;
-            Some(Position { coordinates: turn.coordinates(&centred), ..position })
-        };
-        self.principal.position(embedding).and_then(turned).map_or(Place::Invalid, |position| self.at(position))
+    /// The place of an embedding less the mean that was turned about it, so that it lies to these axes as it lay to others.
+    pub fn place_turned(&self, centred: &[f32], turn: &Turn) -> Place {
+        let turned = |position| self.at(Position { coordinates: turn.coordinates(centred), ..position });
+        self.principal.position_of_centred(turn.apply(centred)).map_or(Place::Invalid, turned)
     }
 
     fn at(&self, Position { coordinates, residual, centred }: Position) -> Place {

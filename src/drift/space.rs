@@ -79,7 +79,7 @@ impl Space {
             && !self.repeated.contains(&spot(&located.coordinates))
             && let (Some(geometry), Some(Some(turn))) = (&self.geometry, self.turns.get(fold))
         {
-            place = geometry.place_turned(&joined.embedding, turn);
+            place = geometry.place_turned(&located.centred, turn);
         }
         joined.observe(place, segments)
     }

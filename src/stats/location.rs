@@ -126,6 +126,25 @@ mod tests {
     }
 
     #[test]
+    fn means_of_uneven_windows_keep_their_level() {
+        let mut rng = StdRng::seed_from_u64(12);
+        let mut exponentials = |k: u32| (0..k).map(|_| -(1.0 - rng.random::<f64>()).ln()).sum::<f64>();
+        // Student's t with six degrees of freedom, of variance 1: the design effect is the inverse of a gamma variable
+        // of shape 3, with variance 1, so that the squared score's variance is two and a half times a normal one's.
+        let allowance = Allowance { dispersion: 2.5, ..Allowance::EXACT };
+        let mut below = 0;
+        for i in 0..60_000 {
+            let normal =
+                (2.0 * exponentials(1)).sqrt() * (f64::from(i) * 0.618_033_988_749_895 * std::f64::consts::TAU).cos();
+            let score = normal * (2.0 / exponentials(3)).sqrt();
+            let [up, down] = Location { shift: score / 10.0, skewness: 0.0 }.one_sided(100.0, allowance);
+            below += i32::from(up < 0.001_f64.ln()) + i32::from(down < 0.001_f64.ln());
+        }
+        // 120 are expected, and a normal law of the raised variance would be below in 300.
+        assert!((70..=160).contains(&below), "{below} of 120,000 below 0.001");
+    }
+
+    #[test]
     fn skewed_means_keep_their_level() {
         // Exponential values: skewness 2.
         let mut rng = StdRng::seed_from_u64(9);

@@ -35,19 +35,28 @@ struct Traffic {
     turns: f64,
     class: usize,
     point: Vec<f32>,
+    channel: &'static str,
 }
 
 impl Traffic {
     fn new(seed: u64, turns: f64) -> Traffic {
         let mut of_world = StdRng::seed_from_u64(77);
         let centres = (0..CLASSES).map(|_| normals(&mut of_world)).collect();
-        Traffic { rng: StdRng::seed_from_u64(seed), centres, turns, class: 0, point: vec![0.0; DIMENSION] }
+        Traffic {
+            rng: StdRng::seed_from_u64(seed),
+            centres,
+            turns,
+            class: 0,
+            point: vec![0.0; DIMENSION],
+            channel: "web",
+        }
     }
 
     fn next(&mut self) -> Joined {
         if self.rng.random_bool(1.0 / self.turns) {
             self.class = self.rng.random_range(0..CLASSES);
             let centre = &self.centres[self.class];
+            self.channel = if self.rng.random_bool(0.05) { "mail" } else { "web" };
             self.point = normals(&mut self.rng).iter().zip(centre).map(|(x, c)| c + 0.7 * x).collect();
         }
         let own = normals(&mut self.rng);
@@ -58,7 +67,7 @@ impl Traffic {
             input: None,
             text: None,
             attributes: Vec::new(),
-            tags: Vec::new(),
+            tags: vec![("channel".to_owned(), self.channel.to_owned())],
             embedding: own.iter().zip(&self.point).map(|(x, p)| p + 0.7 * x).collect(),
             answers: vec![Some(Answer::Class {
                 class,
@@ -69,12 +78,12 @@ impl Traffic {
         }
     }
 
-    fn fitted(seed: u64, turns: f64, size: usize) -> Reference {
+    fn fitted(model: &ModelSpec, seed: u64, turns: f64, size: usize) -> Reference {
         let mut traffic = Traffic::new(seed, turns);
         let at = |i: usize| Timestamp::from_micros(i as i64);
         let mut records: Vec<FitRecord> =
             (0..size).map(|i| FitRecord { time: at(i), joined: traffic.next(), labels: Vec::new() }).collect();
-        fit(&plan(&model(), WindowRule::Records(100)), &mut records).expect("enough to learn from").reference
+        fit(&plan(model, WindowRule::Records(100)), &mut records).expect("enough to learn from").reference
     }
 }
 
@@ -83,7 +92,7 @@ impl Traffic {
 fn distances(seeds: u64, turns: f64, size: usize) -> BTreeMap<String, f64> {
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
     for seed in 0..seeds {
-        let reference = Traffic::fitted(seed, turns, size);
+        let reference = Traffic::fitted(&model(), seed, turns, size);
         let mut traffic = Traffic::new(1_000 + seed, turns);
         let mut summary = Summary::empty(&reference);
         for _ in 0..LATER {
@@ -124,4 +133,21 @@ fn records_of_a_conversation_do_not_draw_the_reference_to_themselves() {
     const WORTH: f64 = 2.0 * TURNS - 1.0;
     let found = distances(3, TURNS, RECORDS);
     assert!(found.values().all(|distance| *distance < 2.0 * WORTH), "{found:?}");
+}
+
+#[test]
+fn a_segment_too_thin_for_a_window_varies_as_its_merged_windows_do() {
+    // Five records of a hundred on average, of one conversation or two.
+    let model = ModelSpec { segments: Some(vec!["channel".into()]), ..model() };
+    let reference = Traffic::fitted(&model, 5, 3.0, 24_000);
+    let of_mail = |s: &&SignalReference| {
+        s.key.segment.and_then(|s| reference.name_of_segment(s)).as_deref() == Some("channel=mail")
+    };
+    let named = |s: &&SignalReference| s.key.signal == "predicted_class";
+    let mail = reference.signals.iter().filter(of_mail).find(named).expect("is watched");
+    let correlations: Vec<f64> = mail.variation.at_scale.iter().map(|null| null.intra_window_correlation).collect();
+    let [one, four, _] = correlations[..] else { panic!("three scales: {correlations:?}") };
+    // Of sizes that follow a geometric law, with a mean of three: the design effect is 5, and a window is judged when it
+    // has fifty.
+    assert!(one == four && (3.0..8.0).contains(&(1.0 + 49.0 * one)), "{correlations:?}");
 }
