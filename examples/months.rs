@@ -359,7 +359,7 @@ type Kind = (&'static str, fn(Evidence) -> f64);
 fn quiet() {
     const STEPS: usize = 400_000;
     const THRESHOLD: f64 = 2_000.0;
-    const LEVELS: [f64; 5] = [20.0, 60.0, 100.0, 200.0, 300.0];
+    const LEVELS: [f64; 8] = [1.0, 2.0, 4.0, 20.0, 60.0, 100.0, 200.0, 300.0];
     println!("| signals | evidence | {} |", LEVELS.map(|level| format!("> {level}")).join(" | "));
     println!("|---|---|{}", "---|".repeat(LEVELS.len()));
     for signals in [1, 6, 30] {

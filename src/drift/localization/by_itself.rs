@@ -16,7 +16,8 @@ impl Findings<'_> {
     /// Tasks of such heads: input and encoder are quiet beside them, or moved too little.
     pub(super) fn heads_by_themselves(&self) -> BTreeSet<usize> {
         let tasks = self.tasks_of(|found, i| {
-            found.is_within_leaves(i) && (found.is_quiet_around(i) || found.is_beyond_the_encoder(i))
+            let is_still = || found.is_quiet_around(i) && found.is_still_before();
+            found.is_within_leaves(i) && (found.is_beyond_the_encoder(i) || is_still())
         });
         tasks.into_iter().collect()
     }
@@ -31,11 +32,14 @@ impl Findings<'_> {
         self.all().filter(before).all(|b| self.is_quiet(b, self.steps[signal].ln_moved))
     }
 
-    /// Whether more of the window's records changed by this signal than by any of the encoder's. What chance adds is
-    /// taken off the one side and left on the other.
-    fn is_beyond_the_encoder(&self, signal: usize) -> bool {
-        let of_encoder = self.all().filter(|b| self.scope(*b) == Scope::Encoder).filter_map(|b| self.change(b));
-        let most = of_encoder.map(|change| change.seen).reduce(f64::max);
+    /// Whether more of the window's records changed by this signal than by any of the encoder's, or where there are
+    /// none by any of the input's. What chance adds is taken off the one side and left on the other.
+    pub(super) fn is_beyond_the_encoder(&self, signal: usize) -> bool {
+        let seen_in = |scope: Scope| {
+            let changes = self.all().filter(|b| self.scope(*b) == scope).filter_map(|b| self.change(b));
+            changes.map(|change| change.seen).reduce(f64::max)
+        };
+        let most = seen_in(Scope::Encoder).or_else(|| seen_in(Scope::Input));
         most.zip(self.change(signal)).is_some_and(|(most, own)| own.least() > most)
     }
 

@@ -7,10 +7,11 @@
 //! A part whose clock has not ticked says nothing, and is no quiet one: where windows hold few records, all of them
 //! and each segment are looked at in windows of their own, and after an alarm their evidence begins anew.
 
-use super::Findings;
+use super::{Findings, MOVED};
 use crate::drift::reference::SignalReference;
 use crate::drift::segment::Segment;
 use crate::drift::signal::{Measure, SignalKey};
+use crate::stats::evidence::ln_weighted_sum;
 
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
 const MOST_OF_ALL: f64 = 0.5;
@@ -22,26 +23,23 @@ impl Findings<'_> {
     /// The segments, of one tag, to which what drifts is confined, the strongest first.
     pub(super) fn confined_to(&self) -> Vec<Segment> {
         let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i);
-        let (mut found, mut of_found): (Vec<(Segment, f64)>, Vec<usize>) = Default::default();
+        let (mut found, mut of_found): (Vec<Segment>, Vec<usize>) = Default::default();
         for i in self.drifting.iter().copied().filter(of_segment) {
             let Some(segment) = self.reference.signals[i].key.segment else { continue };
-            let same_tag = found.first().is_none_or(|(first, _)| first.tag == segment.tag);
-            if same_tag && found.iter().all(|(known, _)| *known != segment) {
-                found.push((segment, self.steps[i].ln_moved));
+            let same_tag = found.first().is_none_or(|first| first.tag == segment.tag);
+            if same_tag && !found.contains(&segment) {
+                found.push(segment);
                 of_found.push(i);
             }
         }
-        let Some((first, weakest)) = found.first().map(|(s, _)| *s).zip(found.last().map(|(_, ln)| *ln)) else {
-            return Vec::new();
-        };
-        let found: Vec<Segment> = found.into_iter().map(|(segment, _)| segment).collect();
+        let Some(first) = found.first().copied() else { return Vec::new() };
         let is_rest = |i: &usize| {
             let segment = self.reference.signals[*i].key.segment;
             segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
         };
-        let mut rest = (0..self.steps.len()).filter(is_rest).peekable();
-        let confined = rest.peek().is_some() && rest.clone().all(|i| self.is_calm(i, weakest));
-        let confined = confined && of_found.iter().all(|i| self.most_is_looked_at(rest.clone(), *i));
+        let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).collect();
+        let confined = !rest.is_empty() && self.have_not_moved(&rest);
+        let confined = confined && of_found.iter().all(|i| self.most_is_looked_at(&rest, *i));
         let is_part = |[own, all]: [i64; 2]| own as f64 <= MOST_OF_ALL * all as f64;
         if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() }
     }
@@ -61,13 +59,8 @@ impl Findings<'_> {
 
     /// Whether a signal is of all records, or of a segment that is most of them.
     pub(super) fn is_whole(&self, signal: usize) -> bool {
-        let SignalReference { key, measure, totals, .. } = &self.reference.signals[signal];
-        if key.segment.is_none() {
-            return true;
-        }
-        let Some(all) = self.whole_of(signal) else { return false };
-        let all = &self.reference.signals[all];
-        measure.as_signal().n(totals) as f64 > MOST_OF_ALL * all.measure.as_signal().n(&all.totals) as f64
+        self.reference.signals[signal].key.segment.is_none()
+            || self.whole_of(signal).is_some_and(|all| self.units(signal) > MOST_OF_ALL * self.units(all))
     }
 
     /// Tasks with a drifting signal in a segment, in their order.
@@ -90,17 +83,30 @@ impl Findings<'_> {
         self.whole_of(signal).is_some_and(|whole| self.steps[whole].ticked && moved(signal) > moved(whole))
     }
 
+    /// Whether segments' signals hold no more evidence than those of quiet segments do, as a mean in which each has the
+    /// weight of what it counts. Segments of a tag share no records, so what one of them holds is no echo of another's.
+    fn have_not_moved(&self, rest: &[usize]) -> bool {
+        let all: f64 = rest.iter().map(|i| self.units(*i)).sum();
+        let weighted = rest.iter().map(|i| (self.units(*i) / all, self.steps[*i].ln_moved));
+        all == 0.0 || ln_weighted_sum(weighted) < MOVED.ln()
+    }
+
+    /// What the reference counts of a signal.
+    fn units(&self, signal: usize) -> f64 {
+        let SignalReference { measure, totals, .. } = &self.reference.signals[signal];
+        measure.as_signal().n(totals) as f64
+    }
+
     /// Whether most of what the rest counts for the same signal was looked at since evidence last began anew.
-    fn most_is_looked_at(&self, rest: impl Iterator<Item = usize>, signal: usize) -> bool {
+    fn most_is_looked_at(&self, rest: &[usize], signal: usize) -> bool {
         let of = |i: usize| SignalKey { segment: None, ..self.reference.signals[i].key.clone() };
-        let (mut all, mut looked_at) = (0, 0);
-        for i in rest.filter(|i| of(*i) == of(signal)) {
-            let SignalReference { measure, totals, .. } = &self.reference.signals[i];
-            let units = measure.as_signal().n(totals);
+        let (mut all, mut looked_at) = (0.0, 0.0);
+        for i in rest.iter().copied().filter(|i| of(*i) == of(signal)) {
+            let units = self.units(i);
             all += units;
-            looked_at += if self.is_looked_at(i) { units } else { 0 };
+            looked_at += if self.is_looked_at(i) { units } else { 0.0 };
         }
-        2 * looked_at >= all
+        2.0 * looked_at >= all
     }
 
     /// The same signal of all records.

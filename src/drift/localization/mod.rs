@@ -33,7 +33,7 @@ use super::detector::SignalStep;
 use super::reference::Reference;
 use super::segment::Segment;
 use super::signal::{Measure, Scope};
-use super::tree::{part_moved, weights};
+use super::tree::{Part, part_moved, weights};
 pub use super::witness::{Found, Witness};
 use super::witness::{explains_signal, follows_from_head, owns_signal, strongest_of};
 use crate::stats::multiplicity::e_bh;
@@ -51,6 +51,9 @@ const QUIET_EXPONENT: f64 = 0.25;
 /// A quiet part of the tree holds more evidence than this in at most one window of twenty (`months quiet`): once
 /// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 20.0;
+/// A quiet part holds no more than this in most of its windows (`months quiet`). More is no sign that it has moved,
+/// but it does not say that it has not.
+const STILL: f64 = 2.0;
 /// Says where, from the evidence of one window's steps and the model's threshold A (natural log): at least
 /// one cause, the first question's first.
 ///
@@ -321,12 +324,21 @@ impl<'a> Findings<'a> {
         self.of_embeddings().any(|step| step.cells.iter().any(|records| *records > 0))
     }
 
-    /// Whether input and encoder are quiet beside what drifts in a head.
+    /// Whether input and encoder are quiet beside what drifts in a head, and would not be so if they had moved: more
+    /// records have changed in the head than in the encoder's space, or nothing at all speaks against it.
     fn is_quiet_before(&self, task: usize) -> bool {
-        let own = self.whole().filter(|i| self.reference.signals[*i].key.task == Some(task));
-        let strongest = own.map(|i| self.steps[i].ln_moved).fold(f64::NEG_INFINITY, f64::max);
+        let own = || self.whole().filter(|i| self.reference.signals[*i].key.task == Some(task));
+        let strongest = own().map(|i| self.steps[i].ln_moved).fold(f64::NEG_INFINITY, f64::max);
         let before = |i: &usize| matches!(self.scope(*i), Scope::Input | Scope::Encoder);
-        self.all().filter(before).all(|i| self.is_quiet(i, strongest))
+        let quiet = self.all().filter(before).all(|i| self.is_quiet(i, strongest));
+        quiet && (self.is_still_before() || own().any(|i| self.is_beyond_the_encoder(i)))
+    }
+
+    /// Whether input and encoder hold as little evidence as quiet parts mostly do.
+    pub(super) fn is_still_before(&self) -> bool {
+        let of_head = |part: &Part| !matches!(part.scope, Scope::Input | Scope::Encoder);
+        let parts = part_moved(self.reference, self.steps);
+        parts.iter().all(|(part, ln)| of_head(part) || *ln <= STILL.ln())
     }
 
     /// Whether a signal was looked at and found calm, or counts nothing.

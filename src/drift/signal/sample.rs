@@ -66,6 +66,11 @@ impl Sample<'_> {
         self.observations.iter().zip(self.folds).filter(|(_, fold)| is_naming(**fold)).map(|(o, _)| o)
     }
 
+    /// All other observations.
+    pub(super) fn not_naming(&self) -> impl Iterator<Item = &Observation> {
+        self.observations.iter().zip(self.folds).filter(|(_, fold)| !is_naming(**fold)).map(|(o, _)| o)
+    }
+
     /// Observations of a segment, or all, each with its fold.
     pub(super) fn within(&self, segment: Option<Segment>) -> impl Iterator<Item = (&Observation, usize)> {
         let of = move |o: &Observation| segment.is_none_or(|s| o.segments.get(usize::from(s.tag)) == Some(&s.value));

@@ -3,8 +3,8 @@
 //! one number a text does. (That likelihood tells shifts of background from those of meaning: Arora, Huang, He,
 //! EMNLP 2021.)
 //!
-//! A record of the sample is counted by the shares of the others, exactly: its own tokens are taken out of the counts,
-//! unless they all come together so often that the sample's other copies stand for it.
+//! Shares are taken from a part of the reference, and the rest is counted. To leave out each record's own tokens is not
+//! enough: which of many tokens of like frequency the sample has more often is chance, and its records have those.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ const MOST_IDS: u32 = 1 << 20;
 /// Counts of records by the mean surprisal of their tokens, in equal-mass bins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenSurprisal {
-    /// Occurrences in the sample by token id, up to the largest that has [`LEAST_COUNT`].
+    /// Occurrences in that part by token id, up to the largest that has [`LEAST_COUNT`].
     counts: Vec<u32>,
     /// Occurrences of all tokens.
     total: u64,
@@ -34,7 +34,7 @@ impl Fit for TokenSurprisal {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
         let mut counts: Vec<u32> = Vec::new();
         let mut total = 0;
-        for id in sample.observations.iter().filter_map(|o| o.input.as_ref()).flat_map(|input| &input.ids) {
+        for id in sample.naming().filter_map(|o| o.input.as_ref()).flat_map(|input| &input.ids) {
             total += 1;
             if *id < MOST_IDS {
                 let at = *id as usize;
@@ -47,11 +47,7 @@ impl Fit for TokenSurprisal {
         counts.iter_mut().filter(|count| **count < LEAST_COUNT).for_each(|count| *count = 0);
         counts.truncate(counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
         let mut surprisal = TokenSurprisal { counts, total, bins: Bins::fit(&[], &[]) };
-        let values: Vec<f64> = sample
-            .observations
-            .iter()
-            .filter_map(|o| surprisal.of(o.input.as_ref()?, Seen::once(sample.comes_again(o))))
-            .collect();
+        let values: Vec<f64> = sample.not_naming().filter_map(|o| surprisal.of(o.input.as_ref()?)).collect();
         if values.is_empty() {
             return Vec::new();
         }
@@ -60,46 +56,17 @@ impl Fit for TokenSurprisal {
     }
 }
 
-/// Whether an input is one of those that were counted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    InSample,
-    Later,
-}
-
-impl Seen {
-    /// An input of the sample: what comes again and again is later counted with what the sample holds of it.
-    fn once(comes_again: bool) -> Seen {
-        if comes_again { Seen::Later } else { Seen::InSample }
-    }
-}
-
 impl TokenSurprisal {
     /// Mean surprisal in nats; `None` without tokens.
-    fn of(&self, input: &InputFacts, seen: Seen) -> Option<f64> {
-        let tokens = input.ids.len();
-        let (total, sum) = match seen {
-            Seen::Later => (self.total, input.ids.iter().map(|id| self.logarithm(*id, 0)).sum::<f64>()),
-            Seen::InSample => {
-                let mut ids = input.ids.clone();
-                ids.sort_unstable();
-                let of_equals = |ids: &[u32]| ids.len() as f64 * self.logarithm(ids[0], ids.len());
-                (self.total.saturating_sub(tokens as u64), ids.chunk_by(u32::eq).map(of_equals).sum())
-            }
-        };
-        (tokens > 0).then(|| (total.max(1) as f64).ln() - sum / tokens as f64)
+    fn of(&self, input: &InputFacts) -> Option<f64> {
+        let sum: f64 = input.ids.iter().map(|id| self.logarithm(*id)).sum();
+        (!input.ids.is_empty()).then(|| (self.total.max(1) as f64).ln() - sum / input.ids.len() as f64)
     }
 
-    /// Of how often the sample holds a token, so many occurrences left out.
-    fn logarithm(&self, id: u32, without: usize) -> f64 {
-        let count = self.counts.get(id as usize).map_or(0, |count| (*count as usize).saturating_sub(without));
-        if count < LEAST_COUNT as usize { 0.0 } else { (count as f64).ln() }
-    }
-
-    fn count(&self, observation: &Observation, seen: Seen, cells: &mut [i64]) {
-        if let Some(surprisal) = observation.input.as_ref().and_then(|input| self.of(input, seen)) {
-            cells[self.bins.cell(surprisal)] += 1;
-        }
+    /// Of how often a token was counted.
+    fn logarithm(&self, id: u32) -> f64 {
+        let count = self.counts.get(id as usize).copied().unwrap_or(0);
+        if count < LEAST_COUNT { 0.0 } else { f64::from(count).ln() }
     }
 }
 
@@ -109,11 +76,15 @@ impl Signal for TokenSurprisal {
     }
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
-        self.count(observation, Seen::Later, cells);
+        if let Some(surprisal) = observation.input.as_ref().and_then(|input| self.of(input)) {
+            cells[self.bins.cell(surprisal)] += 1;
+        }
     }
 
     fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
-        self.count(observation, Seen::once(held.comes_again || !held.sampled), cells);
+        if !held.names() {
+            self.fold(observation, cells);
+        }
     }
 
     fn tests(&self) -> (bool, bool) {
@@ -144,19 +115,9 @@ mod tests {
 
     #[test]
     fn it_is_the_mean_over_the_tokens() {
-        let surprisal = of_ten().of(&input(&[1, 2, 7]), Seen::Later).expect("has tokens");
+        let surprisal = of_ten().of(&input(&[1, 2, 7])).expect("has tokens");
         let by_hand = -(f64::ln(0.6) + f64::ln(0.4) + f64::ln(0.1)) / 3.0;
         assert!((surprisal - by_hand).abs() < 1e-12, "{surprisal}");
-        assert_eq!(of_ten().of(&input(&[]), Seen::Later), None);
-    }
-
-    #[test]
-    fn a_record_of_the_sample_does_not_count_itself() {
-        let held_out = of_ten().of(&input(&[1, 1, 2]), Seen::InSample).expect("has tokens");
-        let by_others = TokenSurprisal { counts: vec![0, 4, 3], total: 7, bins: Bins::fit(&[], &[]) };
-        let expected = by_others.of(&input(&[1, 1, 2]), Seen::Later).expect("has tokens");
-        assert!((held_out - expected).abs() < 1e-12, "{held_out} for {expected}");
-        let once_too_few = of_ten().of(&input(&[2, 2]), Seen::InSample).expect("has tokens");
-        assert!((once_too_few - f64::ln(8.0)).abs() < 1e-12, "{once_too_few}");
+        assert_eq!(of_ten().of(&input(&[])), None);
     }
 }
