@@ -8,13 +8,14 @@ use rand::rngs::StdRng;
 
 use super::{golden, load_reference, runtime, write_output};
 use crate::api;
-use crate::cli::{Check, ConfigFile, GpuCheck};
+use crate::cli::{Check, ConfigFile, GpuCheck, SchemaOf};
 use crate::config::{self, raw::RawConfig};
 use crate::document;
 use crate::drift::record::InputText;
 use crate::model::manifest::RawManifest;
 use crate::model::{Manifest, gpu_check, inspect as draft, precheck};
 use crate::simulate::grammar::Grammar;
+use crate::source::RECORDS_SCHEMA;
 use crate::store::SqlStore;
 
 /// `driftd check`: the configuration with every file it names, or a schema.
@@ -22,11 +23,13 @@ use crate::store::SqlStore;
 /// # Errors
 /// Everything wrong, all at once for each file.
 pub fn main(args: &Check) -> anyhow::Result<()> {
-    if args.schema {
-        return write_output(None, &(serde_json::to_string_pretty(&document::schema::<RawConfig>())? + "\n"));
-    }
-    if args.manifest_schema {
-        return write_output(None, &(serde_json::to_string_pretty(&document::schema::<RawManifest>())? + "\n"));
+    if let Some(of) = args.schema.or(args.manifest_schema.then_some(SchemaOf::Manifest)) {
+        let schema = match of {
+            SchemaOf::Config => document::schema::<RawConfig>(),
+            SchemaOf::Manifest => document::schema::<RawManifest>(),
+            SchemaOf::Records => return write_output(None, RECORDS_SCHEMA),
+        };
+        return write_output(None, &(serde_json::to_string_pretty(&schema)? + "\n"));
     }
     if args.openapi {
         return write_output(None, &(api::openapi().to_pretty_json()? + "\n"));
