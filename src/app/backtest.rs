@@ -11,7 +11,7 @@ use super::fit::window_rule;
 use super::labels::UnknownLabels;
 use super::replay::{Refusals, Replay, with_refusals};
 use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
-use super::{backtest_html, compare};
+use super::{backtest_html, compare, without_model};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
 use crate::config::{Budget, watch};
@@ -44,6 +44,7 @@ const DEFAULT_BUDGET: &str = "1/30d";
 pub fn main(args: &Backtest) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.model.manifest)?;
     let reference = load_reference(&args.reference, &manifest)?;
+    without_model::tell(&manifest);
     let mut streams = vec![stream(&reference, args)?];
     for others in &args.compare {
         let other = compare::with(args, others)?;
