@@ -19,6 +19,9 @@ mod tokens;
 /// What a newcomer has to be told.
 #[path = "command_line/told.rs"]
 mod told;
+/// What is given twice.
+#[path = "command_line/twice.rs"]
+mod twice;
 /// A model whose file one does not have.
 #[path = "command_line/without_model.rs"]
 mod without_model;

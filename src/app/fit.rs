@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::fit_attributes::Attributes;
 use super::fit_times::Times;
+use super::ids::{Ids, each_once};
 use super::replay::{Refusals, Replay, with_refusals};
 use super::spool::{Order, Spool};
 use super::{Unusable, WrongArguments, labels, progress, runtime, without_model, write_output};
@@ -37,6 +38,7 @@ const LENGTHS: [i64; 14] =
 /// # Errors
 /// If the manifest is invalid, a file cannot be read, or there is too little to learn from.
 pub fn main(args: &Fit) -> anyhow::Result<()> {
+    each_once(&args.input)?;
     let manifest = Manifest::load(&args.model.manifest)?;
     let window = window_rule(&args.windows)?.unwrap_or(DEFAULT_WINDOW);
     if let Some((from, to)) = args.from.zip(args.to).filter(|(from, to)| from >= to) {
@@ -61,7 +63,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     for (id, label) in args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default() {
         spool.label(id, label);
     }
-    let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
+    let (mut taken, mut others, mut ids) = (0, BTreeMap::<String, u64>::new(), Ids::default());
     let (mut times, mut unknown_classes) = (Times::default(), UnknownClasses::default());
     let (mut attributes, mut score_orders) = (Attributes::new(&manifest.spec.attributes), ScoreOrders::default());
     let (tells_words, mut dictionary) = (args.words && manifest.tokenizer.is_none(), Dictionary::default());
@@ -80,6 +82,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
             return Ok(());
         }
         taken += 1;
+        ids.take(&record);
         if let Some(text) = record.text.as_ref().filter(|_| tells_words) {
             dictionary.add(text);
         }
@@ -104,6 +107,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     })?;
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     fitted.warnings.extend(times.warnings(window));
+    fitted.warnings.extend(ids.told());
     fitted.warnings.extend(of_few_records(&fitted.reference));
     fitted.warnings.extend(attributes.warnings());
     fitted.warnings.extend(score_orders.told(&manifest.spec));

@@ -19,6 +19,7 @@ use crate::drift::window::WindowRule;
 use crate::judge::rows::Receiver;
 use crate::judge::shadow::Shadowing;
 use crate::judge::{self, Judge};
+use crate::model::fits::segments_of_reference;
 use crate::model::{Manifest, ModelHandle, batching};
 use crate::store::{ModelRow, ReferenceStore as _, SqlStore};
 
@@ -61,6 +62,9 @@ pub(super) fn load(
     without_model::check(&manifest, &config)?;
     if let Some(remark) = without_model::remark(&manifest) {
         tracing::info!(model = manifest.spec.name, "{remark}");
+    }
+    if let Some(said) = segments_of_reference(&manifest, &reference) {
+        tracing::warn!(model = manifest.spec.name, "{said}");
     }
     let heads = config.heads.unwrap_or(reference.heads);
     if heads != reference.heads {

@@ -60,6 +60,8 @@ mod fit_times;
 pub mod gate;
 /// The golden set, run whenever a model is loaded.
 pub mod golden;
+/// Prediction ids of files.
+pub mod ids;
 /// Keys of the API.
 pub mod keys;
 /// Labels from files of their own.

@@ -75,6 +75,25 @@ fn cut_otherwise(manifest: &Manifest, kind: ReferenceKind, fitted_with: &str) ->
     })
 }
 
+/// Said where the manifest asks for other segments than the reference knows.
+pub fn segments_of_reference(manifest: &Manifest, reference: &Reference) -> Option<String> {
+    let asked = manifest.spec.segments.as_ref().filter(|asked| reference.spec.segments.as_ref() != Some(*asked))?;
+    let known: Vec<&String> = reference.segments.iter().map(|segment| &segment.tag).collect();
+    let same = asked.len() == known.len() && asked.iter().all(|tag| known.contains(&tag));
+    let list = |tags: &[&String]| match tags {
+        [] => "none".to_owned(),
+        tags => tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "),
+    };
+    (!same).then(|| {
+        format!(
+            "the manifest's `segments` are {}, and the reference was fitted with {}: the reference decides. Fit it again \
+             to watch others",
+            list(&asked.iter().collect::<Vec<_>>()),
+            list(&known)
+        )
+    })
+}
+
 /// What the manifest's texts are cut by, as references note it: the SHA-256 of its tokenizer's file in hexadecimal, or
 /// the name of the way words are cut.
 ///
