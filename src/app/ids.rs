@@ -131,7 +131,9 @@ mod tests {
             assert_eq!(ids.repeated, repeated, "{parts}");
         }
         let told = ids.told();
-        assert!(told[0].starts_with("2 of 6 records have a `prediction_id` that came before with the same content, and"));
+        assert!(
+            told[0].starts_with("2 of 6 records have a `prediction_id` that came before with the same content, and")
+        );
         assert!(told[1].starts_with("1 of 6 records have no `prediction_id`"), "{told:?}");
     }
 
