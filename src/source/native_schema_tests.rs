@@ -58,7 +58,10 @@ fn what_the_documents_show_is_valid_and_read() {
         assert!(errors.is_empty(), "{record}: {errors:?}");
         let read = decode(record).unwrap_or_else(|refused| panic!("{record}: {refused}"));
         let says = |key: &str| record.get(key).is_some();
-        assert_eq!(read.answers.iter().flatten().count(), record["outputs"].as_object().map_or(0, |o| o.len()));
+        assert_eq!(
+            read.answers.iter().flatten().count(),
+            record["outputs"].as_object().map_or(0, serde_json::Map::len)
+        );
         assert!(read.embedding.is_some() == says("embedding") && read.unknown_classes.is_empty(), "{read:?}");
         assert!(read.labels.is_empty() || says("task") || says("labels"));
         assert_eq!(read.unknown_tasks, 0, "{record}");
