@@ -224,6 +224,7 @@ fn record(rng: &mut StdRng, second: i64) -> FitRecord {
             unknown: 0,
             truncated: false,
             ids: (0..length).map(|_| (rng.random::<f64>().powi(4) * 20_000.0) as u32).collect(),
+            ..InputFacts::default()
         }),
         text: Some(TextFacts::of(&InputText { text: "a few words ".repeat(length as usize / 3), pair: None })),
         attributes: Vec::new(),

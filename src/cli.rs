@@ -148,16 +148,27 @@ impl std::fmt::Display for Role {
     }
 }
 
+/// What has a JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The configuration
+    Config,
+    /// Manifests
+    Manifest,
+    /// Records: inputs, predictions and labels
+    Records,
+}
+
 /// `driftd check`
 #[derive(Debug, Args)]
 pub struct Check {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigFile,
-    /// Print the JSON Schema of the configuration and stop
-    #[arg(long)]
-    pub schema: bool,
-    /// Print the JSON Schema of manifests and stop
+    /// Print a JSON Schema and stop; that of the configuration where no other is named
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "config", value_name = "WHAT")]
+    pub schema: Option<SchemaOf>,
+    /// The same as `--schema manifest`
     #[arg(long)]
     pub manifest_schema: bool,
     /// Print the OpenAPI document and stop

@@ -19,6 +19,12 @@ mod tokens;
 /// What a newcomer has to be told.
 #[path = "command_line/told.rs"]
 mod told;
+/// What is given twice.
+#[path = "command_line/twice.rs"]
+mod twice;
+/// A model whose file one does not have.
+#[path = "command_line/without_model.rs"]
+mod without_model;
 
 use std::path::Path;
 
@@ -428,14 +434,23 @@ fn schemas_and_help_are_published() {
     ] {
         assert!(help.contains(word), "{word}");
     }
-    for (flag, file) in [
+    for (flags, file) in [
         ("--openapi", "openapi.json"),
         ("--schema", "config.schema.json"),
+        ("--schema config", "config.schema.json"),
         ("--manifest-schema", "manifest.schema.json"),
+        ("--schema manifest", "manifest.schema.json"),
+        ("--schema records", "records.schema.json"),
     ] {
-        let printed = succeed(driftd().args(["check", flag]));
+        let printed = succeed(driftd().arg("check").args(flags.split(' ')));
         let committed = std::fs::read_to_string(support::root().join("docs").join(file)).expect("committed");
-        assert!(printed == committed, "run `driftd check {flag} > docs/{file}` and look at what changed");
+        assert!(printed == committed, "run `driftd check {flags} > docs/{file}` and look at what changed");
+    }
+    let schema = serde_json::from_str(&succeed(driftd().args(["check", "--schema", "records"]))).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    for record in bad_input::records(0) {
+        let errors: Vec<String> = schema.iter_errors(&record).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{record}: {errors:?}");
     }
     let openapi: Value = serde_json::from_str(&succeed(driftd().args(["check", "--openapi"]))).expect("JSON");
     assert!(openapi["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));

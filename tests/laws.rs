@@ -115,6 +115,7 @@ fn record(rng: &mut StdRng, second: i64, shift: Shift) -> FitRecord {
             unknown: u32::from(rng.random_bool(0.05)),
             truncated: length > 35,
             ids: (0..length).map(|_| (rng.random::<f64>().powi(3) * 4_000.0) as u32).collect(),
+            ..InputFacts::default()
         }),
         text: Some(TextFacts::of(&text)),
         attributes: vec![

@@ -68,7 +68,7 @@ fn every_kind_of_head_answers_and_knows_its_business() {
 #[test]
 fn more_tokens_than_the_graph_takes_are_told_by_the_manifest_s_name_for_them() {
     let mut manifest = Manifest::load(&support::example_manifest()).expect("valid");
-    manifest.tokenizer.max_tokens = 100;
+    manifest.tokenizer.as_mut().expect("named").max_tokens = 100;
     let mut model = OnnxModel::load(manifest, Device::Cpu, 1, Some(&support::onnxruntime())).expect("loads");
     let error = model.infer(&texts(), 4).expect_err("the long text has more than 48 tokens").to_string();
     assert!(error.contains("`tokenizer.max_tokens` (100)"), "{error}");
@@ -108,8 +108,15 @@ async fn many_callers_share_batches_and_get_their_own_answers() {
     let batching = Batching { max_batch: 16, max_wait: std::time::Duration::from_millis(5), threads: 1 };
     let library = support::onnxruntime();
     let handle = batching::spawn(manifest, Device::Auto, batching, Some(&library)).expect("loads");
-    assert_eq!(handle.placement().device, "cpu", "`auto` falls back here and says so");
-    assert!(handle.placement().nodes.iter().all(|(provider, n)| provider == "CPUExecutionProvider" && *n > 0));
+    assert_eq!(handle.placement().expect("it is run").device, "cpu", "`auto` falls back here and says so");
+    assert!(
+        handle
+            .placement()
+            .expect("it is run")
+            .nodes
+            .iter()
+            .all(|(provider, n)| provider == "CPUExecutionProvider" && *n > 0)
+    );
     let expected = load().infer(&texts(), 1).expect("runs");
     let calls = (0..40).map(|i| {
         let (handle, text) = (handle.clone(), texts()[i % 7].clone());

@@ -8,10 +8,11 @@ use super::backtest_examples::Texts;
 use super::backtest_labels::Labels;
 use super::backtest_report::{self, Told};
 use super::fit::window_rule;
+use super::ids::{Ids, each_once};
 use super::labels::UnknownLabels;
 use super::replay::{Refusals, Replay, with_refusals};
 use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
-use super::{backtest_html, compare};
+use super::{backtest_html, compare, without_model};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
 use crate::config::{Budget, watch};
@@ -31,6 +32,7 @@ use crate::drift::time::{Span, Timestamp};
 use crate::drift::watermark::Watermark;
 use crate::drift::window::{Slot, WindowRule};
 use crate::model::Manifest;
+use crate::model::fits::segments_of_reference;
 
 /// Windows to one false alarm where windows are counted in records and nothing else is said.
 const DEFAULT_ARL: f64 = 2_000.0;
@@ -42,14 +44,17 @@ const DEFAULT_BUDGET: &str = "1/30d";
 /// # Errors
 /// If manifest, reference or settings are invalid, or a file cannot be read.
 pub fn main(args: &Backtest) -> anyhow::Result<()> {
+    each_once(&args.input)?;
     let manifest = Manifest::load(&args.model.manifest)?;
     let reference = load_reference(&args.reference, &manifest)?;
+    without_model::tell(&manifest);
     let mut streams = vec![stream(&reference, args)?];
     for others in &args.compare {
         let other = compare::with(args, others)?;
         streams.push(stream(&reference, &other).with_context(|| format!("`--compare {others}`"))?);
     }
-    let mut replay = Replay::new(manifest, &args.model);
+    let other_segments = segments_of_reference(&manifest, &reference);
+    let (mut replay, mut ids) = (Replay::new(manifest, &args.model), Ids::default());
     let labels = args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default();
     for stream in &mut streams {
         stream.counts.labels = labels.len() as u64;
@@ -58,6 +63,9 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     }
     let bar = progress::records("judging");
     runtime()?.block_on(replay.run(&args.input, reference.heads, &bar, |record, inference| {
+        if !is_only_label(&record) {
+            ids.take(&record);
+        }
         let (first, others) = streams.split_first_mut().expect("one for the main settings");
         others.iter_mut().try_for_each(|stream| stream.take(record.clone(), inference.clone()))?;
         first.take(record, inference)
@@ -66,6 +74,7 @@ pub fn main(args: &Backtest) -> anyhow::Result<()> {
     for stream in &mut streams {
         stream.finish();
         stream.counts.refused = replay.refused.total();
+        stream.noticed = other_segments.iter().cloned().chain(ids.told()).collect();
         (stream.refused, stream.refused_labels) = (replay.refused.clone(), replay.refused_labels.clone());
     }
     streams[0].check()?;
@@ -148,6 +157,8 @@ pub struct Stream<'a> {
     pub judged: Vec<Judged>,
     /// What became of the records.
     pub counts: Counts,
+    /// What was noticed beside, of its ids and of the manifest.
+    pub noticed: Vec<String>,
     /// Records that were refused, and why.
     pub refused: Refusals,
     /// Labels that were.
@@ -177,6 +188,7 @@ impl<'a> Stream<'a> {
             watermark: Watermark::default(),
             judged: Vec::new(),
             counts: Counts::default(),
+            noticed: Vec::new(),
             refused: Refusals::default(),
             refused_labels: Refusals::default(),
             unknown_labels: UnknownLabels::default(),

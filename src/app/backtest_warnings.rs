@@ -38,6 +38,7 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
             reference.spec.embedding_dimension.unwrap_or(0)
         ));
     }
+    found.extend(stream.noticed.iter().cloned());
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
     found.extend(lacks.said());

@@ -6,15 +6,16 @@ use anyhow::{Context as _, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{golden, load_reference, runtime, write_output};
+use super::{golden, load_reference, runtime, without_model, write_output};
 use crate::api;
-use crate::cli::{Check, ConfigFile, GpuCheck};
+use crate::cli::{Check, ConfigFile, GpuCheck, SchemaOf};
 use crate::config::{self, raw::RawConfig};
 use crate::document;
 use crate::drift::record::InputText;
 use crate::model::manifest::RawManifest;
 use crate::model::{Manifest, gpu_check, inspect as draft, precheck};
 use crate::simulate::grammar::Grammar;
+use crate::source::RECORDS_SCHEMA;
 use crate::store::SqlStore;
 
 /// `driftd check`: the configuration with every file it names, or a schema.
@@ -22,11 +23,13 @@ use crate::store::SqlStore;
 /// # Errors
 /// Everything wrong, all at once for each file.
 pub fn main(args: &Check) -> anyhow::Result<()> {
-    if args.schema {
-        return write_output(None, &(serde_json::to_string_pretty(&document::schema::<RawConfig>())? + "\n"));
-    }
-    if args.manifest_schema {
-        return write_output(None, &(serde_json::to_string_pretty(&document::schema::<RawManifest>())? + "\n"));
+    if let Some(of) = args.schema.or(args.manifest_schema.then_some(SchemaOf::Manifest)) {
+        let schema = match of {
+            SchemaOf::Config => document::schema::<RawConfig>(),
+            SchemaOf::Manifest => document::schema::<RawManifest>(),
+            SchemaOf::Records => return write_output(None, RECORDS_SCHEMA),
+        };
+        return write_output(None, &(serde_json::to_string_pretty(&schema)? + "\n"));
     }
     if args.openapi {
         return write_output(None, &(api::openapi().to_pretty_json()? + "\n"));
@@ -41,14 +44,18 @@ pub fn main(args: &Check) -> anyhow::Result<()> {
                 Some(file) => drop(load_reference(file, &manifest)?),
                 None => println!("model {}: takes the reference that is active in the store", manifest.spec.name),
             }
-            precheck::check(&manifest.onnx)?;
+            without_model::check(&manifest, model)?;
+            manifest.onnx.as_deref().map(precheck::check).transpose()?;
             if let Some(shadow) = model.shadow.as_ref().filter(|shadow| !shadow.follows_runs()) {
                 let candidate = Manifest::load(Path::new(&shadow.manifest))?;
                 super::shadow::check(shadow, &manifest, &candidate)?;
-                precheck::check(&candidate.onnx)?;
+                candidate.onnx.as_deref().map(precheck::check).transpose()?;
             }
             if let Some(texts) = golden::check(&manifest, model, config.onnxruntime.as_deref())? {
                 println!("model {}: answers its golden set of {texts} texts as expected", manifest.spec.name);
+            }
+            if let Some(remark) = without_model::remark(&manifest) {
+                println!("model {}: {remark}", manifest.spec.name);
             }
             anyhow::Ok(manifest.spec)
         })();
@@ -98,6 +105,7 @@ pub fn inspect(file: &Path, output: Option<&Path>) -> anyhow::Result<()> {
 /// Without CUDA (exit code 5), or if anything is out of tolerance.
 pub fn gpu(args: &GpuCheck) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.manifest)?;
+    without_model::needed(&manifest, "`driftd gpu-check` runs it: name its ONNX file")?;
     let texts = gpu_texts(args)?;
     let report = gpu_check::run(&manifest, &texts, args.batch, None)?;
     write_output(None, &(serde_json::to_string_pretty(&report)? + "\n"))?;

@@ -7,9 +7,10 @@ use anyhow::Context as _;
 
 use super::fit_attributes::Attributes;
 use super::fit_times::Times;
+use super::ids::{Ids, each_once};
 use super::replay::{Refusals, Replay, with_refusals};
 use super::spool::{Order, Spool};
-use super::{Unusable, WrongArguments, labels, progress, runtime, write_output};
+use super::{Unusable, WrongArguments, labels, progress, runtime, without_model, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::detector::MIN_RECORDS;
@@ -22,7 +23,8 @@ use crate::drift::score_order::ScoreOrders;
 use crate::drift::season::Season;
 use crate::drift::time::Span;
 use crate::drift::window::WindowRule;
-use crate::model::fits::tokenizer_digest;
+use crate::drift::words::{self, Dictionary};
+use crate::model::fits::cut_by;
 use crate::model::{Manifest, Tokenizer};
 
 /// Where the arguments name none.
@@ -36,11 +38,19 @@ const LENGTHS: [i64; 14] =
 /// # Errors
 /// If the manifest is invalid, a file cannot be read, or there is too little to learn from.
 pub fn main(args: &Fit) -> anyhow::Result<()> {
+    each_once(&args.input)?;
     let manifest = Manifest::load(&args.model.manifest)?;
     let window = window_rule(&args.windows)?.unwrap_or(DEFAULT_WINDOW);
     if let Some((from, to)) = args.from.zip(args.to).filter(|(from, to)| from >= to) {
         return Err(WrongArguments(format!("`--from {from}` is not before `--to {to}`")).into());
     }
+    if args.heads == Some(HeadSource::Inference) {
+        without_model::needed(
+            &manifest,
+            "`--heads inference` takes its answers: name its ONNX file, or leave out `--heads`",
+        )?;
+    }
+    without_model::tell(&manifest);
     let mut replay = Replay::new(manifest.clone(), &args.model);
     let heads = match args.heads {
         Some(heads) => heads,
@@ -53,9 +63,10 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     for (id, label) in args.labels.as_deref().map(|file| replay.labels(file)).transpose()?.unwrap_or_default() {
         spool.label(id, label);
     }
-    let (mut taken, mut others) = (0, BTreeMap::<String, u64>::new());
+    let (mut taken, mut others, mut ids) = (0, BTreeMap::<String, u64>::new(), Ids::default());
     let (mut times, mut unknown_classes) = (Times::default(), UnknownClasses::default());
     let (mut attributes, mut score_orders) = (Attributes::new(&manifest.spec.attributes), ScoreOrders::default());
+    let (tells_words, mut dictionary) = (args.words && manifest.tokenizer.is_none(), Dictionary::default());
     let mut unknown_labels = replay.unknown_labels.clone();
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
@@ -71,6 +82,10 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
             return Ok(());
         }
         taken += 1;
+        ids.take(&record);
+        if let Some(text) = record.text.as_ref().filter(|_| tells_words) {
+            dictionary.add(text);
+        }
         times.add(time, record.id.as_deref());
         attributes.add(time, &record.attributes);
         score_orders.add(record.score_order);
@@ -83,8 +98,8 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
         spool.push(id.as_deref(), &FitRecord { time, joined: Joined::new(&mut record, inference, heads), labels })
     }))?;
     bar.finish_and_clear();
-    let tokenizer = if args.words { Some(Tokenizer::load(&manifest.tokenizer)?) } else { None };
-    let token = |id: u32| tokenizer.as_ref()?.token(id);
+    let tokenizer = manifest.tokenizer.as_ref().filter(|_| args.words).map(Tokenizer::load).transpose()?;
+    let token = |id: u32| tokenizer.as_ref().map_or_else(|| dictionary.word(id), |tokenizer| tokenizer.token(id));
     let plan = Plan { spec: &manifest.spec, heads, window, kind: args.kind, token: &token };
     let mut fitted = fit(&plan, &mut spool).map_err(|error| match error {
         FitError::Read(error) => error,
@@ -92,6 +107,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     })?;
     fitted.warnings.extend(of_other_versions(&manifest, taken, &others));
     fitted.warnings.extend(times.warnings(window));
+    fitted.warnings.extend(ids.told());
     fitted.warnings.extend(of_few_records(&fitted.reference));
     fitted.warnings.extend(attributes.warnings());
     fitted.warnings.extend(score_orders.told(&manifest.spec));
@@ -99,7 +115,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     fitted.warnings.extend(unknown_labels.told(&manifest.spec));
     fitted.warnings.extend(of_unknown_classes(&manifest, &unknown_classes));
     if inferred {
-        fitted.reference.tokenizer = Some(tokenizer_digest(&manifest)?);
+        fitted.reference.tokenizer = Some(cut_by(&manifest)?);
         fitted.reference = fitted.reference.seal();
     }
     std::fs::write(&args.output, fitted.reference.encode())
@@ -193,6 +209,9 @@ fn table(fitted: &Fitted) -> String {
         writeln!(text, "records     {} in {} windows of {}", reference.records, reference.windows, reference.window);
     let _ = writeln!(text, "from, to    {}, {}", reference.span.0, reference.span.1);
     let _ = writeln!(text, "heads       {heads}");
+    if reference.tokenizer.as_deref() == Some(words::NAME) {
+        text.push_str("texts       cut into words: no tokenizer is named\n");
+    }
     if let Some(geometry) = &reference.geometry {
         let principal = &geometry.principal;
         let (axes, explained) = (principal.axes(), principal.explained() * 100.0);

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::golden::Golden;
-use super::shadow;
 use super::{decode_reference, load_reference};
+use super::{shadow, without_model};
 use crate::collect::observe::Watched;
 use crate::config::{self, Infer};
 use crate::drift::closing::Closing;
@@ -19,6 +19,7 @@ use crate::drift::window::WindowRule;
 use crate::judge::rows::Receiver;
 use crate::judge::shadow::Shadowing;
 use crate::judge::{self, Judge};
+use crate::model::fits::segments_of_reference;
 use crate::model::{Manifest, ModelHandle, batching};
 use crate::store::{ModelRow, ReferenceStore as _, SqlStore};
 
@@ -58,6 +59,13 @@ pub(super) fn load(
     idle_after: Span,
     library: Option<&std::path::Path>,
 ) -> anyhow::Result<Loaded> {
+    without_model::check(&manifest, &config)?;
+    if let Some(remark) = without_model::remark(&manifest) {
+        tracing::info!(model = manifest.spec.name, "{remark}");
+    }
+    if let Some(said) = segments_of_reference(&manifest, &reference) {
+        tracing::warn!(model = manifest.spec.name, "{said}");
+    }
     let heads = config.heads.unwrap_or(reference.heads);
     if heads != reference.heads {
         tracing::warn!(
@@ -71,8 +79,8 @@ pub(super) fn load(
             "windows differ from the reference's: variation between windows was learned at another length"
         );
     }
-    let runs_model = collects && config.infer != Infer::Never;
-    let model: Option<ModelHandle> = if runs_model {
+    let looks_into_texts = collects && config.infer != Infer::Never;
+    let model: Option<ModelHandle> = if looks_into_texts {
         let model = batching::spawn(manifest.clone(), config.device, config.batching, library)?;
         if let Some(golden) = Golden::load(&manifest)? {
             // Loading has a thread of its own, which may wait for the model's.
@@ -97,7 +105,8 @@ pub(super) fn load(
         model,
         heads,
         infer: config.infer,
-        skew_sample: config.skew_sample,
+        // Nothing could be compared.
+        skew_sample: if manifest.onnx.is_some() { config.skew_sample } else { 0.0 },
         skew_limit: config.skew_limit,
         closing: Closing { window: WindowRule::Time(config.window), grace: config.grace, idle_after },
         late_limit: config.late_limit,
@@ -119,7 +128,7 @@ pub(super) fn judge(
     let spec = &loaded.manifest.spec;
     let tasks: Vec<_> =
         spec.tasks.iter().map(|t| json!({"name": t.name, "kind": t.kind, "classes": t.classes.len()})).collect();
-    let placement = loaded.watched.model.as_ref().map(|m| json!(m.placement()).to_string());
+    let placement = loaded.watched.model.as_ref().and_then(ModelHandle::placement).map(|p| json!(p).to_string());
     Judge {
         reference: loaded.watched.reference.clone(),
         watch: loaded.config.watch,

@@ -60,6 +60,8 @@ mod fit_times;
 pub mod gate;
 /// The golden set, run whenever a model is loaded.
 pub mod golden;
+/// Prediction ids of files.
+pub mod ids;
 /// Keys of the API.
 pub mod keys;
 /// Labels from files of their own.
@@ -90,6 +92,8 @@ pub mod shadow;
 pub mod simulate;
 /// Records on disk, to be read more than once.
 pub mod spool;
+/// A model whose file one does not have.
+mod without_model;
 
 /// What an error means to scripts; see [`crate::cli`].
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -120,6 +124,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             Some(ModelError::NoCuda(_)) => return 5,
             Some(
                 ModelError::Mismatch { .. }
+                | ModelError::NoModel { .. }
                 | ModelError::Refused { .. }
                 | ModelError::Tokenizer { .. }
                 | ModelError::Unreadable { .. }

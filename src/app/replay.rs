@@ -109,11 +109,14 @@ impl Replay {
     }
 
     /// Whose answers a stream's heads are to be fed from: production's if the first records of any of its files
-    /// carry them, else ours.
+    /// carry them, else ours; production's where there is no model to run.
     ///
     /// # Errors
     /// If a file cannot be read.
     pub fn detect_heads(&self, inputs: &[PathBuf]) -> anyhow::Result<HeadSource> {
+        if self.manifest.onnx.is_none() {
+            return Ok(HeadSource::Predictions);
+        }
         for input in inputs {
             let mut seen = 0;
             for line in FileRecords::open(input, &self.decoder, MOST_LINE_BYTES)? {
@@ -221,7 +224,7 @@ impl Replay {
         bar: &ProgressBar,
         take: &mut impl FnMut(Record, Option<Inference>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let embedding = self.manifest.embedding.is_some();
+        let embedding = self.manifest.spec.embedding_dimension.is_some();
         let wanted = Wanted { infer: Infer::Missing, heads, embedding };
         let compared = |record: &Record| {
             wanted.may_compare(record) && number(record.id.as_deref().unwrap_or_default()) < self.skew_sample

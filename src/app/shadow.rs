@@ -27,6 +27,9 @@ use crate::store::{self, ReadStore as _, RetrainingStore as _, ShadowStore as _,
 /// A version is a part of a path: longer ones than registries give are refused.
 const MOST_VERSION: usize = 128;
 
+/// Why a candidate's files are needed.
+const RUN: &str = "a candidate beside a model is run: name its ONNX file, or leave out `shadow`";
+
 /// Candidates that retraining runs have brought, by model; `None` where none is to be run.
 pub type Brought = BTreeMap<String, Option<Come>>;
 
@@ -139,7 +142,7 @@ fn try_load(
         name: manifest.spec.name.clone(),
         version: manifest.spec.version.clone(),
         source: source.to_owned(),
-        bytes: std::fs::metadata(&manifest.onnx).ok().map(|file| file.len()),
+        bytes: manifest.onnx.as_ref().and_then(|file| std::fs::metadata(file).ok()).map(|file| file.len()),
         ms_per_text: None,
     };
     let served = match reference.heads {
@@ -173,6 +176,7 @@ pub(super) fn check(
     manifest: &Manifest,
     candidate: &Manifest,
 ) -> anyhow::Result<Translation> {
+    candidate.model(RUN)?;
     let translation = Translation::between(&manifest.spec, &candidate.spec)
         .map_err(|reason| gate::Incomparable { manifest: candidate.file.display().to_string(), reason })?;
     for task in &shadow.drifted {
@@ -202,7 +206,8 @@ fn demands(config: &config::Model, shadow: &config::shadow::Shadow, spec: &Model
 /// Names a candidate by what it is: its manifest, its graph and its tokenizer. Evidence of another is not its own.
 fn id(manifest: &Manifest) -> anyhow::Result<String> {
     let mut digest = Sha256::new();
-    for file in [&manifest.file, &manifest.onnx, &manifest.tokenizer.file] {
+    let (onnx, tokenizer) = manifest.model(RUN)?;
+    for file in [manifest.file.as_path(), onnx, &tokenizer.file] {
         let told = || format!("`{}` cannot be read", file.display());
         let mut read = std::fs::File::open(file).with_context(told)?;
         let mut buffer = vec![0; 1 << 16];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{WrongArguments, progress, runtime, threads};
+use super::{WrongArguments, progress, runtime, threads, without_model};
 use crate::cli::{ModelArgs, Simulate};
 use crate::clock;
 use crate::drift::time::{Span, Timestamp};
@@ -64,6 +64,7 @@ fn wrong(what: String) -> WrongArguments {
 /// If either is invalid.
 pub fn open(args: &ModelArgs, grammar: Option<&Path>, plan: Plan) -> anyhow::Result<Traffic> {
     let manifest = Manifest::load(&args.manifest)?;
+    without_model::needed(&manifest, "simulated production answers with it: name its ONNX file")?;
     let beside = args.manifest.parent().unwrap_or(Path::new(".")).join("grammar.yaml");
     let grammar = Grammar::load(grammar.unwrap_or(&beside))?;
     match &plan.drift {

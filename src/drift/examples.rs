@@ -201,9 +201,20 @@ impl Candidate {
         speaking.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
         let because = |(_, at, cell): (f64, usize, usize)| {
             let (signal, shares) = &shares[at];
-            Because { key: signal.key.clone(), cell: shares.cell(cell) }
+            let (words, mut cell) = (self.words_in(signal, cell), shares.cell(cell));
+            if !words.is_empty() {
+                cell.name = words.join(" or ");
+            }
+            Because { key: signal.key.clone(), cell }
         };
         (score, speaking.into_iter().take(REASONS).map(because).collect())
+    }
+
+    /// Its words in a cell of words that has no name of its own: the text is shown beside them.
+    fn words_in(&self, signal: &SignalReference, cell: usize) -> Vec<String> {
+        let texts = std::iter::once(&self.text).chain(&self.pair);
+        let words = texts.flat_map(|text| signal.measure.as_signal().words_in(cell, text.as_str()));
+        words.map(|word| format!("`{word}`")).collect()
     }
 }
 
@@ -215,6 +226,13 @@ fn telling<'a>(reference: &'a Reference, alert: &Alert) -> Vec<&'a SignalReferen
     let mut found: Vec<usize> = witnessed.filter(owned).collect();
     if found.is_empty() {
         found = (0..reference.signals.len()).filter(owned).collect();
+    }
+    // How rare words are does not say which: their counts do.
+    let of = |name: &str| reference.signals.iter().position(|s| s.key.segment.is_none() && s.key.signal == name);
+    if let (Some(rarity), Some(counts)) = (of("word_surprisal"), of("word_distribution"))
+        && found.contains(&rarity)
+    {
+        found.push(counts);
     }
     found.sort_unstable();
     let mut signals: Vec<&SignalReference> = found.into_iter().map(|signal| &reference.signals[signal]).collect();

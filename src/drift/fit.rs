@@ -80,7 +80,7 @@ pub struct Plan<'a> {
     pub window: WindowRule,
     /// What the reference stands for.
     pub kind: ReferenceKind,
-    /// The token behind an id, where a tokenizer is at hand.
+    /// The token behind an id, or the word behind a number, where they are at hand.
     pub token: &'a dyn Fn(u32) -> Option<String>,
 }
 

@@ -53,7 +53,13 @@ fn record(rng: &mut StdRng, second: i64) -> FitRecord {
     let answers = answers.into_iter().enumerate().map(|(task, answer)| (task != SELDOM || seldom).then_some(answer));
     let words = rng.random_range(1..20);
     let joined = Joined {
-        input: Some(InputFacts { tokens: words, unknown: 0, truncated: false, ids: vec![words; words as usize] }),
+        input: Some(InputFacts {
+            tokens: words,
+            unknown: 0,
+            truncated: false,
+            ids: vec![words; words as usize],
+            ..InputFacts::default()
+        }),
         text: Some(TextFacts::of(&InputText { text: "word ".repeat(words as usize), pair: None })),
         attributes: Vec::new(),
         tags: Vec::new(),

@@ -128,3 +128,5 @@ pub mod watermark;
 pub mod window;
 /// What a cause rests on and what it explains.
 pub mod witness;
+/// Words of a text, where no tokenizer is at hand.
+pub mod words;

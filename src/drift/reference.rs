@@ -71,7 +71,8 @@ pub struct Reference {
     pub performance: Vec<Performance>,
     /// Where records lie in the encoder's space, for people to look at; its cells come last.
     pub map: Option<EncoderMap>,
-    /// SHA-256 of the tokenizer file, in hexadecimal, where its records were run through the model.
+    /// What its texts were cut by, where they were: the SHA-256 of the tokenizer's file in hexadecimal, or the name of
+    /// the way words are cut.
     pub tokenizer: Option<String>,
 }
 

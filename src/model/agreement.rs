@@ -78,9 +78,9 @@ fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) 
             found.push(format!("{what}: output `{name}` has {size} columns, the manifest {most}{hint}"));
         }
     };
-    if let Some(embedding) = &manifest.embedding {
-        let columns = vec![embedding.dimension];
-        expect(&embedding.output, Expected { what: "the embedding".into(), ranks: &[2], columns, one_column: "" });
+    if let Some((output, dimension)) = manifest.embedding.as_ref().zip(manifest.spec.embedding_dimension) {
+        let columns = vec![dimension];
+        expect(output, Expected { what: "the embedding".into(), ranks: &[2], columns, one_column: "" });
     }
     for (task, head) in manifest.spec.tasks.iter().zip(&manifest.heads) {
         let (what, classes) = (format!("task `{}`", task.name), task.classes.len());

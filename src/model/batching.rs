@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::cutter::Cutter;
 use super::manifest::Manifest;
 use super::onnx::OnnxModel;
-use super::{Depth, Job, ModelError, ModelHandle};
+use super::{Depth, Job, ModelError, ModelHandle, Placement};
 use crate::config::Batching;
 use crate::config::raw::Device;
 use crate::drift::record::InputText;
@@ -22,8 +23,15 @@ const QUEUE: usize = 8;
 /// How often a gathering thread looks for more while it waits.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Loads a model on a thread of its own and returns the way to it. The thread ends when all
-/// handles are gone.
+/// What answers on the thread.
+enum Runner {
+    Model(Box<OnnxModel>),
+    /// There is no model: texts are cut, however deep they were to be looked into.
+    Texts(Cutter),
+}
+
+/// Loads what the manifest names, the model or only what cuts texts, on a thread of its own, and returns the way to it.
+/// The thread ends when all handles are gone.
 ///
 /// # Errors
 /// As [`OnnxModel::load`], or if no thread can be started.
@@ -33,27 +41,37 @@ pub fn spawn(
     batching: Batching,
     library: Option<&Path>,
 ) -> Result<ModelHandle, ModelError> {
-    let model = OnnxModel::load(manifest, device, batching.threads, library)?;
-    let placement = Arc::new(model.placement().clone());
-    let name = model.manifest().spec.name.clone();
-    metrics::inference_device(&name, &placement.provider, placement.device);
-    tracing::info!(model = %name, provider = %placement.provider, nodes = ?placement.nodes, "the model is loaded");
-    if device == Device::Auto && placement.device != "cuda" {
-        tracing::warn!(model = %name, "device is `auto` and CUDA is not available: the model runs on the CPU");
-    }
+    let name = manifest.spec.name.clone();
+    let (runner, placement) = match manifest.onnx {
+        Some(_) => {
+            let model = OnnxModel::load(manifest, device, batching.threads, library)?;
+            let placement = Arc::new(model.placement().clone());
+            placed(&name, device, &placement);
+            (Runner::Model(Box::new(model)), Some(placement))
+        }
+        None => (Runner::Texts(Cutter::load(&manifest)?), None),
+    };
     let (queue, jobs) = mpsc::channel(QUEUE);
     thread::Builder::new()
         .name(format!("model-{name}"))
-        .spawn(move || work(model, jobs, batching))
+        .spawn(move || work(runner, jobs, batching))
         .map_err(|error| ModelError::Runtime(format!("no thread for the model: {error}")))?;
     Ok(ModelHandle { queue, placement })
 }
 
-fn work(mut model: OnnxModel, mut jobs: mpsc::Receiver<Job>, batching: Batching) {
+fn placed(name: &str, device: Device, placement: &Placement) {
+    metrics::inference_device(name, &placement.provider, placement.device);
+    tracing::info!(model = %name, provider = %placement.provider, nodes = ?placement.nodes, "the model is loaded");
+    if device == Device::Auto && placement.device != "cuda" {
+        tracing::warn!(model = %name, "device is `auto` and CUDA is not available: the model runs on the CPU");
+    }
+}
+
+fn work(mut runner: Runner, mut jobs: mpsc::Receiver<Job>, batching: Batching) {
     while let Some(first) = jobs.blocking_recv() {
         let gathered = gather(first, &mut jobs, batching);
         metrics::queue("model", jobs.len());
-        answer(&mut model, gathered, batching.max_batch);
+        answer(&mut runner, gathered, batching.max_batch);
     }
 }
 
@@ -75,12 +93,17 @@ fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>, batching: Batching) -> Vec
     gathered
 }
 
-fn answer(model: &mut OnnxModel, jobs: Vec<Job>, max_batch: usize) {
+fn answer(runner: &mut Runner, jobs: Vec<Job>, max_batch: usize) {
     let texts: Vec<(InputText, Depth)> = jobs.iter().flat_map(|job| job.texts.iter().cloned()).collect();
     let started = Instant::now();
-    match model.infer(&texts, max_batch) {
+    let inferred = match runner {
+        Runner::Model(model) => {
+            model.infer(&texts, max_batch).inspect(|_| metrics::inference(texts.len(), started.elapsed()))
+        }
+        Runner::Texts(cutter) => cutter.cut(texts.iter().map(|(text, _)| text)),
+    };
+    match inferred {
         Ok(inferences) => {
-            metrics::inference(texts.len(), started.elapsed());
             let mut inferences = inferences.into_iter();
             for job in jobs {
                 let mine = inferences.by_ref().take(job.texts.len()).collect();
@@ -91,7 +114,7 @@ fn answer(model: &mut OnnxModel, jobs: Vec<Job>, max_batch: usize) {
         // One caller's text must not fail another's: each call is tried by itself.
         Err(error) if jobs.len() > 1 => {
             tracing::warn!(%error, calls = jobs.len(), "calls are run one by one after a failure");
-            jobs.into_iter().for_each(|job| answer(model, vec![job], max_batch));
+            jobs.into_iter().for_each(|job| answer(runner, vec![job], max_batch));
         }
         Err(error) => {
             metrics::inference_failed();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::ModelError;
 use crate::document::{self, Document, Problem, Problems};
 use crate::drift::golden::Tolerance;
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
@@ -19,14 +20,14 @@ pub struct RawManifest {
     pub manifest: u32,
     /// Name and version under which records speak of the model.
     pub model: RawIdentity,
-    /// The graph.
-    pub onnx: RawOnnx,
-    /// The tokenizer.
-    pub tokenizer: RawTokenizer,
+    /// The graph. Without it no model is run, and records are judged by what they bring.
+    pub onnx: Option<RawOnnx>,
+    /// The tokenizer; the graph cannot be run without. Where neither is there, texts are watched by their words.
+    pub tokenizer: Option<RawTokenizer>,
     /// Names of the graph's inputs.
     #[serde(default)]
     pub inputs: RawInputs,
-    /// The encoder's output, if the graph has one.
+    /// The encoder's embedding: the output of the graph that gives it, or what records bring.
     pub embedding: Option<RawEmbedding>,
     /// The heads.
     pub tasks: Vec<RawTask>,
@@ -120,8 +121,8 @@ impl Default for RawInputs {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEmbedding {
-    /// Output name, float [batch, dimension].
-    pub output: String,
+    /// Output name, float [batch, dimension]; needed with `onnx`.
+    pub output: Option<String>,
     /// Its dimension.
     #[schemars(range(min = 1, max = 65536))]
     pub dimension: usize,
@@ -179,16 +180,16 @@ pub struct Manifest {
     pub file: PathBuf,
     /// The model as the domain sees it.
     pub spec: ModelSpec,
-    /// The ONNX file.
-    pub onnx: PathBuf,
+    /// The ONNX file, where there is one.
+    pub onnx: Option<PathBuf>,
     /// Its digest in lower-case hexadecimal, if pinned.
     pub sha256: Option<String>,
-    /// The tokenizer.
-    pub tokenizer: RawTokenizer,
+    /// The tokenizer; there is one where there is an ONNX file.
+    pub tokenizer: Option<RawTokenizer>,
     /// Names of the graph's inputs.
     pub inputs: RawInputs,
-    /// Name of the encoder's output.
-    pub embedding: Option<RawEmbedding>,
+    /// Name of the encoder's output; there is one where there are an ONNX file and an embedding.
+    pub embedding: Option<String>,
     /// How each head's output is read, by task index.
     pub heads: Vec<HeadSpec>,
     /// The golden set, if there is one.
@@ -217,8 +218,7 @@ impl Manifest {
         }
         let directory = document.directory().to_owned();
         let raw = document.content;
-        let mut tokenizer = raw.tokenizer;
-        tokenizer.file = directory.join(tokenizer.file);
+        let tokenizer = raw.tokenizer.map(|raw| RawTokenizer { file: directory.join(raw.file), ..raw });
         let heads = raw.tasks.iter().map(|task| HeadSpec {
             output: task.output.clone().unwrap_or_else(|| task.name.clone()),
             activation: task.activation.unwrap_or_else(|| implied(task.kind)),
@@ -245,12 +245,22 @@ impl Manifest {
                     .collect(),
             },
             golden: raw.golden.map(|golden| RawGolden { file: directory.join(golden.file), ..golden }),
-            onnx: directory.join(raw.onnx.file),
-            sha256: raw.onnx.sha256.map(|s| s.to_lowercase()),
+            onnx: raw.onnx.as_ref().map(|onnx| directory.join(&onnx.file)),
+            sha256: raw.onnx.and_then(|onnx| onnx.sha256).map(|s| s.to_lowercase()),
             tokenizer,
             inputs: raw.inputs,
-            embedding: raw.embedding,
+            embedding: raw.embedding.and_then(|embedding| embedding.output),
         })
+    }
+
+    /// The ONNX file and its tokenizer. `needed` says what cannot be done without, and what to do: `it is run: name
+    /// its file`.
+    ///
+    /// # Errors
+    /// [`ModelError::NoModel`].
+    pub fn model(&self, needed: &str) -> Result<(&Path, &RawTokenizer), ModelError> {
+        let none = || ModelError::NoModel { manifest: self.file.clone(), needed: needed.to_owned() };
+        self.onnx.as_deref().zip(self.tokenizer.as_ref()).ok_or_else(none)
     }
 }
 
@@ -307,6 +317,19 @@ fn check(document: &Document<RawManifest>) -> Vec<Problem> {
             fail(format!("/golden/tolerance/{name}"), format!("found {tolerance}, expected a number from 0 to 1"));
         }
     }
+    let runs = raw.onnx.is_some();
+    if runs && raw.tokenizer.is_none() {
+        fail(
+            "/onnx".into(),
+            "a model cannot be run without its `tokenizer`: name that too, or leave out `onnx`".into(),
+        );
+    }
+    if runs && raw.embedding.as_ref().is_some_and(|embedding| embedding.output.is_none()) {
+        fail("/embedding".into(), "it has no `output`: which of the graph's outputs is it?".into());
+    }
+    if !runs && raw.golden.is_some() {
+        fail("/golden".into(), "a golden set is run through the model: name its `onnx`, or leave out `golden`".into());
+    }
     let mut names = BTreeSet::new();
     for (i, attribute) in raw.attributes.iter().enumerate() {
         if !names.insert(&attribute.name) {
@@ -337,6 +360,32 @@ mod tests {
         );
         assert_eq!(found.len(), 5, "{found:#?}");
         assert!(found[0].contains("/tasks/0/classes a binary task has exactly 2, found 1"), "{found:#?}");
+    }
+
+    #[test]
+    fn what_needs_the_model_is_a_problem_without_one() {
+        let found = |text: &str| {
+            let text = format!(
+                "manifest: 1\nmodel: {{name: m, version: '1'}}\ntasks: [{{name: a, kind: regression}}]\n{text}"
+            );
+            let document = document::parse::<RawManifest>(Path::new("m.yaml"), &text).expect("right shape");
+            check(&document).into_iter().map(|p| format!("{} {}", p.path, p.message)).collect::<Vec<_>>()
+        };
+        let tokenizer = "tokenizer: {file: t.json, max_tokens: 8}\n";
+        for fine in ["", tokenizer, "embedding: {dimension: 3}\n", "embedding: {dimension: 3, output: e}\n"] {
+            assert_eq!(found(fine), Vec::<String>::new(), "{fine}");
+        }
+        for (text, said) in [
+            ("onnx: {file: m.onnx}\n".to_owned(), "/onnx a model cannot be run without its `tokenizer`"),
+            (
+                format!("onnx: {{file: m.onnx}}\n{tokenizer}embedding: {{dimension: 3}}\n"),
+                "/embedding it has no `output`",
+            ),
+            ("golden: {file: g.jsonl}\n".to_owned(), "/golden a golden set is run through the model"),
+        ] {
+            let found = found(&text);
+            assert!(found.len() == 1 && found[0].starts_with(said), "{text}: {found:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The model door: runs the exported ONNX model on texts.
+//! The model door: runs the exported ONNX model on texts, or only cuts them where there is no model.
 //!
 //! Contract: `ModelHandle::infer` gives one `Inference` a text, in the order of the texts,
 //! whatever batches they travelled in. Padding and neighbours change nothing but rounding. Every
@@ -16,6 +16,8 @@ use crate::drift::record::InputText;
 pub mod agreement;
 /// Dynamic batching on the model's own thread.
 pub mod batching;
+/// What texts are cut with.
+pub mod cutter;
 /// Whether a reference belongs to a model.
 pub mod fits;
 /// Proof that CUDA computes what the CPU computes.
@@ -51,6 +53,14 @@ pub enum ModelError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The manifest names no model, and this cannot be done without.
+    #[error("the manifest `{manifest}` names no model (`onnx`), and {needed}")]
+    NoModel {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What needs it, and what to do.
+        needed: String,
     },
     /// Our own check refuses the file.
     #[error("`{path}` is refused: {reason}")]
@@ -123,7 +133,7 @@ pub struct Placement {
 #[derive(Clone, Debug)]
 pub struct ModelHandle {
     queue: mpsc::Sender<Job>,
-    placement: Arc<Placement>,
+    placement: Option<Arc<Placement>>,
 }
 
 /// Texts waiting for the model's thread.
@@ -148,8 +158,8 @@ impl ModelHandle {
         result.await.map_err(|_| ModelError::Gone)?
     }
 
-    /// Where the model really runs.
-    pub fn placement(&self) -> &Placement {
-        &self.placement
+    /// Where the model really runs; `None` where there is none, and texts are only cut.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_deref()
     }
 }

@@ -45,10 +45,19 @@ pub struct RawOutputs {
 /// A loaded model with its tokenizer. Owned by one thread: ONNX Runtime wants `&mut` to run.
 pub struct OnnxModel {
     manifest: Manifest,
+    /// How long a text may be, and what fills short ones.
+    limits: Limits,
     spec: Arc<ModelSpec>,
     tokenizer: Tokenizer,
     session: Session,
     placement: Placement,
+}
+
+/// What the manifest says of the tokenizer, as far as batches depend on it.
+#[derive(Clone, Copy)]
+struct Limits {
+    max_tokens: usize,
+    pad_id: u32,
 }
 
 impl OnnxModel {
@@ -63,21 +72,23 @@ impl OnnxModel {
         threads: usize,
         library: Option<&Path>,
     ) -> Result<OnnxModel, ModelError> {
-        let checked = precheck::check(&manifest.onnx)?;
-        check_digest(&manifest, &checked)?;
-        let tokenizer = Tokenizer::load(&manifest.tokenizer)?;
+        let (file, raw) = manifest.model("it is to be run here: name its ONNX file")?;
+        let checked = precheck::check(file)?;
+        check_digest(&manifest, file, &checked)?;
+        let tokenizer = Tokenizer::load(raw)?;
+        let limits = Limits { max_tokens: raw.max_tokens, pad_id: raw.pad_id };
         let graph = checked.model.graph.as_ref().expect("the check refuses files without a graph");
         let mismatches = mismatches(&manifest, graph, tokenizer.vocabulary());
         if !mismatches.is_empty() {
             return Err(ModelError::Mismatch { manifest: manifest.file, mismatches });
         }
-        let session = open(&manifest, &checked, device, threads, library)?;
+        let session = open(file, &checked, device, threads, library)?;
         let placement = placement(&session)?;
         if device == Device::Cuda && placement.device != "cuda" {
             return Err(ModelError::NoCuda("no node of the graph was placed on it".into()));
         }
         let spec = Arc::new(manifest.spec.clone());
-        Ok(OnnxModel { manifest, spec, tokenizer, session, placement })
+        Ok(OnnxModel { manifest, limits, spec, tokenizer, session, placement })
     }
 
     /// Where it really runs.
@@ -189,7 +200,7 @@ impl OnnxModel {
 
     /// What failed, and on how long a text: the graph does not say how many tokens it takes.
     fn with_length(&self, batch: &[usize], tokens: &[Tokens], reason: &str) -> String {
-        let (width, most) = (self.width(&tokens[batch[0]]), self.manifest.tokenizer.max_tokens);
+        let (width, most) = (self.width(&tokens[batch[0]]), self.limits.max_tokens);
         format!(
             "{reason}; it was a text padded to {width} tokens: if only long ones fail, `tokenizer.max_tokens` ({most}) \
              in the manifest is more than the model takes"
@@ -200,7 +211,7 @@ impl OnnxModel {
     /// the batch: the last bits of an answer depend on it, and a replay must give the same.
     fn width(&self, tokens: &Tokens) -> usize {
         let count = tokens.ids.len();
-        count.max(1).next_multiple_of(WIDTH).min(self.manifest.tokenizer.max_tokens).max(count)
+        count.max(1).next_multiple_of(WIDTH).min(self.limits.max_tokens).max(count)
     }
 
     /// The graph's inputs for a batch, padded to the width of its widest text.
@@ -221,7 +232,7 @@ impl OnnxModel {
             Tensor::from_array((shape, flat)).map_err(runtime)
         };
         let names = &self.manifest.inputs;
-        let pad = i64::from(self.manifest.tokenizer.pad_id);
+        let pad = i64::from(self.limits.pad_id);
         let mut inputs: Vec<(String, SessionInputValue)> =
             vec![(names.input_ids.clone(), fill(&|t| t.ids.clone(), pad)?.into())];
         if let Some(name) = &names.attention_mask {
@@ -249,8 +260,8 @@ impl OnnxModel {
         };
         // Every output is looked up before any row is given away, so that a batch is whole or nothing.
         let mut all = Vec::with_capacity(self.manifest.heads.len() + 1);
-        if let Some(embedding) = &self.manifest.embedding {
-            all.push((Output::Embedding, rows(&embedding.output)?));
+        if let Some(output) = &self.manifest.embedding {
+            all.push((Output::Embedding, rows(output)?));
         }
         for (task, head) in self.manifest.heads.iter().enumerate() {
             all.push((Output::Head(task), rows(&head.output)?));
@@ -267,7 +278,7 @@ fn runtime(error: ort::Error) -> ModelError {
     ModelError::Runtime(error.to_string())
 }
 
-fn check_digest(manifest: &Manifest, checked: &Checked) -> Result<(), ModelError> {
+fn check_digest(manifest: &Manifest, file: &Path, checked: &Checked) -> Result<(), ModelError> {
     use sha2::{Digest, Sha256};
     let Some(expected) = &manifest.sha256 else { return Ok(()) };
     let found: String = Sha256::digest(&checked.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -275,11 +286,11 @@ fn check_digest(manifest: &Manifest, checked: &Checked) -> Result<(), ModelError
         return Ok(());
     }
     let reason = format!("its SHA-256 is {found}, the manifest says {expected}");
-    Err(ModelError::Refused { path: manifest.onnx.clone(), reason })
+    Err(ModelError::Refused { path: file.to_owned(), reason })
 }
 
 fn open(
-    manifest: &Manifest,
+    file: &Path,
     checked: &Checked,
     device: Device,
     threads: usize,
@@ -297,11 +308,7 @@ fn open(
             .with_config_entry("session.record_ep_graph_assignment_info", "1")?
             .with_intra_threads(threads)?
             .with_execution_providers(providers)?;
-        if checked.external {
-            builder.commit_from_file(&manifest.onnx)
-        } else {
-            builder.commit_from_memory(&checked.bytes)
-        }
+        if checked.external { builder.commit_from_file(file) } else { builder.commit_from_memory(&checked.bytes) }
     };
     builder().map_err(|error| match device {
         Device::Cuda if error.to_string().contains("CUDA") => ModelError::NoCuda(error.to_string()),

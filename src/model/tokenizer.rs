@@ -4,7 +4,7 @@ use tokenizers::{EncodeInput, Tokenizer as Library, TruncationParams};
 
 use super::ModelError;
 use super::manifest::RawTokenizer;
-use crate::drift::inference::InputFacts;
+use crate::drift::inference::{Cut, InputFacts};
 use crate::drift::record::InputText;
 
 /// A token is hardly ever longer than this; what lies beyond `max_tokens` of them is cut before
@@ -82,6 +82,7 @@ impl Tokenizer {
                 unknown: own.iter().filter(|id| Some(**id) == self.unknown).count() as u32,
                 truncated: text.len() < input.text.len() || !encoding.get_overflowing().is_empty(),
                 ids: own,
+                cut: Cut::Tokens,
             },
             special,
         })

@@ -47,6 +47,9 @@ pub mod producer;
 mod rebalance;
 mod statistics;
 
+/// The JSON Schema of native records, as it is published in `docs`.
+pub const RECORDS_SCHEMA: &str = include_str!("records.schema.json");
+
 /// How long the broker may take to answer a question at start or assignment.
 const ANSWER: Duration = Duration::from_secs(10);
 

@@ -26,6 +26,9 @@ use crate::drift::versions;
 const MOST_TAGS: usize = 64;
 const MOST_TAG_CHARACTERS: usize = 128;
 
+/// Forms of records that are known; a record need not name its own.
+const SCHEMAS: [&str; 3] = ["prediction/v1", "label/v1", "input/v1"];
+
 /// Decodes native records for a fixed set of models.
 #[derive(Debug)]
 pub struct NativeDecoder {
@@ -95,7 +98,10 @@ impl NativeDecoder {
 
     /// A label from a row that was written or deleted elsewhere.
     fn changed(&self, change: &Change, received: Option<Timestamp>) -> Result<Record, Rejected> {
-        let raw: RawRecord = serde_json::from_str(change.row).map_err(|error| self.unreadable(change.row, &error))?;
+        let mut raw: RawRecord =
+            serde_json::from_str(change.row).map_err(|error| self.unreadable(change.row, &error))?;
+        // A table may have a column of that name.
+        raw.schema = raw.schema.filter(|schema| SCHEMAS.contains(&schema.0.as_ref()));
         let (index, model) = self.model(&raw)?;
         let mut record = self.record(raw, index, model, received.or(change.at))?;
         record.time = change.at.unwrap_or(record.time);
@@ -140,6 +146,10 @@ impl NativeDecoder {
         received: Option<Timestamp>,
     ) -> Result<Record, Rejected> {
         let reject = |reason, detail: &str| Rejected::new(reason, detail);
+        if raw.schema.as_ref().is_some_and(|schema| !SCHEMAS.contains(&schema.0.as_ref())) {
+            let detail = format!("`schema`: expected {}, or none", SCHEMAS.map(|name| format!("`{name}`")).join(", "));
+            return Err(reject(RejectReason::InvalidShape, &detail));
+        }
         let time = match &raw.timestamp {
             Some(RawTime(time)) => {
                 let name = if raw.outputs.is_none() && (raw.task.is_some() || raw.labels.is_some()) {
@@ -147,7 +157,11 @@ impl NativeDecoder {
                 } else {
                     "`timestamp`"
                 };
-                let detail = || format!("{name} is no RFC 3339 time with its zone, such as 2026-11-25T09:00:00Z");
+                let detail = || {
+                    format!(
+                        "{name} is no RFC 3339 time with its zone, such as 2026-11-25T09:00:00Z, nor a number since 1970"
+                    )
+                };
                 time.ok_or_else(|| reject(RejectReason::NoTime, &detail()))?
             }
             None => received.ok_or_else(|| reject(RejectReason::NoTime, "neither the record nor Kafka has a time"))?,
@@ -287,3 +301,7 @@ fn embedding(raw: RawEmbedding) -> Result<Vec<f32>, Rejected> {
 #[cfg(test)]
 #[path = "native_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "native_schema_tests.rs"]
+mod schema_tests;

@@ -199,6 +199,9 @@ impl<'de> Deserialize<'de> for RawTime {
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<RawTime, E> {
                 Ok(RawTime(Some(since_epoch(number))))
             }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<RawTime, E> {
+                Ok(RawTime(fraction_since_epoch(number)))
+            }
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<RawTime, E> {
                 Ok(RawTime(i64::try_from(number).ok().map(since_epoch)))
             }
@@ -218,6 +221,19 @@ pub(super) fn since_epoch(number: i64) -> Timestamp {
         () if size < HUNDRED_BILLION * 1_000_000 => number,
         () => number / 1_000,
     })
+}
+
+/// The same of a number with a point, such as Python's `time.time()`: in microseconds, as far as its digits go.
+fn fraction_since_epoch(number: f64) -> Option<Timestamp> {
+    const MOST: f64 = 9.2e18;
+    let micros = match number.abs() {
+        size if size < 1e11 => number * 1e6,
+        size if size < 1e14 => number * 1e3,
+        size if size < 1e17 => number,
+        size if size < MOST => number / 1e3,
+        _ => return None,
+    };
+    Some(Timestamp::from_micros(micros.round() as i64))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawLabels<'a> {

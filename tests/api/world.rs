@@ -78,6 +78,7 @@ fn record(rng: &mut StdRng, second: i64) -> FitRecord {
             unknown: 0,
             truncated: false,
             ids: (0..length).map(|_| (rng.random::<f64>().powi(3) * 4_000.0) as u32).collect(),
+            ..InputFacts::default()
         }),
         text: None,
         attributes: vec![],

@@ -88,7 +88,7 @@ fn what_a_stream_lacks_is_named() {
     let told = warnings(&scene.judge(&reference, &bare));
     for part in [
         "no record has a text, and those of the reference had: `",
-        "no record has an embedding, nor a text to make one of: `encoder_",
+        "no record has an embedding, and none was made of its text: `encoder_",
         "task `mood`: its answers lack what the reference's had",
         "task `intent`: no answer could be compared with the exported model's",
     ] {

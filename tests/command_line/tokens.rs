@@ -30,7 +30,7 @@ struct Truth {
 impl Truth {
     fn load() -> Truth {
         let manifest = Manifest::load(&example_manifest()).expect("the example's");
-        let tokenizer = Tokenizer::load(&manifest.tokenizer).expect("the example's");
+        let tokenizer = Tokenizer::load(manifest.tokenizer.as_ref().expect("named")).expect("the example's");
         let file = root().join("examples/support/grammar.yaml");
         let grammar = document::read::<Value>(&file).expect("the example's").content;
         let slots = grammar["slots"].as_object().expect("slots").values();

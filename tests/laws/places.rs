@@ -140,6 +140,7 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
             unknown: 0,
             truncated: false,
             ids: vec![rng.random_range(0..500); 3],
+            ..InputFacts::default()
         }),
         text: Some(TextFacts::of(&InputText { text: "word ".repeat(length as usize), pair: None })),
         attributes: vec![Some(AttributeValue::Number(fault.amount * rng.random::<f64>()))],

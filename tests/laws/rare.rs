@@ -25,7 +25,13 @@ fn zipf(rng: &mut StdRng, most: f64) -> u32 {
 fn record(rng: &mut StdRng, second: i64) -> FitRecord {
     let ids: Vec<u32> = (0..rng.random_range(3..15)).map(|_| zipf(rng, WORDS)).collect();
     let joined = Joined {
-        input: Some(InputFacts { tokens: ids.len() as u32, unknown: 0, truncated: false, ids }),
+        input: Some(InputFacts {
+            tokens: ids.len() as u32,
+            unknown: 0,
+            truncated: false,
+            ids,
+            ..InputFacts::default()
+        }),
         text: None,
         attributes: vec![Some(AttributeValue::Category(format!("city {}", zipf(rng, CITIES))))],
         tags: Vec::new(),

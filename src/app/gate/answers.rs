@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{GateArgs, Incomparable, Row, is_manifest};
 use crate::app::replay::MOST_LINE_BYTES;
-use crate::app::threads;
+use crate::app::{threads, without_model};
 use crate::drift::answer::Answer;
 use crate::drift::gate_report::Side;
 use crate::drift::record::InputText;
@@ -53,10 +53,13 @@ impl Answers {
         let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if is_manifest(path) {
             let manifest = Manifest::load(path)?;
+            let needed =
+                "the gate runs it: name its ONNX file, or give what it answered as JSONL in place of the manifest";
+            without_model::needed(&manifest, needed)?;
             let own = manifest.spec.clone();
             let translation = Translation::between(spec, &own)
                 .map_err(|reason| Incomparable { manifest: path.display().to_string(), reason })?;
-            let bytes = std::fs::metadata(&manifest.onnx).ok().map(|m| m.len());
+            let bytes = manifest.onnx.as_ref().and_then(|file| std::fs::metadata(file).ok()).map(|m| m.len());
             let model = OnnxModel::load(manifest, args.device, threads(args.threads), None)?;
             let side = Side { name: own.name.clone(), version: own.version.clone(), source, bytes, ms_per_text: None };
             let batch = args.batch.max(1);

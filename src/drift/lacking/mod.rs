@@ -257,7 +257,7 @@ impl<'a> Stream<'a> {
         let (silent, said) = if self.no_embeddings() {
             let empty: Vec<&str> = signals.iter().map(|s| s.name).collect();
             let said = format!(
-                "no record has an embedding, nor a text to make one of: {} of the encoder could not be judged, nor what \
+                "no record has an embedding, and none was made of its text: {} of the encoder could not be judged, nor what \
                  heads answer to an embedding",
                 list(&empty)
             );

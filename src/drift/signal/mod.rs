@@ -239,6 +239,12 @@ pub trait Signal {
         true
     }
 
+    /// Words of a text that fall into a cell which has no name, since nobody can list what may come; none where cells
+    /// have names.
+    fn words_in(&self, _cell: usize, _text: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether the signal is also watched in each segment: those that say most for little.
     fn per_segment(&self) -> bool {
         false
@@ -308,7 +314,7 @@ macro_rules! signals {
 }
 
 signals! {
-    /// Input length in tokens.
+    /// Input length in tokens or words.
     TokenCount in token_count;
     /// Unknown tokens.
     UnknownRate in unknown_rate;

@@ -94,6 +94,10 @@ impl Signal for Rising {
         self.measure.as_signal().cell_name(cell, task)
     }
 
+    fn words_in(&self, cell: usize, text: &str) -> Vec<String> {
+        self.measure.as_signal().words_in(cell, text)
+    }
+
     fn may_name(&self, cell: usize, current_count: i64) -> bool {
         self.measure.as_signal().may_name(cell, current_count)
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::drift::answer::Answer;
 use crate::drift::geometry::Geometry;
+use crate::drift::inference::Cut;
 use crate::drift::observation::Observation;
 use crate::drift::segment::{Segment, SegmentTag};
 use crate::drift::task::ModelSpec;
@@ -51,11 +52,16 @@ pub struct Sample<'a> {
     pub geometry: Option<&'a Geometry>,
     /// Tags whose segments are watched.
     pub segments: &'a [SegmentTag],
-    /// The token behind an id, where a tokenizer is at hand.
+    /// The token behind an id, or the word behind a number, where they are at hand.
     pub token: &'a dyn Fn(u32) -> Option<String>,
 }
 
 impl Sample<'_> {
+    /// What its texts were cut into: all of them into the same.
+    pub(super) fn cut(&self) -> Cut {
+        self.observations.iter().find_map(|o| o.input.as_ref()).map_or(Cut::Tokens, |input| input.cut)
+    }
+
     /// Whether the tokens of an observation will come again, as often as the sample holds them.
     pub fn comes_again(&self, observation: &Observation) -> bool {
         observation.input.as_ref().is_some_and(|input| self.repeated.contains(&input.ids))

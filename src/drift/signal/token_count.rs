@@ -1,4 +1,4 @@
-//! Length of the input in tokens, in equal-mass bins.
+//! Length of the input in tokens, or words, in equal-mass bins.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,8 @@ impl Fit for TokenCount {
         if lengths.is_empty() {
             Vec::new()
         } else {
-            vec![(key(Scope::Input, None, "token_count"), TokenCount { bins })]
+            let name = sample.cut().name("token_count", "word_count");
+            vec![(key(Scope::Input, None, name), TokenCount { bins })]
         }
     }
 }

@@ -5,14 +5,19 @@
 //! come.
 //!
 //! Words are told only where the operator lets the fit have them, and then only those of many records.
+//!
+//! Where no tokenizer is at hand, words stand in for tokens. Of these there are always new ones: what shares a cell has
+//! no name then, but for the words of a text that is shown.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, HeldOut, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::inference::Cut;
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
+use crate::drift::words::{number, words};
 
 /// Tokens with a cell of their own.
 const MOST_NAMED: usize = 2_048;
@@ -25,6 +30,8 @@ const LEAST_RECORDS: u32 = 20;
 const LEAST_TOLD: i64 = 5;
 /// Words of one shared cell that are told; of more, none is.
 const MOST_SHARED: usize = 3;
+/// What shared cells of words are called: nobody can list the words that may come.
+const RARE_WORDS: &str = "rare words, group";
 /// Ids that are looked at for the words of shared cells.
 const MOST_IDS: u32 = 1 << 20;
 
@@ -33,7 +40,7 @@ const MOST_IDS: u32 = 1 << 20;
 pub struct TokenDistribution {
     /// Tokens with a cell of their own, the most frequent first; by rank where the word is not told.
     names: Vec<String>,
-    /// Words of each shared cell, where they are few and told.
+    /// Tokens of each shared cell, where they are few and told; of words the cell's own name.
     shared: Vec<String>,
     /// Cell + 1 of each token id up to the largest named one; 0 for none.
     cells: Vec<u16>,
@@ -61,14 +68,19 @@ impl Fit for TokenDistribution {
         for (cell, (id, _)) in frequent.iter().enumerate() {
             cells[*id as usize] = cell as u16 + 1;
         }
+        let unit = sample.cut().name("token", "word");
         let name = |(rank, (id, _)): (usize, &(u32, u32))| {
             let told = records.get(id).is_some_and(|n| *n >= LEAST_RECORDS);
             let word = told.then(|| (sample.token)(*id)).flatten();
-            word.map_or_else(|| format!("token number {}", rank + 1), |word| format!("`{word}`"))
+            word.map_or_else(|| format!("{unit} number {}", rank + 1), |word| format!("`{word}`"))
         };
         let names = frequent.iter().enumerate().map(name).collect();
-        let shared = shared_words(sample, &cells);
-        vec![(key(Scope::Input, None, "token_distribution"), TokenDistribution { names, shared, cells })]
+        let shared = match sample.cut() {
+            Cut::Tokens => shared_words(sample, &cells),
+            Cut::Words => (1..=BUCKETS).map(|group| format!("{RARE_WORDS} {group}")).collect(),
+        };
+        let name = sample.cut().name("token_distribution", "word_distribution");
+        vec![(key(Scope::Input, None, name), TokenDistribution { names, shared, cells })]
     }
 }
 
@@ -88,6 +100,15 @@ fn bucket(id: u32) -> usize {
     (id.wrapping_mul(2_654_435_761) >> 16) as usize % BUCKETS
 }
 
+impl TokenDistribution {
+    fn cell(&self, id: u32) -> usize {
+        match self.cells.get(id as usize) {
+            Some(cell) if *cell > 0 => usize::from(cell - 1),
+            _ => self.names.len() + bucket(id),
+        }
+    }
+}
+
 impl Signal for TokenDistribution {
     fn width(&self) -> usize {
         self.names.len() + BUCKETS
@@ -95,11 +116,7 @@ impl Signal for TokenDistribution {
 
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
         for id in observation.input.iter().flat_map(|input| &input.ids) {
-            let cell = match self.cells.get(*id as usize) {
-                Some(cell) if *cell > 0 => usize::from(cell - 1),
-                _ => self.names.len() + bucket(*id),
-            };
-            cells[cell] += 1;
+            cells[self.cell(*id)] += 1;
         }
     }
 
@@ -115,6 +132,20 @@ impl Signal for TokenDistribution {
             (Some(name), _) | (None, Some(name)) => name.clone(),
             (None, None) => format!("rare tokens, group {}", shared + 1),
         }
+    }
+
+    fn words_in(&self, cell: usize, text: &str) -> Vec<String> {
+        let shared = cell.checked_sub(self.names.len()).and_then(|shared| self.shared.get(shared));
+        if !shared.is_some_and(|name| name.starts_with(RARE_WORDS)) {
+            return Vec::new();
+        }
+        let mut found: Vec<String> = Vec::new();
+        for word in words(text).filter(|word| self.cell(number(word)) == cell) {
+            if !found.iter().any(|told| *told == word) {
+                found.push(word.into_owned());
+            }
+        }
+        found
     }
 
     fn counts_kinds(&self) -> bool {

@@ -52,7 +52,7 @@ impl Fit for TokenSurprisal {
             return Vec::new();
         }
         surprisal.bins = Bins::between(&values, &TAIL_QUANTILES);
-        vec![(key(Scope::Input, None, "token_surprisal"), surprisal)]
+        vec![(key(Scope::Input, None, sample.cut().name("token_surprisal", "word_surprisal")), surprisal)]
     }
 }
 

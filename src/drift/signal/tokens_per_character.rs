@@ -23,7 +23,8 @@ impl Fit for TokensPerCharacter {
             return Vec::new();
         }
         let bins = Bins::fit(&ratios, &TAIL_QUANTILES);
-        vec![(key(Scope::Input, None, "tokens_per_character"), TokensPerCharacter { bins })]
+        let name = sample.cut().name("tokens_per_character", "words_per_character");
+        vec![(key(Scope::Input, None, name), TokensPerCharacter { bins })]
     }
 }
 

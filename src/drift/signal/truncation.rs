@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::inference::Cut;
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 
@@ -12,7 +13,7 @@ pub struct Truncation;
 
 impl Fit for Truncation {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        let seen = sample.observations.iter().any(|o| o.input.is_some());
+        let seen = sample.cut() == Cut::Tokens && sample.observations.iter().any(|o| o.input.is_some());
         if seen { vec![(key(Scope::Input, None, "truncation"), Truncation)] } else { Vec::new() }
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::inference::Cut;
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 
@@ -16,7 +17,7 @@ pub struct UnknownRate;
 
 impl Fit for UnknownRate {
     fn fit(sample: &Sample) -> Vec<(SignalKey, Self)> {
-        let seen = sample.observations.iter().any(|o| o.input.is_some());
+        let seen = sample.cut() == Cut::Tokens && sample.observations.iter().any(|o| o.input.is_some());
         if seen { vec![(key(Scope::Input, None, "unknown_rate"), UnknownRate)] } else { Vec::new() }
     }
 }

@@ -51,5 +51,7 @@ describe("cells", () => {
     const { tokens, classes, pairs } = movedGroups(rows, 8);
     expect([tokens.length, classes.length, pairs.length]).toEqual([1, 1, 1]);
     expect(tokens[0]).toMatchObject({ cell: "refund", signal: "token_distribution" });
+    const word = statistic("word_distribution", 1, { scope: "input", task: null, n: 2_000, movers: moved });
+    expect(movedGroups([word], 8).tokens.map((c) => c.cell)).toEqual(["refund"]);
   });
 });

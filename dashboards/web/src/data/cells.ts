@@ -51,7 +51,7 @@ export interface MovedGroups {
 
 const CLASS_SIGNALS = ["predicted_class", "labels_by_record", "label_sets"];
 
-/** Tokens, classes and pairs of answers that moved most, over all signals of a window. */
+/** Tokens (or words, where there is no tokenizer), classes and pairs of answers that moved most, over all signals of a window. */
 export function movedGroups(statistics: Statistic[], most: number): MovedGroups {
   const of = (is: (s: Statistic) => boolean): Moved[] =>
     statistics
@@ -61,7 +61,7 @@ export function movedGroups(statistics: Statistic[], most: number): MovedGroups 
       .sort((a, b) => moved(b) - moved(a) || a.key.localeCompare(b.key))
       .slice(0, most);
   return {
-    tokens: of((s) => s.scope === "input" && s.signal.startsWith("token_distribution")),
+    tokens: of((s) => s.scope === "input" && /^(token|word)_distribution/.test(s.signal)),
     classes: of((s) => s.scope === "head" && CLASS_SIGNALS.includes(s.signal)),
     pairs: of((s) => s.scope === "link"),
   };

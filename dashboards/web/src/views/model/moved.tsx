@@ -21,7 +21,11 @@ export function MovedPanel({ window, statistics }: { name: string; window: Windo
         table={() => <SharesTable cells={all} names={all.map(nameOf)} />}
       >
         <div class="moved-groups">
-          <Group title="Tokens" cells={tokens} none="no token moved" />
+          {ofWords(statistics) ? (
+            <Group title="Words" cells={tokens} none="no word moved" />
+          ) : (
+            <Group title="Tokens" cells={tokens} none="no token moved" />
+          )}
           <Group title="Classes" cells={classes} none="no class moved" />
           <Group title="Pairs of answers" cells={pairs} none="no pair moved" />
         </div>
@@ -47,6 +51,9 @@ function Group({ title, cells, none }: { title: string; cells: Moved[]; none: st
     </section>
   );
 }
+
+/** Whether texts are cut into words, for want of a tokenizer. */
+const ofWords = (statistics: Statistic[]): boolean => statistics.some((s) => s.scope === "input" && s.signal === "word_distribution");
 
 const nameOf = (cell: Moved): string =>
   cell.place.scope === "input" ? "" : cell.place.scope === "link" ? `${cell.place.task ?? ""}, ${words(cell.signal)}` : (cell.place.task ?? "");
