@@ -291,7 +291,13 @@ impl Alerts {
             let Firing { alert, quiet, patience } = &mut self.firing[known];
             let recent = report.slot - alert.opened_slot <= CATCH_UP;
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
-            let grown = if recent && leads { found.cause.grow(&alert.cause) } else { alert.cause.grow(&found.cause) };
+            let refuted = found.refutes(&alert.cause)
+                || (found.cause.segment.is_none() && found.cause.explains(&alert.cause) && looks.is_spread(alert));
+            let grown = if (recent && leads) || refuted {
+                found.cause.grow(&alert.cause)
+            } else {
+                alert.cause.grow(&found.cause)
+            };
             match (alert.cause.kind, found.cause.kind) {
                 (CauseKind::Version, CauseKind::Version) => {}
                 // What follows from another version does not say that it goes on.

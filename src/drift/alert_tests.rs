@@ -1,6 +1,7 @@
 //! Stories of alerts, window by window.
 
 use super::*;
+use crate::drift::segment::Segment;
 
 fn report(slot: Slot, verdict: Verdict) -> Report {
     Report {
@@ -31,6 +32,10 @@ impl Looks for Plain {
 
     fn heard(&self, _: &Alert) -> bool {
         true
+    }
+
+    fn is_spread(&self, _: &Alert) -> bool {
+        false
     }
 }
 
@@ -223,6 +228,7 @@ struct Said {
     patience: u32,
     moves: bool,
     heard: bool,
+    spread: bool,
 }
 
 impl Looks for Said {
@@ -237,12 +243,16 @@ impl Looks for Said {
     fn heard(&self, _: &Alert) -> bool {
         self.heard
     }
+
+    fn is_spread(&self, alert: &Alert) -> bool {
+        self.spread && alert.cause.segment.is_some()
+    }
 }
 
 /// The window in which an alert is over that fired in window 0, if it was found with so much patience; the others
 /// say this, and then nothing but quiet.
 fn over(patience: u32, resolve_after: u32, then: &[Said]) -> Slot {
-    const QUIET: Said = Said { patience: 0, moves: false, heard: true };
+    const QUIET: Said = Said { patience: 0, moves: false, heard: true, spread: false };
     let mut alerts = Alerts::default();
     let found = || vec![head(0)];
     alerts.advance(&report(0, Verdict::Drift), found, Standing::Ours, resolve_after, &Said { patience, ..QUIET });
@@ -256,7 +266,7 @@ fn over(patience: u32, resolve_after: u32, then: &[Said]) -> Slot {
 
 #[test]
 fn an_alert_is_not_over_before_its_witnesses_have_looked_again() {
-    let quiet = Said { patience: 0, moves: false, heard: true };
+    let quiet = Said { patience: 0, moves: false, heard: true, spread: false };
     let (moves, unheard) = (Said { moves: true, ..quiet }, Said { heard: false, ..quiet });
     assert_eq!((over(0, 12, &[]), over(32, 12, &[]), over(32, 40, &[])), (12, 32, 40), "the longer of both");
     let still: Vec<Said> = [quiet; 10].into_iter().chain([moves; 10]).collect();
@@ -271,11 +281,38 @@ fn an_alert_is_not_over_before_its_witnesses_have_looked_again() {
 fn patience_is_as_long_as_the_slowest_alarm_of_an_alert() {
     let mut alerts = Alerts::default();
     let mut at = |slot, verdict, patience| {
-        let said = Said { patience, moves: false, heard: true };
+        let said = Said { patience, moves: false, heard: true, spread: false };
         alerts.advance(&report(slot, verdict), || vec![head(0)], Standing::Ours, 1, &said).len()
     };
     at(0, Verdict::Drift, 8);
     at(1, Verdict::Drift, 2);
     assert_eq!((2..9).map(|slot| at(slot, Verdict::Ok, 0)).sum::<usize>(), 0);
     assert_eq!(at(9, Verdict::Ok, 0), 1);
+}
+
+/// The kind of the one alert that fires once two causes were found, one window after the other.
+fn renamed(first: Found, second: Found, spread: bool) -> Option<CauseKind> {
+    let mut alerts = Alerts::default();
+    let said = Said { patience: 0, moves: true, heard: true, spread };
+    for (slot, found) in [first, second].into_iter().enumerate() {
+        alerts.advance(&report(slot as Slot, Verdict::Drift), || vec![found.clone()], Standing::Ours, 12, &said);
+    }
+    let mut firing = alerts.firing().map(|alert| alert.cause.kind);
+    firing.next().filter(|_| firing.next().is_none())
+}
+
+#[test]
+fn a_name_that_turns_out_wrong_is_given_up() {
+    let by_itself = Found { by_itself: true, ..head(0) };
+    let segment = || {
+        let mut found = place(CauseKind::Segment, None, &[0]);
+        found.cause.segment = Some(Segment { tag: 0, value: 1 });
+        found
+    };
+    assert_eq!(renamed(segment(), by_itself.clone(), false), Some(CauseKind::Segment));
+    assert_eq!(renamed(segment(), by_itself.clone(), true), Some(CauseKind::Head), "its siblings moved as well");
+    assert_eq!(renamed(segment(), place(CauseKind::Encoder, None, &[0]), true), Some(CauseKind::Encoder));
+    let mix = || place(CauseKind::PriorShift, Some(0), &[0]);
+    assert_eq!(renamed(mix(), head(0), false), Some(CauseKind::PriorShift));
+    assert_eq!(renamed(mix(), by_itself, false), Some(CauseKind::Head), "it gives the same texts other answers");
 }

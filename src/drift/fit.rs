@@ -6,7 +6,7 @@
 //! or axes that were learned is compared with those learned without it, or the reference would look
 //! tighter than the traffic it stands for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -21,7 +21,7 @@ use super::reference::{Reference, ReferenceKind, SignalReference, Variation};
 use super::season::Season;
 use super::segment::{Segment, TagCounts};
 use super::signal::{HeldOut, Measure, Sample, SignalKey, fit_all};
-use super::space::{REPEATED, Space};
+use super::space::Space;
 use super::summary::Summary;
 use super::task::ModelSpec;
 use super::time::{Span, Timestamp};
@@ -138,12 +138,10 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
         .zip(&folds)
         .map(|((.., record), fold)| (space.observe(record.joined, *fold, &segments), record.labels))
         .unzip();
-    let repeated = repeated(&observations);
     let sample = Sample {
         spec: plan.spec,
         observations: &observations,
         folds: &folds,
-        repeated: &repeated,
         geometry: space.geometry.as_ref(),
         segments: &segments,
         token: plan.token,
@@ -179,10 +177,8 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let mut ordinal = 0;
     let fold_one = &mut |record: FitRecord| {
         let slot = plan.window.slot(record.time, ordinal);
-        let (fold, sampled) = (parts.of(ordinal), drawn.contains(&ordinal));
-        let observation = space.observe(record.joined, fold, &reference.segments);
-        let comes_again = observation.input.as_ref().is_some_and(|input| repeated.contains(&input.ids));
-        let held = HeldOut { fold, sampled, comes_again };
+        let held = HeldOut { fold: parts.of(ordinal), sampled: drawn.contains(&ordinal) };
+        let observation = space.observe(record.joined, held.fold, &reference.segments);
         tallies.fold(&reference, slot, record.time, &observation, held);
         if let Some((grid, map)) = reference.map.as_ref().zip(map.as_mut()) {
             grid.fold(&observation, &mut map.totals);
@@ -194,16 +190,6 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     calibrate(&mut reference, tallies);
     let warnings = warnings(&reference, &checks);
     Ok(Fitted { reference: reference.seal(), warnings })
-}
-
-/// Sequences of tokens that are crowds: at least one of so many records, and [`REPEATED`] of them.
-fn repeated(observations: &[Observation]) -> HashSet<Vec<u32>> {
-    const ONE_OF: usize = 128;
-    let least = REPEATED.max(observations.len() / ONE_OF);
-    let mut times: HashMap<&[u32], usize> = HashMap::new();
-    let inputs = observations.iter().filter_map(|o| o.input.as_ref());
-    inputs.for_each(|input| *times.entry(input.ids.as_slice()).or_default() += 1);
-    times.into_iter().filter(|(_, times)| *times >= least).map(|(ids, _)| ids.to_vec()).collect()
 }
 
 fn scales(window: WindowRule, span: Span) -> Vec<u32> {

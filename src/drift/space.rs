@@ -16,7 +16,7 @@ const AXES: usize = 32;
 /// Records an axis needs, so that its variance is known.
 const RECORDS_PER_AXIS: usize = 10;
 /// An embedding or a sequence of tokens that the sample holds so often will be seen again.
-pub(super) const REPEATED: usize = 5;
+const REPEATED: usize = 5;
 
 /// Leading coordinates in thousandths of a standard deviation: the same for the same text, however it was batched.
 type Spot = [i32; 3];

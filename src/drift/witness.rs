@@ -6,7 +6,7 @@ use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
 use super::harm::HarmReport;
-use super::localization::{MAIN_SHARE, MOVED};
+use super::localization::{MAIN_SHARE, MOVED, is_spread};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
 use super::tree::weights;
@@ -44,6 +44,12 @@ impl Found {
         Found { cause, witnesses, by_itself: false }
     }
 
+    /// Whether another cause is not so: a head that answers otherwise by itself has no other mix of texts.
+    pub fn refutes(&self, other: &Cause) -> bool {
+        let same = self.cause.task == other.task;
+        self.by_itself && self.cause.kind == CauseKind::Head && other.kind == CauseKind::PriorShift && same
+    }
+
     /// ln evidence of the strongest signal that the cause rests on; −∞ for none.
     pub fn ln_evidence(&self) -> f64 {
         ln_evidence_of(&self.witnesses)
@@ -64,6 +70,8 @@ pub trait Looks {
     fn moves(&self, alert: &Alert) -> bool;
     /// Whether the window says anything of what the alert rests on: of one from labels, whether labels came.
     fn heard(&self, alert: &Alert) -> bool;
+    /// Whether the alert names a segment, and what moves in it moves in the others of its tag too.
+    fn is_spread(&self, alert: &Alert) -> bool;
 }
 
 /// Quiet looks in a row until an alert may be over, at the scale that it was found at: one may be missed by chance.
@@ -108,6 +116,10 @@ impl Looks for Looked<'_> {
     fn heard(&self, alert: &Alert) -> bool {
         let labelled = |task| self.harm.tasks.iter().any(|harm| harm.task == task && harm.labels > 0);
         alert.cause.kind != CauseKind::Concept || alert.cause.task.is_none_or(labelled)
+    }
+
+    fn is_spread(&self, alert: &Alert) -> bool {
+        alert.cause.segment.is_some_and(|segment| is_spread(self.reference, self.steps, segment))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Names that a reference saw seldom or never: tokens with a long tail, cities, products. What was chosen for being
 //! frequent is less so later, and what nobody had seen comes.
 
+use driftd::stats::hypothesis::Allowance;
+
 use super::*;
 
 const WORDS: f64 = 30_000.0;
@@ -107,4 +109,32 @@ fn a_small_reference_with_a_long_tail_raises_no_alarm() {
     }
     // 720 windows, and one false alarm is allowed in 2,000.
     assert!(alarmed.len() <= 1, "quiet streams with an alarm: {alarmed:?}");
+}
+
+#[test]
+fn tokens_of_like_frequency_are_as_rare_later() {
+    // Which of them a reference holds more often is chance, and so is how rare each looks.
+    const SEEDS: u64 = 6;
+    const TOKENS: u32 = 500;
+    let like = |rng: &mut StdRng, second| {
+        let mut record = record(rng, second);
+        let ids = (0..3).map(|_| rng.random_range(0..TOKENS)).collect();
+        record.joined.input = Some(InputFacts { tokens: 3, ids, ..InputFacts::default() });
+        record
+    };
+    let mut distance = 0.0;
+    for seed in 0..SEEDS {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut records: Vec<FitRecord> = (0..6_000).map(|second| like(&mut rng, second)).collect();
+        let reference = fit(&plan(&model(), WindowRule::Records(50)), &mut records).expect("is enough").reference;
+        let later = summed(&reference, (0..30_000).map(|second| like(&mut rng, second)));
+        let signal = reference.signals.iter().find(|s| s.key.signal == "token_surprisal").expect("is measured");
+        let (measured, current) = (signal.measure.as_signal(), &later.cells[signal.cells()]);
+        let totals: Vec<f64> = signal.totals.iter().map(|t| *t as f64).collect();
+        let test = measured.test(current, &totals, Allowance::EXACT).expect("has cells");
+        let sizes = [measured.n(&signal.totals), measured.n(current)].map(|n| n as f64);
+        distance += test.statistic / test.degrees_of_freedom * sizes[0] / (sizes[0] + sizes[1]) / SEEDS as f64;
+    }
+    // As far off as chance has it is 1.
+    assert!(distance < 2.0, "{distance}");
 }

@@ -16,7 +16,7 @@ impl Findings<'_> {
     /// Tasks of such heads: input and encoder are quiet beside them, or moved too little.
     pub(super) fn heads_by_themselves(&self) -> BTreeSet<usize> {
         let tasks = self.tasks_of(|found, i| {
-            let is_still = || found.is_quiet_around(i) && found.is_still_before();
+            let is_still = || found.is_quiet_around(i) && found.is_still_before(found.steps[i].ln_moved);
             found.is_within_leaves(i) && (found.is_beyond_the_encoder(i) || is_still())
         });
         tasks.into_iter().collect()

@@ -8,7 +8,8 @@
 //! and each segment are looked at in windows of their own, and after an alarm their evidence begins anew.
 
 use super::{Findings, MOVED};
-use crate::drift::reference::SignalReference;
+use crate::drift::detector::SignalStep;
+use crate::drift::reference::{Reference, SignalReference};
 use crate::drift::segment::Segment;
 use crate::drift::signal::{Measure, SignalKey};
 use crate::stats::evidence::ln_weighted_sum;
@@ -38,8 +39,13 @@ impl Findings<'_> {
             segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
         };
         let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).collect();
-        let confined = !rest.is_empty() && self.have_not_moved(&rest);
-        let confined = confined && of_found.iter().all(|i| self.most_is_looked_at(&rest, *i));
+        let is_quiet = |signals: &[usize]| mean_moved(self.reference, self.steps, signals) < MOVED.ln();
+        let alike = |i: &usize| -> Vec<usize> {
+            let whole = self.whole_of(*i);
+            rest.iter().copied().filter(|other| self.whole_of(*other) == whole).collect()
+        };
+        let is_alone = |i: &usize| is_quiet(&alike(i)) && self.most_is_looked_at(&alike(i));
+        let confined = !rest.is_empty() && is_quiet(&rest) && of_found.iter().all(is_alone);
         let is_part = |[own, all]: [i64; 2]| own as f64 <= MOST_OF_ALL * all as f64;
         if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() }
     }
@@ -60,7 +66,9 @@ impl Findings<'_> {
     /// Whether a signal is of all records, or of a segment that is most of them.
     pub(super) fn is_whole(&self, signal: usize) -> bool {
         self.reference.signals[signal].key.segment.is_none()
-            || self.whole_of(signal).is_some_and(|all| self.units(signal) > MOST_OF_ALL * self.units(all))
+            || self
+                .whole_of(signal)
+                .is_some_and(|all| units(self.reference, signal) > MOST_OF_ALL * units(self.reference, all))
     }
 
     /// Tasks with a drifting signal in a segment, in their order.
@@ -83,30 +91,11 @@ impl Findings<'_> {
         self.whole_of(signal).is_some_and(|whole| self.steps[whole].ticked && moved(signal) > moved(whole))
     }
 
-    /// Whether segments' signals hold no more evidence than those of quiet segments do, as a mean in which each has the
-    /// weight of what it counts. Segments of a tag share no records, so what one of them holds is no echo of another's.
-    fn have_not_moved(&self, rest: &[usize]) -> bool {
-        let all: f64 = rest.iter().map(|i| self.units(*i)).sum();
-        let weighted = rest.iter().map(|i| (self.units(*i) / all, self.steps[*i].ln_moved));
-        all == 0.0 || ln_weighted_sum(weighted) < MOVED.ln()
-    }
-
-    /// What the reference counts of a signal.
-    fn units(&self, signal: usize) -> f64 {
-        let SignalReference { measure, totals, .. } = &self.reference.signals[signal];
-        measure.as_signal().n(totals) as f64
-    }
-
-    /// Whether most of what the rest counts for the same signal was looked at since evidence last began anew.
-    fn most_is_looked_at(&self, rest: &[usize], signal: usize) -> bool {
-        let of = |i: usize| SignalKey { segment: None, ..self.reference.signals[i].key.clone() };
-        let (mut all, mut looked_at) = (0.0, 0.0);
-        for i in rest.iter().copied().filter(|i| of(*i) == of(signal)) {
-            let units = self.units(i);
-            all += units;
-            looked_at += if self.is_looked_at(i) { units } else { 0.0 };
-        }
-        2.0 * looked_at >= all
+    /// Whether most of what some signals count was looked at since evidence last began anew.
+    fn most_is_looked_at(&self, signals: &[usize]) -> bool {
+        let units = |i: &usize| units(self.reference, *i);
+        let looked_at = signals.iter().filter(|i| self.is_looked_at(**i));
+        2.0 * looked_at.map(units).sum::<f64>() >= signals.iter().map(units).sum()
     }
 
     /// The same signal of all records.
@@ -122,4 +111,35 @@ impl Findings<'_> {
             _ => None,
         })
     }
+}
+
+/// Whether a segment is no place by itself after all: something moves in it, and in the others of its tag as well.
+pub fn is_spread(reference: &Reference, steps: &[SignalStep], segment: Segment) -> bool {
+    let has_moved = |signals: &[usize]| mean_moved(reference, steps, signals) >= MOVED.ln();
+    let whole = |i: usize| SignalKey { segment: None, ..reference.signals[i].key.clone() };
+    let of = |i: usize| reference.signals[i].key.segment;
+    let own = (0..steps.len()).filter(|i| of(*i) == Some(segment) && has_moved(&[*i]));
+    let others = |i: usize| -> Vec<usize> {
+        let is_other =
+            |o: &usize| of(*o).is_some_and(|s| s.tag == segment.tag && s != segment) && whole(*o) == whole(i);
+        (0..steps.len()).filter(is_other).collect()
+    };
+    own.map(others).any(|others| has_moved(&others))
+}
+
+/// ln of the mean of what signals of segments hold, each with the weight of what it counts. Segments of a tag share no
+/// records, so what one of them holds is no echo of another's: quiet ones hold as little as any quiet part.
+fn mean_moved(reference: &Reference, steps: &[SignalStep], signals: &[usize]) -> f64 {
+    let all: f64 = signals.iter().map(|i| units(reference, *i)).sum();
+    if all > 0.0 {
+        ln_weighted_sum(signals.iter().map(|i| (units(reference, *i) / all, steps[*i].ln_moved)))
+    } else {
+        f64::NEG_INFINITY
+    }
+}
+
+/// What the reference counts of a signal.
+fn units(reference: &Reference, signal: usize) -> f64 {
+    let SignalReference { measure, totals, .. } = &reference.signals[signal];
+    measure.as_signal().n(totals) as f64
 }

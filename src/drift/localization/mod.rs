@@ -28,6 +28,7 @@ mod mix;
 
 use std::collections::BTreeSet;
 
+pub use self::confined::is_spread;
 use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
 use super::reference::Reference;
@@ -52,8 +53,12 @@ const QUIET_EXPONENT: f64 = 0.25;
 /// something has alarmed, and the question is only what, it is enough to say that the part has moved as well.
 pub(super) const MOVED: f64 = 20.0;
 /// A quiet part holds no more than this in most of its windows (`months quiet`). More is no sign that it has moved,
-/// but it does not say that it has not.
+/// but it does not say that it has not,
 const STILL: f64 = 2.0;
+/// unless it is below this share, in logarithms, of what it is to explain: few shifts that move a head so clearly would
+/// show so little where they come from.
+const STILL_EXPONENT: f64 = QUIET_EXPONENT * QUIET_EXPONENT;
+
 /// Says where, from the evidence of one window's steps and the model's threshold A (natural log): at least
 /// one cause, the first question's first.
 ///
@@ -178,7 +183,11 @@ impl<'a> Findings<'a> {
         };
         let all: BTreeSet<usize> = given.union(&own).copied().collect();
         match () {
-            () if let Some(task) = self.prior(&own) => beside(place(CauseKind::PriorShift, Some(task))),
+            () if let Some(task) = self.prior(&own)
+                && !self.texts_are_still(task) =>
+            {
+                beside(place(CauseKind::PriorShift, Some(task)))
+            }
             () if given.is_empty()
                 && let Some(pair) = self.strongest_link() =>
             {
@@ -327,18 +336,32 @@ impl<'a> Findings<'a> {
     /// Whether input and encoder are quiet beside what drifts in a head, and would not be so if they had moved: more
     /// records have changed in the head than in the encoder's space, or nothing at all speaks against it.
     fn is_quiet_before(&self, task: usize) -> bool {
-        let own = || self.whole().filter(|i| self.reference.signals[*i].key.task == Some(task));
-        let strongest = own().map(|i| self.steps[i].ln_moved).fold(f64::NEG_INFINITY, f64::max);
+        let strongest = self.most_moved(task);
         let before = |i: &usize| matches!(self.scope(*i), Scope::Input | Scope::Encoder);
         let quiet = self.all().filter(before).all(|i| self.is_quiet(i, strongest));
-        quiet && (self.is_still_before() || own().any(|i| self.is_beyond_the_encoder(i)))
+        let is_own = |i: &usize| self.reference.signals[*i].key.task == Some(task);
+        let is_beyond = || self.whole().filter(is_own).any(|i| self.is_beyond_the_encoder(i));
+        quiet && (self.is_still_before(strongest) || is_beyond())
     }
 
-    /// Whether input and encoder hold as little evidence as quiet parts mostly do.
-    pub(super) fn is_still_before(&self) -> bool {
+    /// Whether the encoder sees the texts that it always saw, beside what drifts in a head. Another mix of answers is then
+    /// the head's doing.
+    fn texts_are_still(&self, task: usize) -> bool {
+        self.all().any(|i| self.scope(i) == Scope::Encoder) && self.is_still_before(self.most_moved(task))
+    }
+
+    /// Whether input and encoder hold as little evidence as quiet parts mostly do, by themselves or beside what is to be
+    /// explained.
+    fn is_still_before(&self, beside: f64) -> bool {
         let of_head = |part: &Part| !matches!(part.scope, Scope::Input | Scope::Encoder);
-        let parts = part_moved(self.reference, self.steps);
-        parts.iter().all(|(part, ln)| of_head(part) || *ln <= STILL.ln())
+        let most = STILL.ln().max(STILL_EXPONENT * beside);
+        part_moved(self.reference, self.steps).iter().all(|(part, ln)| of_head(part) || *ln <= most)
+    }
+
+    /// ln of what the strongest drifting signal of a head holds.
+    fn most_moved(&self, task: usize) -> f64 {
+        let own = self.whole().filter(|i| self.reference.signals[*i].key.task == Some(task));
+        own.map(|i| self.steps[i].ln_moved).fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// Whether a signal was looked at and found calm, or counts nothing.

@@ -191,15 +191,7 @@ mod tests {
     fn learn(spec: &ModelSpec, observations: &[Observation]) -> Option<AnswerGivenLeaf> {
         let folds: Vec<usize> = (0..observations.len()).map(|i| i % FOLDS).collect();
         let (segments, token) = (&[], &|_: u32| None);
-        let sample = Sample {
-            spec,
-            observations,
-            folds: &folds,
-            repeated: &std::collections::HashSet::new(),
-            geometry: None,
-            segments,
-            token,
-        };
+        let sample = Sample { spec, observations, folds: &folds, geometry: None, segments, token };
         let mut found = AnswerGivenLeaf::fit(&sample);
         assert!(found.len() <= 1, "one head");
         let (key, signal) = found.pop()?;

@@ -201,15 +201,8 @@ mod tests {
         let observations: Vec<Observation> = (0..500).map(observation).collect();
         let folds: Vec<usize> = (0..500).map(|i| i % FOLDS).collect();
         let (segments, token) = (&[], &|_: u32| None);
-        let sample = Sample {
-            spec: &spec,
-            observations: &observations,
-            folds: &folds,
-            repeated: &std::collections::HashSet::new(),
-            geometry: None,
-            segments,
-            token,
-        };
+        let sample =
+            Sample { spec: &spec, observations: &observations, folds: &folds, geometry: None, segments, token };
         let value = |i: usize| Some(vec![(i % 7) as f32 + f32::from(u8::from(i < 10)) * 50.0]);
         let means = MeansByClass::fit(&sample, 0, 1, value).expect("has values");
         assert!((1.05..1.2).contains(&means.without_itself(0)), "n / (n - 1): {}", means.without_itself(0));

@@ -1,7 +1,5 @@
 //! What signals are fitted to.
 
-use std::collections::HashSet;
-
 use crate::drift::answer::Answer;
 use crate::drift::geometry::Geometry;
 use crate::drift::inference::Cut;
@@ -23,8 +21,6 @@ pub struct HeldOut {
     pub fold: usize,
     /// Whether it is in the sample that the signals were fitted to.
     pub sampled: bool,
-    /// Whether the sample holds its very tokens so often that they will come again.
-    pub comes_again: bool,
 }
 
 impl HeldOut {
@@ -46,8 +42,6 @@ pub struct Sample<'a> {
     pub observations: &'a [Observation],
     /// The fold of each.
     pub folds: &'a [usize],
-    /// Sequences of tokens that it holds so often that they will come again.
-    pub repeated: &'a HashSet<Vec<u32>>,
     /// Axes and projections, if there are embeddings.
     pub geometry: Option<&'a Geometry>,
     /// Tags whose segments are watched.
@@ -60,11 +54,6 @@ impl Sample<'_> {
     /// What its texts were cut into: all of them into the same.
     pub(super) fn cut(&self) -> Cut {
         self.observations.iter().find_map(|o| o.input.as_ref()).map_or(Cut::Tokens, |input| input.cut)
-    }
-
-    /// Whether the tokens of an observation will come again, as often as the sample holds them.
-    pub fn comes_again(&self, observation: &Observation) -> bool {
-        observation.input.as_ref().is_some_and(|input| self.repeated.contains(&input.ids))
     }
 
     /// Observations that have a say in which names get a cell of their own.
