@@ -301,6 +301,6 @@ fn what_shows_most_in_one_channel_is_not_confined_to_it() {
 #[test]
 fn another_mix_of_answers_to_the_same_texts_is_the_heads() {
     let world = World::new(WINDOW);
-    world.tells(&[(Fault { threshold: 1.0, ..SOUND }, 12)], &["head flag"]);
     world.tells(&[(Fault { threshold: 3.0, ..SOUND }, 12)], &["head flag"]);
+    world.tells(&[(Fault { threshold: 6.0, ..SOUND }, 12)], &["head flag"]);
 }
