@@ -55,6 +55,12 @@ struct Fault {
     threshold: f64,
     /// Channels prefer some centres.
     leaning: bool,
+    /// How often a head errs that does.
+    often: f64,
+    /// Share of the records that lie halfway between two known centres.
+    between: f64,
+    /// There is one head, and it gives sets of labels.
+    labels: bool,
 }
 
 const SOUND: Fault = Fault {
@@ -68,6 +74,9 @@ const SOUND: Fault = Fault {
     swapped: false,
     threshold: 0.0,
     leaning: false,
+    often: 1.0,
+    between: 0.0,
+    labels: false,
 };
 const TOPIC: usize = 0;
 const FLAG: usize = 1;
@@ -125,12 +134,16 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
         () => rng.random_range(1..CENTRES),
     };
     let around = &centres[if rng.random_bool(new) { CENTRES } else { known }];
-    let x: Vec<f64> = around.iter().map(|c| c + 0.4 * normal(rng)).collect();
+    let halfway = if fault.between > 0.0 && rng.random_bool(fault.between) { 0.5 } else { 0.0 };
+    let other = &centres[(known + 1) % CENTRES];
+    let x: Vec<f64> = around.iter().zip(other).map(|(c, o)| c + halfway * (o - c) + 0.4 * normal(rng)).collect();
     let squares = |c: &Vec<f64>| c.iter().zip(&x).map(|(c, x)| (c - x) * (c - x)).sum::<f64>();
     let topic: Vec<f64> = centres[..CENTRES].iter().map(|c| -fault.sureness * squares(c)).collect();
     let tilt: f64 = x.iter().step_by(2).sum::<f64>() - x.iter().skip(1).step_by(2).sum::<f64>();
-    let is_broken =
-        |head: usize| fault.broken.contains(&head) || (channel == 0 && fault.broken_in_channel.contains(&head));
+    let now = fault.often == 1.0 || rng.random_bool(fault.often);
+    let is_broken = |head: usize| {
+        now && (fault.broken.contains(&head) || (channel == 0 && fault.broken_in_channel.contains(&head)))
+    };
     let turned = |mut answer: Answer, head: usize, classes: u32| {
         if let (true, Answer::Class { class, .. }) = (is_broken(head), &mut answer) {
             *class = (*class + 1) % classes;
@@ -141,13 +154,21 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
     let kind = u32::from(x[0] > 0.0) ^ u32::from(is_broken(SPANS));
     let spans = (0..6).map(|at| if at < 4 { 0 } else { 1 + kind }).collect();
     let mut topic = turned(class(&topic), TOPIC, CENTRES as u32);
-    if let (true, Answer::Class { class: class @ 0..2, .. }) = (fault.swapped, &mut topic) {
+    if let (true, Answer::Class { class: class @ 0..2, .. }) = (fault.swapped && now, &mut topic) {
         *class = 1 - *class;
     }
     let mut flag = turned(class(&[tilt, -tilt]), FLAG, 2);
     if let (true, Answer::Class { class, .. }) = (fault.threshold > 0.0, &mut flag) {
         *class = u32::from(fault.threshold - tilt > tilt);
     }
+    let swapped = fault.swapped && now;
+    let labels = [usize::from(swapped), usize::from(!swapped), 2, 3];
+    let has = |label: &u32| x[labels[*label as usize]] > [-1.0, 1.0, 0.0, 0.5][labels[*label as usize]];
+    let labels = Answer::Labels {
+        labels: (0..4).filter(has).collect(),
+        confidence: Confidence::Absent,
+        uncertainty: Uncertainty::default(),
+    };
     let answers = vec![
         topic,
         flag,
@@ -167,7 +188,7 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
         attributes: vec![Some(AttributeValue::Number(fault.amount * rng.random::<f64>()))],
         tags: vec![("channel".to_owned(), format!("c{channel}"))],
         embedding: x.iter().map(|x| *x as f32).collect(),
-        answers: answers.into_iter().map(Some).collect(),
+        answers: if fault.labels { vec![Some(labels)] } else { answers.into_iter().map(Some).collect() },
         skew: None,
     };
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
@@ -191,7 +212,9 @@ impl World {
         let mut rng = StdRng::seed_from_u64(3);
         let of = |second| record(&mut rng, &centres, second as i64, sound);
         let mut records: Vec<FitRecord> = (0..REFERENCE_RECORDS).map(of).collect();
-        let fitted = fit(&plan(&spec(), WindowRule::Records(window)), &mut records).expect("enough to learn from");
+        let labels = ModelSpec { tasks: vec![task("labels", TaskKind::Multilabel, 4)], ..spec() };
+        let spec = if sound.labels { labels } else { spec() };
+        let fitted = fit(&plan(&spec, WindowRule::Records(window)), &mut records).expect("enough to learn from");
         World { centres, sound, reference: fitted.reference, window }
     }
 
@@ -288,6 +311,13 @@ fn drift_of_all_traffic_is_no_segments_where_windows_hold_few_records() {
     world.tells(&[(Fault { broken_in_channel: &[TOPIC], ..SOUND }, 40)], &["channel=c0"]);
 }
 
+/// How often something so called is told in 120 streams with a fault, of one to ten windows.
+fn told_as(world: &World, fault: Fault, name: &str) -> usize {
+    let streams = (1..=10_usize).flat_map(|windows| (0..12_u64).map(move |seed| (windows, seed)));
+    let told = |(windows, seed): (usize, u64)| world.told(200 + seed, &[(fault, windows)]);
+    streams.filter(|stream| told(*stream).iter().any(|cause| cause.starts_with(name))).count()
+}
+
 #[test]
 fn what_shows_most_in_one_channel_is_not_confined_to_it() {
     // Some channels ask more of the first two topics than others: a head that takes these for each other shows there.
@@ -296,11 +326,24 @@ fn what_shows_most_in_one_channel_is_not_confined_to_it() {
     world.tells(&[(sound, 12)], &[]);
     world.tells(&[(Fault { swapped: true, ..sound }, 12)], &["head topic"]);
     world.tells(&[(Fault { broken_in_channel: &[TOPIC], ..sound }, 12)], &["channel=c0"]);
+    // Every other time is light enough to be seen in one channel before the others; it was that channel's for good in
+    // 104 streams.
+    let wrong = told_as(&world, Fault { swapped: true, often: 0.5, ..sound }, "channel");
+    assert!(wrong <= 40, "{wrong} of 120");
+    // Texts between two topics make a head unsure before the encoder's counts show them (44 were the head's).
+    let wrong = told_as(&world, Fault { between: 0.25, ..sound }, "head");
+    assert!(wrong <= 30, "{wrong} of 120");
 }
 
 #[test]
-fn another_mix_of_answers_to_the_same_texts_is_the_heads() {
+fn another_mix_of_answers_to_the_same_texts_is_no_prior_shift() {
     let world = World::new(WINDOW);
-    world.tells(&[(Fault { threshold: 3.0, ..SOUND }, 12)], &["head flag"]);
     world.tells(&[(Fault { threshold: 6.0, ..SOUND }, 12)], &["head flag"]);
+    let sound = Fault { labels: true, ..SOUND };
+    let world = World::of(sound, WINDOW);
+    world.tells(&[(sound, 12)], &[]);
+    for often in [0.3, 1.0] {
+        let wrong = told_as(&world, Fault { swapped: true, often, ..sound }, "prior_shift");
+        assert_eq!(wrong, 0, "of 120");
+    }
 }
