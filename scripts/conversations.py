@@ -102,9 +102,7 @@ def manifest():
     return {
         "manifest": 1,
         "model": {"name": "chat", "version": "1"},
-        "onnx": {"file": "none.onnx"},
-        "tokenizer": {"file": "none.json", "max_tokens": 64},
-        "embedding": {"output": "embedding", "dimension": DIMENSION},
+        "embedding": {"dimension": DIMENSION},
         "attributes": [{"name": "country", "kind": "categorical"}, {"name": "amount", "kind": "numeric"}],
         "tasks": [
             task("topic", "multiclass", [f"t{i}" for i in range(TOPICS)]),

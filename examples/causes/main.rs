@@ -232,7 +232,7 @@ fn main() -> anyhow::Result<()> {
         },
         Planted {
             name: "prior shift x4 and a broken head",
-            right: &["prior_shift intent + head mood"],
+            right: &["prior_shift intent + head mood", "head mood + prior_shift intent"],
             fault: intent(4.0).and(Fault::Heads(&["mood"])),
             compared: false,
         },

@@ -86,7 +86,7 @@ fn records_alone_are_learned_from_and_judged() {
     let told: Value = serde_json::from_str(&told).expect("JSON");
     let alert = &told["alerts"][0];
     assert_eq!(alert["cause"]["kind"], "input", "{alert:#}");
-    assert!(alert["opened_window"].as_u64().is_some_and(|window| (8..11).contains(&window)), "{alert:#}");
+    assert!(alert["opened_window"].as_u64().is_some_and(|window| (8..13).contains(&window)), "{alert:#}");
     assert!(alert["evidence"].to_string().contains("word_"), "{alert:#}");
     let reasons = alert["examples"].to_string();
     assert!(NEW.iter().any(|word| reasons.contains(&format!("`{}`", word.to_lowercase()))), "{alert:#}");
