@@ -95,6 +95,11 @@ enum Shift {
     Head,
 }
 
+/// An input of known tokens.
+fn input_of(ids: Vec<u32>) -> InputFacts {
+    InputFacts { tokens: ids.len() as u32, ids, ..InputFacts::default() }
+}
+
 /// One record.
 fn record(rng: &mut StdRng, second: i64, shift: Shift) -> FitRecord {
     let often = matches!(shift, Shift::Classes | Shift::Texts) && rng.random_bool(0.5);

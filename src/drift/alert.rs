@@ -291,6 +291,7 @@ impl Alerts {
             let Firing { alert, quiet, patience } = &mut self.firing[known];
             let recent = report.slot - alert.opened_slot <= CATCH_UP;
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
+            // A name that turns out wrong is given up, however long it stood.
             let refuted = found.refutes(&alert.cause)
                 || (found.cause.segment.is_none() && found.cause.explains(&alert.cause) && looks.is_spread(alert));
             let grown = if (recent && leads) || refuted {

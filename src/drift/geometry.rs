@@ -57,7 +57,7 @@ impl Geometry {
         self.principal.position(embedding).map_or(Place::Invalid, |position| self.at(position))
     }
 
-    /// The place of an embedding less the mean that was turned about it, so that it lies to these axes as it lay to others.
+    /// The place of an embedding less the mean, turned about this so that it lies to these axes as it lay to others.
     pub fn place_turned(&self, centred: &[f32], turn: &Turn) -> Place {
         let turned = |position| self.at(Position { coordinates: turn.coordinates(centred), ..position });
         self.principal.position_of_centred(turn.apply(centred)).map_or(Place::Invalid, turned)

@@ -68,13 +68,7 @@ impl World {
         let ids: Vec<u32> = (0..own.random_range(3..15)).map(|_| (own.random::<f64>().powi(3) * 2e4) as u32).collect();
         let characters = own.random_range(3..8) * ids.len() as u32;
         Joined {
-            input: Some(InputFacts {
-                tokens: ids.len() as u32,
-                unknown: 0,
-                truncated: false,
-                ids,
-                ..InputFacts::default()
-            }),
+            input: Some(input_of(ids)),
             text: Some(TextFacts { characters, script: Script::Ascii, digest: own.random() }),
             attributes: Vec::new(),
             tags: Vec::new(),
@@ -175,13 +169,7 @@ fn wordy(rng: &mut StdRng, second: i64) -> FitRecord {
     let words: Vec<u32> = (0..8).map(|_| (rng.random::<f64>().powi(2) * 900.0) as u32).collect();
     let ids: Vec<u32> = words.iter().flat_map(|word| [*word; TIMES]).collect();
     let joined = Joined {
-        input: Some(InputFacts {
-            tokens: ids.len() as u32,
-            unknown: 0,
-            truncated: false,
-            ids,
-            ..InputFacts::default()
-        }),
+        input: Some(input_of(ids)),
         text: None,
         attributes: Vec::new(),
         tags: Vec::new(),

@@ -27,13 +27,7 @@ fn zipf(rng: &mut StdRng, most: f64) -> u32 {
 fn record(rng: &mut StdRng, second: i64) -> FitRecord {
     let ids: Vec<u32> = (0..rng.random_range(3..15)).map(|_| zipf(rng, WORDS)).collect();
     let joined = Joined {
-        input: Some(InputFacts {
-            tokens: ids.len() as u32,
-            unknown: 0,
-            truncated: false,
-            ids,
-            ..InputFacts::default()
-        }),
+        input: Some(input_of(ids)),
         text: None,
         attributes: vec![Some(AttributeValue::Category(format!("city {}", zipf(rng, CITIES))))],
         tags: Vec::new(),
@@ -119,7 +113,7 @@ fn tokens_of_like_frequency_are_as_rare_later() {
     let like = |rng: &mut StdRng, second| {
         let mut record = record(rng, second);
         let ids = (0..3).map(|_| rng.random_range(0..TOKENS)).collect();
-        record.joined.input = Some(InputFacts { tokens: 3, ids, ..InputFacts::default() });
+        record.joined.input = Some(input_of(ids));
         record
     };
     let mut distance = 0.0;

@@ -11,7 +11,7 @@ use super::{Findings, MOVED};
 use crate::drift::detector::SignalStep;
 use crate::drift::reference::{Reference, SignalReference};
 use crate::drift::segment::Segment;
-use crate::drift::signal::{Measure, SignalKey};
+use crate::drift::signal::Measure;
 use crate::stats::evidence::ln_weighted_sum;
 
 /// A segment with more of the records than this is no place of its own: what moves in it moves the whole.
@@ -41,8 +41,8 @@ impl Findings<'_> {
         let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).collect();
         let is_quiet = |signals: &[usize]| mean_moved(self.reference, self.steps, signals) < MOVED.ln();
         let alike = |i: &usize| -> Vec<usize> {
-            let whole = self.whole_of(*i);
-            rest.iter().copied().filter(|other| self.whole_of(*other) == whole).collect()
+            let key = |i: usize| &self.reference.signals[i].key;
+            rest.iter().copied().filter(|other| key(*other).is_alike(key(*i))).collect()
         };
         let is_alone = |i: &usize| is_quiet(&alike(i)) && self.most_is_looked_at(&alike(i));
         let confined = !rest.is_empty() && is_quiet(&rest) && of_found.iter().all(is_alone);
@@ -100,8 +100,8 @@ impl Findings<'_> {
 
     /// The same signal of all records.
     fn whole_of(&self, signal: usize) -> Option<usize> {
-        let whole = SignalKey { segment: None, ..self.reference.signals[signal].key.clone() };
-        self.reference.signals.iter().position(|s| s.key == whole)
+        let own = &self.reference.signals[signal].key;
+        self.reference.signals.iter().position(|s| s.key.segment.is_none() && s.key.is_alike(own))
     }
 
     /// Records of the window in some segments of one tag, and in all.
@@ -116,12 +116,12 @@ impl Findings<'_> {
 /// Whether a segment is no place by itself after all: something moves in it, and in the others of its tag as well.
 pub fn is_spread(reference: &Reference, steps: &[SignalStep], segment: Segment) -> bool {
     let has_moved = |signals: &[usize]| mean_moved(reference, steps, signals) >= MOVED.ln();
-    let whole = |i: usize| SignalKey { segment: None, ..reference.signals[i].key.clone() };
-    let of = |i: usize| reference.signals[i].key.segment;
+    let key = |i: usize| &reference.signals[i].key;
+    let of = |i: usize| key(i).segment;
     let own = (0..steps.len()).filter(|i| of(*i) == Some(segment) && has_moved(&[*i]));
     let others = |i: usize| -> Vec<usize> {
         let is_other =
-            |o: &usize| of(*o).is_some_and(|s| s.tag == segment.tag && s != segment) && whole(*o) == whole(i);
+            |o: &usize| of(*o).is_some_and(|s| s.tag == segment.tag && s != segment) && key(*o).is_alike(key(i));
         (0..steps.len()).filter(is_other).collect()
     };
     own.map(others).any(|others| has_moved(&others))

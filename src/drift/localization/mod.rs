@@ -9,11 +9,11 @@
 //! |---|---|
 //! | production's answers are not the exported model's | skew, of the encoder or of single heads |
 //! | segments, more than the same signals of all records, while the rest of their tag is quiet | each of those segments, and what moved more records than they hold |
-//! | a head's classes, while the encoder is quiet given them: their mix explains the rest | prior shift of that head |
+//! | a head's classes, and the encoder, which is quiet given them: their mix explains the rest | prior shift of that head |
 //! | which answers go together, far more than anything else, and no head given what it answers or within the encoder's regions | link of two heads |
 //! | heads, given what they answer, and with them input or encoder | input, or encoder |
 //! | heads within the encoder's regions, by more records than the encoder's own counts show | each of those heads, beside any of the above |
-//! | heads, given what they answer, while input and encoder are quiet | each of those heads |
+//! | heads, given what they answer, while nothing speaks against input and encoder, or fewer records changed there | each of those heads |
 //! | heads, while input or encoder is neither drifting nor quiet | input, or encoder, if it holds more evidence than a quiet one does; else undetermined |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
@@ -344,8 +344,8 @@ impl<'a> Findings<'a> {
         quiet && (self.is_still_before(strongest) || is_beyond())
     }
 
-    /// Whether the encoder sees the texts that it always saw, beside what drifts in a head. Another mix of answers is then
-    /// the head's doing.
+    /// Whether the encoder sees the texts that it always saw, beside what drifts in a head. Another mix of answers is
+    /// then the head's doing.
     fn texts_are_still(&self, task: usize) -> bool {
         self.all().any(|i| self.scope(i) == Scope::Encoder) && self.is_still_before(self.most_moved(task))
     }

@@ -134,6 +134,13 @@ pub struct SignalKey {
     pub segment: Option<Segment>,
 }
 
+impl SignalKey {
+    /// Whether it is the same signal, of whichever records.
+    pub fn is_alike(&self, other: &SignalKey) -> bool {
+        (self.scope, self.task, &self.signal) == (other.scope, other.task, &other.signal)
+    }
+}
+
 /// A fitted signal.
 pub trait Signal {
     /// Number of cells it folds into.
