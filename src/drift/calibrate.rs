@@ -3,14 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::blocks::{LEAST_BLOCKS, Tallies, Windows};
 use super::detector::{MIN_RECORDS, Trial};
-use super::fit::add;
-use super::observation::Observation;
 use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
-use super::signal::{HeldOut, SignalKey};
+use super::signal::SignalKey;
 use super::summary::Summary;
-use super::time::Timestamp;
-use super::window::Slot;
 use crate::stats::calibration::{
     NullStatistic, SerialDependence, dispersion, intra_window_correlation, intra_window_correlation_bound,
     serial_dependence, wander,
@@ -21,9 +18,6 @@ use crate::stats::rise::ExtraVariance;
 
 /// Units below which a window says nothing about how windows vary.
 const LEAST_UNITS: i64 = 20;
-/// Merged windows a scale needs to be calibrated on its own; below, the scale before it stands in, which
-/// errs on the safe side: it takes the windows' effects to last.
-const LEAST_BLOCKS: usize = 8;
 /// From this score on windows are taken to move together, whatever other signals do.
 const SERIAL_SCORE: f64 = 3.0;
 /// Share of the signals taken to move together that need not: where many do (a shock of a day moves them all), the
@@ -31,74 +25,18 @@ const SERIAL_SCORE: f64 = 3.0;
 const SERIAL_FALSE_SHARE: f64 = 0.05;
 /// Longest lag that is looked at.
 const MOST_LAG: usize = 24;
+/// From this factor on a scale is said to look at more cells than another.
+const MORE_CELLS: f64 = 1.1;
 /// Length that deviations are sketched to.
 const SKETCH: usize = 64;
 /// Chance that a sound reference is called broken, over all of its signals.
 const PREMISE_LEVEL: f64 = 0.01;
-/// Windows kept open while records of many windows are read in some disorder.
-const MOST_OPEN: usize = 32;
-
-/// Tallies of a reference's windows, by window and phase; closed ones as bytes, which are mostly zeros.
-#[derive(Default)]
-pub(super) struct Tallies {
-    open: BTreeMap<(Slot, usize), Summary>,
-    closed: BTreeMap<(Slot, usize), Vec<u8>>,
-}
-
-impl Tallies {
-    pub(super) fn new() -> Tallies {
-        Tallies::default()
-    }
-
-    pub(super) fn fold(
-        &mut self,
-        reference: &Reference,
-        slot: Slot,
-        time: Timestamp,
-        observation: &Observation,
-        held: HeldOut,
-    ) {
-        let phase = reference.season.map_or(0, |season| season.phase(time));
-        let tally = self.open.entry((slot, phase)).or_insert_with(|| Summary::empty(reference));
-        tally.fold_held_out(reference, time, observation, held);
-        if self.open.len() > MOST_OPEN {
-            let (key, oldest) = self.open.pop_first().expect("more than none are open");
-            self.close(key, oldest);
-        }
-    }
-
-    fn close(&mut self, key: (Slot, usize), mut tally: Summary) {
-        if let Some(earlier) = self.closed.get(&key) {
-            add(&mut tally, &decode(earlier));
-        }
-        self.closed.insert(key, tally.encode());
-    }
-
-    /// Closes everything; windows in order, each with the tallies of its phases.
-    fn finish(mut self) -> Vec<Vec<(usize, Vec<u8>)>> {
-        while let Some((key, tally)) = self.open.pop_first() {
-            self.close(key, tally);
-        }
-        let mut windows: BTreeMap<Slot, Vec<(usize, Vec<u8>)>> = BTreeMap::new();
-        for ((slot, phase), bytes) in self.closed {
-            windows.entry(slot).or_default().push((phase, bytes));
-        }
-        windows.into_values().collect()
-    }
-}
-
-fn decode(bytes: &[u8]) -> Summary {
-    Summary::decode(bytes).expect("what was just encoded decodes")
-}
 
 /// Fills in totals, seasons and nulls, and checks the premises.
 pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
     let windows = tallies.finish();
     reference.windows = windows.len() as u64;
-    let mut by_phase = vec![Summary::empty(reference); reference.phases().max(1)];
-    for (phase, bytes) in windows.iter().flatten() {
-        add(&mut by_phase[*phase], &decode(bytes));
-    }
+    let by_phase = windows.by_phase(reference);
     for signal in &mut reference.signals {
         let cells = signal.cells();
         for phase in &by_phase {
@@ -116,16 +54,16 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
 
 /// Phases differ where their own variation is more than windows' variation leaves over: with m windows
 /// a phase, ρ_phase = ρ_season + ρ_window / m (a random-effects analysis of variance).
-fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], by_phase: &[Summary]) {
+fn learn_seasons(reference: &mut Reference, windows: &Windows, by_phase: &[Summary]) {
     let mut series = Series::new(reference);
-    for_each_block(reference, windows, 1, |block| series.take(reference, block));
+    windows.each_apart(reference, 1, |reference, block| series.take(reference, block));
     let used = by_phase.iter().filter(|phase| phase.records > 0).count().max(1);
     let windows_a_phase = (windows.len() as f64 / used as f64).max(1.0);
     for (i, signal) in reference.signals.iter_mut().enumerate() {
         let cells = signal.cells();
         let phases: Vec<NullStatistic> = by_phase
             .iter()
-            .filter_map(|phase| main_null(signal, &phase.cells[cells.clone()], &signal.expected(&[]), 1.0))
+            .filter_map(|phase| main_null(signal, &phase.cells[cells.clone()], &signal.expected(&[])))
             .collect();
         let of_phases = intra_window_correlation(&phases);
         let track = if signal.measure.as_signal().tests().0 { &series.fits[i] } else { &series.locations[i] };
@@ -142,7 +80,7 @@ fn learn_seasons(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>], b
 }
 
 /// By how many times each cell of the signals that look at single cells varies more than it should.
-fn learn_extra_variances(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+fn learn_extra_variances(reference: &mut Reference, windows: &Windows) {
     let single = |(_, signal): &(usize, &SignalReference)| signal.measure.as_signal().looks_at().is_some();
     let mut found: Vec<(usize, ExtraVariance)> = reference
         .signals
@@ -151,12 +89,10 @@ fn learn_extra_variances(reference: &mut Reference, windows: &[Vec<(usize, Vec<u
         .filter(single)
         .map(|(i, signal)| (i, ExtraVariance::new(signal.totals.len())))
         .collect();
-    for_each_block(reference, windows, 1, |block| {
+    windows.each_block(reference, 1, |block| {
         for (i, extra) in &mut found {
             let signal = &reference.signals[*i];
-            let current = &block.cells[signal.cells()];
-            if signal.measure.as_signal().n(current) >= LEAST_UNITS {
-                let expected = signal.expected(&block.phases);
+            if let Some((current, _, expected)) = compared(signal, block) {
                 extra.take(current, &expected.cells, 1.0 - included(signal, current, &block.phases));
             }
         }
@@ -166,10 +102,12 @@ fn learn_extra_variances(reference: &mut Reference, windows: &[Vec<(usize, Vec<u
     }
 }
 
-fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+fn learn_nulls(reference: &mut Reference, windows: &Windows) {
+    let mut shorter = Series::new(reference);
     for scale in reference.scales.clone() {
         let mut series = Series::new(reference);
-        for_each_block(reference, windows, scale, |block| series.take(reference, block));
+        windows.each_apart(reference, scale, |reference, block| series.take(reference, block));
+        windows.each_block(reference, scale, |block| series.follow(reference, block));
         let serial = |track: &Track| serial_dependence(&track.deviations, MOST_LAG);
         let [fits, locations] = [&series.fits, &series.locations]
             .map(|tracks| -> Vec<Option<SerialDependence>> { tracks.iter().map(serial).collect() });
@@ -177,10 +115,11 @@ fn learn_nulls(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
         let least = significant_from(&scores, SERIAL_FALSE_SHARE).min(SERIAL_SCORE);
         let found = |serial: Option<SerialDependence>| serial.filter(|serial| serial.score >= least);
         for (i, signal) in reference.signals.iter_mut().enumerate() {
-            series.fits[i].learn(scale, found(fits[i]), &mut signal.variation);
-            series.locations[i].learn(scale, found(locations[i]), &mut signal.location);
+            series.fits[i].learn(&shorter.fits[i], found(fits[i]), &mut signal.variation);
+            series.locations[i].learn(&shorter.locations[i], found(locations[i]), &mut signal.location);
         }
         share_wander(&mut reference.signals);
+        shorter = series;
     }
 }
 
@@ -205,16 +144,15 @@ fn share_wander(signals: &mut [SignalReference]) {
 
 /// Runs each signal's evidence over the reference's own windows. At a sound reference R stays below
 /// T/α with a chance of 1 − α; where it does not, the signal's windows do what nothing allowed for.
-fn check_premises(reference: &mut Reference, windows: &[Vec<(usize, Vec<u8>)>]) {
+fn check_premises(reference: &mut Reference, windows: &Windows) {
     let signals = reference.signals.len() as f64;
     let mut most = vec![f64::NEG_INFINITY; reference.signals.len()];
     for (index, scale) in reference.scales.iter().enumerate() {
         let mut trials: Vec<Trial> = reference.signals.iter().map(|_| Trial::new(index)).collect();
-        for_each_block(reference, windows, *scale, |block| {
+        windows.each_block(reference, *scale, |block| {
             for (signal, trial) in reference.signals.iter().zip(&mut trials) {
-                let current = &block.cells[signal.cells()];
-                if signal.measure.as_signal().n(current) >= LEAST_UNITS {
-                    trial.step(reference, signal, current, &signal.expected(&block.phases));
+                if let Some((current, _, expected)) = compared(signal, block) {
+                    trial.step(reference, signal, current, &expected);
                 }
             }
         });
@@ -239,12 +177,12 @@ struct Track {
 }
 
 impl Track {
-    /// Adds what is learned at the next scale.
-    fn learn(&self, scale: u32, serial: Option<SerialDependence>, variation: &mut Variation) {
+    /// Adds what is learned at this scale, after the one before.
+    fn learn(&self, shorter: &Track, serial: Option<SerialDependence>, variation: &mut Variation) {
         let previous = variation.at_scale.last().copied();
         let null = match previous {
             Some(previous) if self.nulls.len() < LEAST_BLOCKS => previous,
-            _ => self.scale_null(scale, serial, previous),
+            _ => self.scale_null(serial, previous.filter(|_| self.sees_what(shorter))),
         };
         if self.nulls.len() >= LEAST_BLOCKS {
             let n = self.nulls.iter().map(|null| null.n).sum::<f64>() / self.nulls.len() as f64;
@@ -261,18 +199,28 @@ impl Track {
         variation.at_scale.push(null);
     }
 
-    fn scale_null(&self, scale: u32, serial: Option<SerialDependence>, previous: Option<ScaleNull>) -> ScaleNull {
-        if let Some(serial) = serial {
-            return ScaleNull { wander: wander(&self.nulls, serial.lag_1), ..ScaleNull::default() };
+    /// With what the scale before says, if it saw as much.
+    fn scale_null(&self, serial: Option<SerialDependence>, previous: Option<ScaleNull>) -> ScaleNull {
+        let wander = serial.map_or(0.0, |serial| wander(&self.nulls, serial.lag_1));
+        if wander > 0.0 {
+            return ScaleNull { wander, ..ScaleNull::default() };
         }
         let bound = intra_window_correlation_bound(&self.nulls);
         // Merging windows cannot make their records more alike.
-        let known = previous.filter(|p| scale > 1 && p.wander == 0.0);
+        let known = previous.filter(|previous| previous.wander == 0.0);
         ScaleNull {
             intra_window_correlation: known.map_or(bound, |p| bound.min(p.intra_window_correlation)),
             wander: 0.0,
             dispersion: dispersion(&self.nulls, intra_window_correlation(&self.nulls)),
         }
+    }
+
+    /// Whether the cells that a shorter scale looked at are those of this one, and no more of them are pooled there.
+    fn sees_what(&self, shorter: &Track) -> bool {
+        let looked_at = |track: &Track| {
+            track.nulls.iter().map(|null| null.degrees_of_freedom).sum::<f64>() / track.nulls.len().max(1) as f64
+        };
+        shorter.nulls.len() >= LEAST_BLOCKS && looked_at(self) <= MORE_CELLS * looked_at(shorter)
     }
 }
 
@@ -288,26 +236,37 @@ impl Series {
         Series { fits: tracks(), locations: tracks() }
     }
 
+    /// Takes a block's statistics against a reference without it.
     fn take(&mut self, reference: &Reference, block: &Summary) {
         for (i, signal) in reference.signals.iter().enumerate() {
-            let measured = signal.measure.as_signal();
-            let current = &block.cells[signal.cells()];
-            let n = measured.n(current);
-            if n < LEAST_UNITS {
-                continue;
-            }
-            let expected = signal.expected(&block.phases);
-            let share_left = 1.0 - included(signal, current, &block.phases);
-            if let Some(null) = null_statistic(signal, current, &expected, share_left) {
-                self.fits[i].nulls.push(null);
-                self.fits[i].deviations.push(sketch(&measured.deviation(current, &expected.cells)));
-            }
-            if let Some(location) = measured.location(current, &expected.cells) {
-                self.locations[i].nulls.push(location_null(location, n as f64, share_left));
-                self.locations[i].deviations.push(vec![location.score(n as f64) as f32]);
-            }
+            let Some((current, n, expected)) = compared(signal, block) else { continue };
+            let inflation = inflation(n, &expected);
+            self.fits[i].nulls.extend(null_statistic(signal, current, &expected, inflation));
+            let location = signal.measure.as_signal().location(current, &expected.cells);
+            self.locations[i].nulls.extend(location.map(|location| location_null(location, n, inflation)));
         }
     }
+
+    /// Follows a block's deviations from the whole reference, which are even on both sides of it: those from a
+    /// reference without a block and its neighbours lean together.
+    fn follow(&mut self, reference: &Reference, block: &Summary) {
+        for (i, signal) in reference.signals.iter().enumerate() {
+            let Some((current, n, expected)) = compared(signal, block) else { continue };
+            let measured = signal.measure.as_signal();
+            if measured.compare(current, &expected.cells).is_some() {
+                self.fits[i].deviations.push(sketch(&measured.deviation(current, &expected.cells)));
+            }
+            let location = measured.location(current, &expected.cells);
+            self.locations[i].deviations.extend(location.map(|location| vec![location.score(n) as f32]));
+        }
+    }
+}
+
+/// A signal's cells in a block, how many units they are and what they are compared with; `None` for too few.
+fn compared<'a>(signal: &SignalReference, block: &'a Summary) -> Option<(&'a [i64], f64, Expected)> {
+    let current = &block.cells[signal.cells()];
+    let n = signal.measure.as_signal().n(current);
+    (n >= LEAST_UNITS).then(|| (current, n as f64, signal.expected(&block.phases)))
 }
 
 /// The share of what a block is compared with that the block itself has put there.
@@ -332,16 +291,22 @@ fn included(signal: &SignalReference, current: &[i64], phases: &[i64]) -> f64 {
     share.clamp(0.0, 0.5)
 }
 
+/// How much farther from each other a block and what it is compared with lie than the block from the truth, in
+/// squares.
+fn inflation(n: f64, expected: &Expected) -> f64 {
+    1.0 + n / expected.units.max(1.0)
+}
+
 fn null_statistic(
     signal: &SignalReference,
     current: &[i64],
     expected: &Expected,
-    share_left: f64,
+    inflation: f64,
 ) -> Option<NullStatistic> {
     let measured = signal.measure.as_signal();
     let test = measured.compare(current, &expected.cells)?;
     Some(NullStatistic {
-        statistic: test.statistic / share_left,
+        statistic: test.statistic / inflation,
         null_mean: test.null_mean,
         null_variance: test.null_variance,
         degrees_of_freedom: test.degrees_of_freedom,
@@ -349,20 +314,20 @@ fn null_statistic(
     })
 }
 
-fn location_null(location: Location, n: f64, share_left: f64) -> NullStatistic {
+fn location_null(location: Location, n: f64, inflation: f64) -> NullStatistic {
     let score = location.score(n);
-    let statistic = score * score / share_left;
+    let statistic = score * score / inflation;
     NullStatistic { statistic, null_mean: 1.0, null_variance: 2.0, degrees_of_freedom: 1.0, n }
 }
 
 /// Of the fit, or of the location of a signal that is tested for that alone.
-fn main_null(signal: &SignalReference, current: &[i64], expected: &Expected, share_left: f64) -> Option<NullStatistic> {
+fn main_null(signal: &SignalReference, current: &[i64], expected: &Expected) -> Option<NullStatistic> {
     let measured = signal.measure.as_signal();
     if measured.tests().0 {
-        return null_statistic(signal, current, expected, share_left);
+        return null_statistic(signal, current, expected, 1.0);
     }
     let n = measured.n(current) as f64;
-    measured.location(current, &expected.cells).map(|location| location_null(location, n, share_left))
+    measured.location(current, &expected.cells).map(|location| location_null(location, n, 1.0))
 }
 
 /// A short vector with the same inner products on average (count sketch, Charikar et al. 2002).
@@ -377,18 +342,4 @@ fn sketch(deviation: &[f64]) -> Vec<f32> {
         short[(hash >> 32) as usize % SKETCH] += sign * *d as f32;
     }
     short
-}
-
-/// Gives every `scale` consecutive windows merged; a rest at the end is left out.
-fn for_each_block(
-    reference: &Reference,
-    windows: &[Vec<(usize, Vec<u8>)>],
-    scale: u32,
-    mut take: impl FnMut(&Summary),
-) {
-    for block in windows.chunks_exact(scale as usize) {
-        let mut merged = Summary::empty(reference);
-        block.iter().flatten().for_each(|(_, bytes)| add(&mut merged, &decode(bytes)));
-        take(&merged);
-    }
 }

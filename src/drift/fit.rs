@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::calibrate::{Tallies, calibrate};
+use super::blocks::Tallies;
+use super::calibrate::calibrate;
 use super::encoder_map::EncoderMap;
 use super::folds::Folds;
 use super::label::{Label, LabelValue};

@@ -11,6 +11,8 @@ pub mod alert;
 pub mod allowance;
 /// What one head said about one record.
 pub mod answer;
+/// A reference's windows while it is fitted.
+mod blocks;
 /// How a reference's own windows vary.
 mod calibrate;
 /// What may be the cause of an alert.

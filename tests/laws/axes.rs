@@ -28,11 +28,17 @@ fn normals(rng: &mut StdRng) -> Vec<f32> {
     (0..DIMENSION).map(|_| normal(rng)).collect()
 }
 
-/// Records one after another, on average so many of a conversation: of one class, and near to each other.
+/// Conversations, some of them at a time and each of so many records on average: of one class, and near to each other.
 struct Traffic {
     rng: StdRng,
     centres: Vec<Vec<f32>>,
     turns: f64,
+    talks: Vec<Talk>,
+}
+
+/// What the records of a conversation have in common.
+#[derive(Clone)]
+struct Talk {
     class: usize,
     point: Vec<f32>,
     channel: &'static str,
@@ -40,35 +46,39 @@ struct Traffic {
 
 impl Traffic {
     fn new(seed: u64, turns: f64) -> Traffic {
+        Traffic::of_many(seed, turns, 1)
+    }
+
+    fn of_many(seed: u64, turns: f64, at_a_time: usize) -> Traffic {
         let mut of_world = StdRng::seed_from_u64(77);
         let centres = (0..CLASSES).map(|_| normals(&mut of_world)).collect();
-        Traffic {
-            rng: StdRng::seed_from_u64(seed),
-            centres,
-            turns,
-            class: 0,
-            point: vec![0.0; DIMENSION],
-            channel: "web",
-        }
+        let talk = Talk { class: 0, point: vec![0.0; DIMENSION], channel: "web" };
+        Traffic { rng: StdRng::seed_from_u64(seed), centres, turns, talks: vec![talk; at_a_time] }
+    }
+
+    fn begun(&mut self) -> Talk {
+        let class = self.rng.random_range(0..CLASSES);
+        let channel = if self.rng.random_bool(0.05) { "mail" } else { "web" };
+        let point = normals(&mut self.rng).iter().zip(&self.centres[class]).map(|(x, c)| c + 0.7 * x).collect();
+        Talk { class, point, channel }
     }
 
     fn next(&mut self) -> Joined {
+        let which = if self.talks.len() == 1 { 0 } else { self.rng.random_range(0..self.talks.len()) };
         if self.rng.random_bool(1.0 / self.turns) {
-            self.class = self.rng.random_range(0..CLASSES);
-            let centre = &self.centres[self.class];
-            self.channel = if self.rng.random_bool(0.05) { "mail" } else { "web" };
-            self.point = normals(&mut self.rng).iter().zip(centre).map(|(x, c)| c + 0.7 * x).collect();
+            self.talks[which] = self.begun();
         }
+        let talk = self.talks[which].clone();
         let own = normals(&mut self.rng);
         // One answer of ten is another.
         let wrong = self.rng.random_bool(0.1);
-        let class = if wrong { self.rng.random_range(0..CLASSES) } else { self.class } as u32;
+        let class = if wrong { self.rng.random_range(0..CLASSES) } else { talk.class } as u32;
         Joined {
             input: None,
             text: None,
             attributes: Vec::new(),
-            tags: vec![("channel".to_owned(), self.channel.to_owned())],
-            embedding: own.iter().zip(&self.point).map(|(x, p)| p + 0.7 * x).collect(),
+            tags: vec![("channel".to_owned(), talk.channel.to_owned())],
+            embedding: own.iter().zip(&talk.point).map(|(x, p)| p + 0.7 * x).collect(),
             answers: vec![Some(Answer::Class {
                 class,
                 confidence: Confidence::Absent,
@@ -79,10 +89,13 @@ impl Traffic {
     }
 
     fn fitted(model: &ModelSpec, seed: u64, turns: f64, size: usize) -> Reference {
-        let mut traffic = Traffic::new(seed, turns);
+        Traffic::new(seed, turns).fit(model, size)
+    }
+
+    fn fit(&mut self, model: &ModelSpec, size: usize) -> Reference {
         let at = |i: usize| Timestamp::from_micros(i as i64);
         let mut records: Vec<FitRecord> =
-            (0..size).map(|i| FitRecord { time: at(i), joined: traffic.next(), labels: Vec::new() }).collect();
+            (0..size).map(|i| FitRecord { time: at(i), joined: self.next(), labels: Vec::new() }).collect();
         fit(&plan(model, WindowRule::Records(100)), &mut records).expect("enough to learn from").reference
     }
 }
@@ -150,4 +163,36 @@ fn a_segment_too_thin_for_a_window_varies_as_its_merged_windows_do() {
     // Of sizes that follow a geometric law, with a mean of three: the design effect is 5, and a window is judged when it
     // has fifty.
     assert!(one == four && (3.0..8.0).contains(&(1.0 + 49.0 * one)), "{correlations:?}");
+}
+
+#[test]
+fn what_merged_windows_of_conversations_show_beyond_single_ones_is_allowed_for() {
+    // A window of a hundred holds some thirty conversations. Most cells of a wide table are pooled there, and stand by
+    // themselves in four of them, each filled by one conversation or none.
+    const BLOCK: usize = 400;
+    let (mut looks, mut rare) = (BTreeMap::<String, u32>::new(), BTreeMap::<String, u32>::new());
+    for seed in 0..4 {
+        let mut traffic = Traffic::of_many(seed, 8.0, 20);
+        let reference = traffic.fit(&model(), 6_000);
+        for _ in 0..100 {
+            let mut block = Summary::empty(&reference);
+            for _ in 0..BLOCK {
+                let joined = traffic.next();
+                let place = place(&joined.embedding, reference.geometry.as_ref());
+                block.fold(&reference, Timestamp::from_micros(0), &joined.observe(place, &reference.segments));
+            }
+            for signal in &reference.signals {
+                let expected = signal.expected(&[]);
+                let usual = reference.units_a_window(signal, 1);
+                let allowance = signal.variation.allowance(1, usual, expected.units, 0.0);
+                let test = signal.measure.as_signal().test(&block.cells[signal.cells()], &expected.cells, allowance);
+                if let Some(test) = test {
+                    *looks.entry(signal.key.signal.clone()).or_default() += 1;
+                    *rare.entry(signal.key.signal.clone()).or_default() += u32::from(test.ln_p < -4.6);
+                }
+            }
+        }
+    }
+    // One of a hundred is as rare; what is left is what one reference has more of than another.
+    assert!(looks["class_given_leaf"] == 400 && rare.values().all(|rare| *rare <= 20), "{rare:?}");
 }
