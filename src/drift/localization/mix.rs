@@ -23,8 +23,9 @@ impl Findings<'_> {
             measure.is_mix() && key.task.is_none_or(|task| !by_themselves.contains(&task))
         };
         let task = |i: &usize| self.reference.signals[*i].key.task;
-        let first = self.whole().find(|i| is_mix(i) && self.explains(*i)).as_ref().and_then(task)?;
-        let others = self.all().filter(|i| is_mix(i) && !self.is_quiet(*i, f64::NEG_INFINITY));
+        let strongest = self.whole().find(|i| is_mix(i) && self.explains(*i))?;
+        let first = task(&strongest)?;
+        let others = self.all().filter(|i| is_mix(i) && !self.is_quiet(*i, self.steps[strongest].ln_moved));
         let leader = others
             .clone()
             .filter_map(|i| task(&i))

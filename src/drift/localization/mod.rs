@@ -253,7 +253,7 @@ impl<'a> Findings<'a> {
         };
         let causes = || named.iter().enumerate();
         let all: Vec<Vec<Witness>> = causes().map(|(at, named)| witnesses(at, &named.cause)).collect();
-        let found = |(Named { cause, by_itself }, witnesses)| Found { cause, witnesses, by_itself };
+        let found = |(Named { cause, by_itself }, witnesses)| Found { by_itself, ..Found::plain(cause, witnesses) };
         named.into_iter().zip(all).map(found).collect()
     }
 
@@ -270,14 +270,17 @@ impl<'a> Findings<'a> {
         self.whole().any(|i| self.scope(i) == scope)
     }
 
-    /// Input or encoder where it does not drift for certain and yet holds more evidence than a quiet one does,
-    /// over all of its signals.
+    /// Input or encoder where it does not drift for certain and yet holds more evidence than a quiet one does, over all
+    /// of its signals. Both read the same texts: where both lean at once, half of that in logarithms is as rare.
     fn moved_as_well(&self) -> Option<CauseKind> {
         let parts = part_moved(self.reference, self.steps);
-        let moved = |scope: Scope| parts.iter().any(|(p, ln)| p.scope == scope && *ln >= MOVED.ln());
+        let of = |scope: Scope| parts.iter().filter(move |(part, _)| part.scope == scope).map(|(_, ln)| *ln);
+        let most = |scope: Scope| of(scope).fold(f64::NEG_INFINITY, f64::max);
+        let (input, encoder) = (most(Scope::Input), if self.encoder_skewed { 0.0 } else { most(Scope::Encoder) });
         match () {
-            () if moved(Scope::Input) => Some(CauseKind::Input),
-            () if moved(Scope::Encoder) && !self.encoder_skewed => Some(CauseKind::Encoder),
+            () if input >= MOVED.ln() => Some(CauseKind::Input),
+            () if encoder >= MOVED.ln() => Some(CauseKind::Encoder),
+            () if input.min(encoder) >= 0.5 * MOVED.ln() => Some(CauseKind::Input),
             () => None,
         }
     }
