@@ -9,8 +9,11 @@
 //! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
 //! | firing | for the configured number of windows no alarm of its cause, and no rising evidence; and for as many as two looks take at what it was found by | resolved, which is inactive |
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+pub use super::alert_state::{AlertState, Reason};
 use super::cause::{Cause, CauseKind};
 use super::judgement::{Report, Verdict};
 use super::localization::{Found, Witness};
@@ -19,62 +22,6 @@ use super::time::Timestamp;
 use super::versions::{Seen, Standing};
 use super::window::Slot;
 use super::witness::{Looks, ln_evidence_of};
-
-/// Where an alert stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertState {
-    /// Nothing is wrong.
-    Inactive,
-    /// Evidence is rising.
-    Pending,
-    /// Evidence has reached the threshold.
-    Firing,
-    /// It fired and is over.
-    Resolved,
-}
-
-impl AlertState {
-    /// The name used in the API and the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            AlertState::Inactive => "inactive",
-            AlertState::Pending => "pending",
-            AlertState::Firing => "firing",
-            AlertState::Resolved => "resolved",
-        }
-    }
-}
-
-/// Why an alert changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reason {
-    /// Evidence passed a tenth of the threshold.
-    EvidenceRose,
-    /// Evidence reached the threshold.
-    EvidenceReachedThreshold,
-    /// Most records of a window name another version.
-    AnotherVersion,
-    /// Evidence fell below a tenth of the threshold before it fired.
-    EvidenceFell,
-    /// A new alarm while firing showed more of the cause.
-    CauseGrew,
-    /// So many windows in a row were quiet.
-    QuietFor(u32),
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Reason::EvidenceRose => f.write_str("evidence passed a tenth of the threshold"),
-            Reason::EvidenceReachedThreshold => f.write_str("evidence reached the threshold"),
-            Reason::AnotherVersion => f.write_str("most records of a window name another version of the model"),
-            Reason::EvidenceFell => f.write_str("evidence fell below a tenth of the threshold"),
-            Reason::CauseGrew => f.write_str("a further alarm showed more of the cause"),
-            Reason::QuietFor(windows) => write!(f, "{windows} windows in a row were quiet"),
-        }
-    }
-}
 
 /// A cause that explains an alert takes its place within so many windows, the longest scale: parts that
 /// need more records to see it have caught up by then. What comes later is something else.
@@ -99,6 +46,8 @@ pub struct Alert {
     pub ln_evidence: f64,
     /// The signals that led to it and those it explains, as of its latest alarm, the strongest first.
     pub witnesses: Vec<Witness>,
+    /// Tasks that labels prove worse than their reference while it fires, in their order.
+    pub harmed: Vec<usize>,
 }
 
 /// All alerts of a model that are not over.
@@ -136,13 +85,31 @@ impl Quiet {
     }
 }
 
-/// Alerts as courses of earlier formats hold them: each that fires with its quiet windows alone.
-pub(super) type Earlier = (Option<Alert>, Vec<(Alert, u32)>);
+/// An alert as courses of earlier formats hold it: without what labels prove.
+type WithoutHarm = (Slot, u32, Timestamp, Cause, f64, Vec<Witness>);
+/// Alerts of such courses, each that fires with its quiet windows and its patience;
+pub(super) type Earlier = (Option<WithoutHarm>, Vec<(WithoutHarm, u32, u32)>);
+/// and of still earlier ones, with its quiet windows alone.
+pub(super) type WithoutPatience = (Option<WithoutHarm>, Vec<(WithoutHarm, u32)>);
+
+impl From<WithoutHarm> for Alert {
+    fn from((opened_slot, ordinal, opened_at, cause, ln_evidence, witnesses): WithoutHarm) -> Alert {
+        Alert { opened_slot, ordinal, opened_at, cause, ln_evidence, witnesses, harmed: Vec::new() }
+    }
+}
 
 impl From<Earlier> for Alerts {
     fn from((pending, firing): Earlier) -> Alerts {
-        let firing = firing.into_iter().map(|(alert, quiet)| Firing { alert, quiet, patience: 0 }).collect();
-        Alerts { pending, firing }
+        let of = |(alert, quiet, patience): (WithoutHarm, u32, u32)| Firing { alert: alert.into(), quiet, patience };
+        Alerts { pending: pending.map(Alert::from), firing: firing.into_iter().map(of).collect() }
+    }
+}
+
+impl From<WithoutPatience> for Alerts {
+    fn from((pending, firing): WithoutPatience) -> Alerts {
+        let firing = firing.into_iter().map(|(alert, quiet)| (alert, quiet, 0)).collect();
+        let earlier: Earlier = (pending, firing);
+        Alerts::from(earlier)
     }
 }
 
@@ -168,11 +135,17 @@ pub struct Transition {
 impl Transition {
     /// One sentence on its cause.
     pub fn summary(&self, reference: &Reference) -> String {
-        let cause = self.alert.cause.summary(reference);
-        match &self.versions {
-            Some(seen) => format!("{cause}; {}", seen.summary(reference)),
-            None => cause,
+        let mut summary = self.alert.cause.summary(reference);
+        if let Some(seen) = &self.versions {
+            summary = format!("{summary}; {}", seen.summary(reference));
         }
+        let harmed = self.alert.harmed.iter().map(|task| format!("`{}`", reference.spec.tasks[*task].name));
+        let harmed = harmed.collect::<Vec<String>>().join(", ");
+        // Of a concept this is what the cause says.
+        if harmed.is_empty() || self.alert.cause.kind == CauseKind::Concept {
+            return summary;
+        }
+        format!("{summary}; labels prove {harmed} worse than its reference")
     }
 }
 
@@ -308,10 +281,11 @@ impl Alerts {
                 }
                 _ => (*quiet, *patience, alert.witnesses) = (0, found_in.max(*patience), found.witnesses),
             }
-            if grown == alert.cause {
+            let harmed: BTreeSet<usize> = alert.harmed.iter().chain(&found.harmed).copied().collect();
+            if grown == alert.cause && harmed.len() == alert.harmed.len() {
                 return (known, None);
             }
-            alert.cause = grown;
+            (alert.cause, alert.harmed) = (grown, harmed.into_iter().collect());
             let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
             return (known, Some(transition(report, change.0, change.1, change.2, change.3)));
         }
@@ -322,8 +296,8 @@ impl Alerts {
         // A pending alert keeps its identity, so that its story is one.
         let (from, alert) = match self.pending.take() {
             Some(pending) => {
-                let (cause, witnesses) = (found.cause, found.witnesses);
-                (AlertState::Pending, Alert { cause, witnesses, ln_evidence: report.ln_evidence, ..pending })
+                let Found { cause, witnesses, harmed, .. } = found;
+                (AlertState::Pending, Alert { cause, witnesses, harmed, ln_evidence: report.ln_evidence, ..pending })
             }
             None => {
                 let opened = self.firing.iter().filter(|f| f.alert.opened_slot == report.slot).count();
@@ -371,6 +345,7 @@ fn fresh(report: &Report, ordinal: u32, found: Found) -> Alert {
         cause: found.cause,
         ln_evidence: report.ln_evidence,
         witnesses: found.witnesses,
+        harmed: found.harmed,
     }
 }
 

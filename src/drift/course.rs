@@ -11,7 +11,7 @@ use super::judgement::{ClosedWindow, Report, Verdict, judge};
 use super::labelling::{Labelling, Seen, TaskLabels};
 use super::lacking::lasting::{Lacked, Lasting};
 use super::localization::localize;
-use super::matured::Losses;
+use super::losses::{self, Losses};
 use super::performance::Performance;
 use super::reference::Reference;
 use super::retraining::{self, Kind, Policy, Request};
@@ -22,8 +22,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 12;
-/// It did not know yet what windows lack, which stands last.
+const FORMAT: u16 = 13;
+/// Its losses did not know yet what was expected, nor its alerts what labels prove.
+const WITHOUT_EXPECTED: u16 = 12;
+/// Nor did it know what windows lack, which stands last.
 const WITHOUT_LACKS: u16 = 11;
 /// Nor at which rate predictions are kept for labels, which stands last.
 const WITHOUT_SAMPLE: u16 = 10;
@@ -37,9 +39,32 @@ const WITH_ONE_NUMBER: u16 = 7;
 const WITHOUT_VERSIONS: u16 = 6;
 /// Nor what labels said, which stands before that.
 const WITHOUT_LABELS: u16 = 5;
-/// The fields of a course before its alerts had patience, in their order.
-type Earlier<D> =
-    (u16, String, Option<Slot>, D, Harm, alert::Earlier, Option<Timestamp>, Option<(Slot, Losses)>, versions::Watched);
+/// The fields of a course before its alerts had patience, in their order;
+type WithoutPatience<D> = (
+    u16,
+    String,
+    Option<Slot>,
+    D,
+    harm::Earlier,
+    alert::WithoutPatience,
+    Option<Timestamp>,
+    Option<(Slot, losses::Earlier)>,
+    versions::Watched,
+);
+/// and since, as long as its losses were not beside what was expected.
+type Earlier = (
+    u16,
+    String,
+    Option<Slot>,
+    Detectors,
+    harm::Earlier,
+    alert::Earlier,
+    Option<Timestamp>,
+    Option<(Slot, losses::Earlier)>,
+    versions::Watched,
+    Labelling,
+    Lasting,
+);
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,7 +206,7 @@ impl Course {
         let matured = &all;
         let ln_threshold = watch.threshold.ln();
         let (mut report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
-        let harm = self.harm.step(matured, harm_weight(reference));
+        let harm = self.harm.step(&reference.performance, matured, harm_weight(reference));
         let (ln_drift, ln_harm) = (report.ln_evidence, harm.ln_share);
         report.ln_evidence = ln_add(ln_drift, ln_harm);
         if report.verdict != Verdict::InsufficientData || !matured.is_empty() {
@@ -237,6 +262,7 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<Earlier>(bytes)?)),
             WITHOUT_LACKS | WITHOUT_SAMPLE | WITHOUT_NOTICES => {
                 let labels = match format {
                     WITHOUT_NOTICES => postcard::to_stdvec(&Labelling::default())?,
@@ -245,35 +271,54 @@ impl Course {
                     _ => Vec::new(),
                 };
                 let lacks = postcard::to_stdvec(&Lasting::default())?;
-                let course: Course = postcard::from_bytes(&[bytes, &labels, &lacks].concat())?;
-                Ok(Course { format: FORMAT, ..course })
+                Ok(Course::from(postcard::from_bytes::<Earlier>(&[bytes, &labels, &lacks].concat())?))
             }
-            WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<Earlier<Detectors>>(bytes)?)),
+            WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<WithoutPatience<Detectors>>(bytes)?)),
             WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
                 let labels: &[u8] = if format == WITHOUT_LABELS { &[0] } else { &[] };
                 let none = postcard::to_stdvec(&versions::Watched::default())?;
                 let versions = if format == WITH_ONE_NUMBER { &[] } else { none.as_slice() };
                 let bytes = [bytes, labels, versions].concat();
-                Ok(Course::from(postcard::from_bytes::<Earlier<detector::Earlier>>(&bytes)?))
+                Ok(Course::from(postcard::from_bytes::<WithoutPatience<detector::Earlier>>(&bytes)?))
             }
             other => Err(CourseError::Format(other)),
         }
     }
 }
 
-impl<D: Into<Detectors>> From<Earlier<D>> for Course {
-    fn from(earlier: Earlier<D>) -> Course {
+impl From<Earlier> for Course {
+    fn from(earlier: Earlier) -> Course {
+        let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions, labelling, lacking) =
+            earlier;
+        Course {
+            format: FORMAT,
+            reference_id,
+            next_slot,
+            detectors,
+            harm: harm.into(),
+            alerts: alerts.into(),
+            last_request,
+            matured: matured.map(|(slot, losses)| (slot, losses.into())),
+            versions,
+            labelling,
+            lacking,
+        }
+    }
+}
+
+impl<D: Into<Detectors>> From<WithoutPatience<D>> for Course {
+    fn from(earlier: WithoutPatience<D>) -> Course {
         let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions) = earlier;
         Course {
             format: FORMAT,
             reference_id,
             next_slot,
             detectors: detectors.into(),
-            harm,
+            harm: harm.into(),
             alerts: alerts.into(),
             last_request,
-            matured,
+            matured: matured.map(|(slot, losses)| (slot, losses.into())),
             versions,
             labelling: Labelling::default(),
             lacking: Lasting::default(),

@@ -1,16 +1,22 @@
 //! Harm: whether a head has become worse, from the labels that matured.
 //!
-//! Each head with a known error bets on its losses against "the mean is at most what is tolerated", one step
-//! a window of the time at which labels were given, as the other detectors do. The mean over heads is one
-//! e-detector; it has its share of the tree's weight wherever the reference knows an error, so the model's
-//! evidence stays one number with one budget. The worst head leads: it is named, never their mean.
+//! Each head with a known error bets on its losses against "the mean is at most what is tolerated", and against "each
+//! is as its confidence says, or more by the same tolerance", one step a window of the time at which labels were
+//! given, as the other detectors do. The smaller of the two counts: who labels the answers that a model is least sure of
+//! finds many wrong that were expected to be, and a model that is surer of itself than it was is not more often wrong
+//! (docs/decisions/0050). The mean over heads is one e-detector; it has its share of the tree's weight wherever the
+//! reference knows an error, so the model's evidence stays one number with one budget. The worst head leads: it is
+//! named, never their mean.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, CauseKind};
 use super::label::PARTS;
 use super::localization::{Found, Witness};
-use super::matured::Losses;
+use super::matured::{Loss, Losses};
+use super::performance::Performance;
 use super::reference::Reference;
 use crate::stats::evidence::{AS_RARE, ln_weighted_sum};
 use crate::stats::performance::betting::Betting;
@@ -19,7 +25,27 @@ use crate::stats::probability::ln_add;
 /// Evidence of each head's harm, in the order of the reference's performances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Harm {
-    bets: Vec<(usize, Betting)>,
+    bets: Vec<Bets>,
+}
+
+/// One head's bets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Bets {
+    task: usize,
+    /// That its mean loss is no larger than tolerated.
+    tolerated: Betting,
+    /// That no answer is wrong more often than expected of it.
+    expected: Betting,
+}
+
+/// Evidence as courses of earlier formats hold it: of each head against its mean loss alone.
+pub(super) type Earlier = Vec<(usize, Betting)>;
+
+impl From<Earlier> for Harm {
+    fn from(earlier: Earlier) -> Harm {
+        let both = |(task, bets): (usize, Betting)| Bets { task, expected: bets.clone(), tolerated: bets };
+        Harm { bets: earlier.into_iter().map(both).collect() }
+    }
 }
 
 /// One head in one window.
@@ -54,25 +80,25 @@ const QUIET_EXPONENT: f64 = 0.25;
 impl Harm {
     /// Nothing is known yet.
     pub fn new(reference: &Reference) -> Harm {
-        Harm { bets: reference.performance.iter().map(|p| (p.task, Betting::new(p.tolerated()))).collect() }
+        Harm { bets: reference.performance.iter().map(|p| Bets::new(p.task, p.tolerated())).collect() }
     }
 
     /// Whether it belongs to this reference.
     pub fn fits(&self, reference: &Reference) -> bool {
-        self.bets.iter().map(|(task, _)| *task).eq(reference.performance.iter().map(|p| p.task))
+        self.bets.iter().map(|bets| bets.task).eq(reference.performance.iter().map(|p| p.task))
     }
 
-    /// One window's matured losses. `weight` is the share of harm in the model's evidence.
-    pub fn step(&mut self, matured: &Losses, weight: f64) -> HarmReport {
+    /// One window's matured losses, of heads of which this is `known`. `weight` is the share of harm in the model's
+    /// evidence.
+    pub fn step(&mut self, known: &[Performance], matured: &Losses, weight: f64) -> HarmReport {
         let mut tasks = Vec::with_capacity(self.bets.len());
-        for (task, betting) in &mut self.bets {
-            let losses = matured.by_task.get(task);
+        for (bets, known) in self.bets.iter_mut().zip(known) {
+            let losses = matured.by_task.get(&bets.task);
             let labels = losses.map_or(0, |losses| losses.values().sum());
-            if labels > 0 {
-                let each = losses.into_iter().flatten();
-                betting.step(each.map(|(loss, n)| (f64::from(*loss) / f64::from(PARTS), *n)));
+            if let Some(losses) = losses.filter(|_| labels > 0) {
+                bets.step(known, losses);
             }
-            tasks.push(TaskHarm { task: *task, labels, ln_evidence: betting.ln() });
+            tasks.push(TaskHarm { task: bets.task, labels, ln_evidence: bets.ln() });
         }
         tasks.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
         let own = weight / tasks.len().max(1) as f64;
@@ -82,7 +108,24 @@ impl Harm {
 
     /// Forgets all evidence, after an alarm.
     pub fn restart(&mut self) {
-        self.bets.iter_mut().for_each(|(_, betting)| betting.restart());
+        self.bets.iter_mut().flat_map(|bets| [&mut bets.tolerated, &mut bets.expected]).for_each(Betting::restart);
+    }
+}
+
+impl Bets {
+    fn new(task: usize, tolerated: f64) -> Bets {
+        Bets { task, tolerated: Betting::new(tolerated), expected: Betting::new(tolerated) }
+    }
+
+    fn step(&mut self, known: &Performance, losses: &BTreeMap<Loss, u64>) {
+        let share = |parts: u8| f64::from(parts) / f64::from(PARTS);
+        self.tolerated.step(losses.iter().map(|(loss, n)| (share(loss.found), *n)));
+        let tolerated = |loss: &Loss| loss.expected.map_or(known.tolerated(), |e| known.tolerated_of(share(e)));
+        self.expected.step_against(losses.iter().map(|(loss, n)| (share(loss.found), tolerated(loss), *n)));
+    }
+
+    fn ln(&self) -> f64 {
+        self.tolerated.ln().min(self.expected.ln())
     }
 }
 
@@ -114,8 +157,8 @@ pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl
             let mut witnesses: Vec<Witness> = moved.map(|witness| Witness { explained: false, ..witness }).collect();
             witnesses.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
             witnesses.dedup_by_key(|witness| witness.signal);
-            let tasks_affected = sorted(harmed);
-            vec![Found::plain(Cause::undetermined(tasks_affected), witnesses)]
+            let harmed = sorted(harmed);
+            vec![Found { harmed: harmed.clone(), ..Found::plain(Cause::undetermined(harmed), witnesses) }]
         }
     }
 }
@@ -123,7 +166,7 @@ pub fn causes(report: &HarmReport, ln_drift: f64, ln_threshold: f64, drift: impl
 /// What is right has changed for this head.
 fn concept(task: usize) -> Found {
     let cause = Cause { kind: CauseKind::Concept, task: Some(task), segment: None, tasks_affected: vec![task] };
-    Found::plain(cause, Vec::new())
+    Found { harmed: vec![task], ..Found::plain(cause, Vec::new()) }
 }
 
 /// Causes with the heads that labels prove harmed: each is affected by the first cause that may harm it, and where
@@ -133,9 +176,11 @@ fn beside(mut found: Vec<Found>, harmed: &[usize]) -> Vec<Found> {
         let own = found.iter().position(|found| found.cause.task == Some(*task) && may_harm(&found.cause, *task));
         let harms = own.or_else(|| found.iter().position(|found| may_harm(&found.cause, *task)));
         match harms.map(|at| &mut found[at]) {
-            Some(Found { cause, .. }) => {
-                cause.tasks_affected.push(*task);
-                cause.tasks_affected = sorted(std::mem::take(&mut cause.tasks_affected));
+            Some(Found { cause, harmed, .. }) => {
+                for tasks in [&mut cause.tasks_affected, harmed] {
+                    tasks.push(*task);
+                    *tasks = sorted(std::mem::take(tasks));
+                }
             }
             None => found.push(concept(*task)),
         }
@@ -167,7 +212,7 @@ fn sorted(mut tasks: Vec<usize>) -> Vec<usize> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::drift::performance::Performance;
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     /// What a reference knows of a head with this error rate on so many labels.
     pub fn performance(error: f64, labelled: u64) -> Performance {
@@ -175,11 +220,17 @@ pub(super) mod tests {
     }
 
     fn losses(task: usize, right: u64, wrong: u64) -> Losses {
-        Losses { by_task: [(task, [(0, right), (PARTS, wrong)].into())].into() }
+        let of = |found| Loss { found, expected: None };
+        Losses { by_task: [(task, [(of(0), right), (of(PARTS), wrong)].into())].into() }
+    }
+
+    /// Heads of which five points of error are known, seven tolerated.
+    fn known(tasks: usize) -> Vec<Performance> {
+        (0..tasks).map(|task| Performance::known(task, 0.05, 1_000)).collect()
     }
 
     fn harm(tasks: usize) -> Harm {
-        Harm { bets: (0..tasks).map(|t| (t, Betting::new(0.07))).collect() }
+        Harm { bets: known(tasks).iter().map(|known| Bets::new(known.task, known.tolerated())).collect() }
     }
 
     #[test]
@@ -188,7 +239,7 @@ pub(super) mod tests {
         let mut matured = losses(1, 160, 40);
         matured.merge(&losses(0, 198, 2));
         matured.merge(&losses(2, 199, 1));
-        let report = (0..3).map(|_| harm.step(&matured, 0.2)).last().expect("three");
+        let report = (0..3).map(|_| harm.step(&known(3), &matured, 0.2)).last().expect("three");
         assert_eq!(report.tasks[0].task, 1);
         assert_eq!((report.harmed(8.0), report.tasks[0].labels), (vec![1], 200));
         assert!(report.ln_share > 30.0, "{report:?}");
@@ -203,7 +254,7 @@ pub(super) mod tests {
         let mut matured = losses(1, 140, 60);
         matured.merge(&losses(0, 160, 40));
         matured.merge(&losses(2, 198, 2));
-        let report = (0..4).map(|_| harm.step(&matured, 0.2)).last().expect("four");
+        let report = (0..4).map(|_| harm.step(&known(3), &matured, 0.2)).last().expect("four");
         assert!(report.tasks[0].ln_evidence > report.tasks[1].ln_evidence + 20.0, "one is far worse: {report:?}");
         let told = |found: &[Found]| found.iter().map(|f| (f.cause.kind, f.cause.task)).collect::<Vec<_>>();
         let found = causes(&report, 0.5, 8.0, || unreachable!("the rest is quiet"));
@@ -228,7 +279,7 @@ pub(super) mod tests {
     #[test]
     fn what_moves_beside_it_is_not_called_a_concept() {
         let mut harm = harm(2);
-        let report = (0..2).map(|_| harm.step(&losses(0, 100, 50), 0.5)).last().expect("two");
+        let report = (0..2).map(|_| harm.step(&known(2), &losses(0, 100, 50), 0.5)).last().expect("two");
         let input = || {
             let cause = Cause { kind: CauseKind::Input, task: None, segment: None, tasks_affected: vec![1] };
             vec![Found::plain(cause, Vec::new())]
@@ -249,10 +300,43 @@ pub(super) mod tests {
     #[test]
     fn windows_without_labels_change_nothing() {
         let mut harm = harm(1);
-        let before = harm.step(&losses(0, 10, 10), 0.2);
-        let after = harm.step(&Losses::default(), 0.2);
+        let before = harm.step(&known(1), &losses(0, 10, 10), 0.2);
+        let after = harm.step(&known(1), &Losses::default(), 0.2);
         assert_eq!(before.ln_share, after.ln_share);
         harm.restart();
-        assert_eq!(harm.step(&Losses::default(), 0.2).ln_share, f64::NEG_INFINITY);
+        assert_eq!(harm.step(&known(1), &Losses::default(), 0.2).ln_share, f64::NEG_INFINITY);
+    }
+
+    /// Answers of which half are taken to be sure and half to be wrong in `doubt` of all cases.
+    fn of_two_kinds(rng: &mut StdRng, doubt: f64, wrong: [f64; 2]) -> Losses {
+        let mut losses = Losses::default();
+        for (expected, wrong) in [0.0, doubt].into_iter().zip(wrong) {
+            let expected = Some((expected * f64::from(PARTS)).round() as u8);
+            for _ in 0..100 {
+                let found = if rng.random_bool(wrong) { PARTS } else { 0 };
+                losses.add(0, Loss { found, expected });
+            }
+        }
+        losses
+    }
+
+    #[test]
+    fn labels_of_answers_that_were_likely_wrong_prove_no_harm() {
+        let mut rng = StdRng::seed_from_u64(1);
+        // One of twenty is known to be wrong. Of those that are labelled a quarter is, as their confidence says.
+        let mut harm = harm(1);
+        let mut step = |wrong| harm.step(&known(1), &of_two_kinds(&mut rng, 0.5, wrong), 1.0).ln_share;
+        assert!((0..200).map(|_| step([0.0, 0.5])).all(|ln| ln < 8.0));
+        // The sure ones are wrong as well: it takes two thousand labels.
+        assert!((0..10).map(|_| step([0.1, 0.5])).any(|ln| ln >= 8.0));
+    }
+
+    #[test]
+    fn surer_answers_prove_no_harm_while_no_more_of_them_are_wrong() {
+        let mut rng = StdRng::seed_from_u64(2);
+        let mut harm = harm(1);
+        let mut step = |wrong| harm.step(&known(1), &of_two_kinds(&mut rng, 0.0, [wrong; 2]), 1.0).ln_share;
+        assert!((0..200).map(|_| step(0.05)).all(|ln| ln < 8.0));
+        assert!((0..10).map(|_| step(0.15)).any(|ln| ln >= 8.0));
     }
 }

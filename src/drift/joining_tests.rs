@@ -45,7 +45,7 @@ fn of_several_predictions_with_one_id_the_earliest_counts() {
         order.iter().for_each(|secs| joining.know(7, at(*secs), kept(u32::from(*secs == 33))));
         assert_eq!(joining.take(label(5, 0, 1)), Fate::Settled(Outcome::Joined));
         let (_, change) = &joining.changes[0];
-        assert_eq!((change.window, change.loss), (at(30), Some(0)));
+        assert_eq!((change.window, change.loss.map(|loss| loss.found)), (at(30), Some(0)));
     }
 }
 

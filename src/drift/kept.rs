@@ -53,7 +53,7 @@ impl Kept {
     /// What a label that made a loss known says of the candidate too; `None` without one. A candidate that does
     /// not answer what the current model answers is wrong.
     pub fn pair(&self, task: usize, change: &Change, scale: f64) -> Option<(&str, Pair)> {
-        let (baseline, candidate) = (change.loss?, self.candidate.as_ref()?);
+        let (baseline, candidate) = (change.loss?.found, self.candidate.as_ref()?);
         let truth = change.truth()?;
         let answer = candidate.answers.iter().find(|a| usize::from(a.task) == task);
         let loss = answer.map_or(Some(PARTS), |a| a.answer.loss(truth, scale).map(in_parts));

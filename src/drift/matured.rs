@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::kept::Kept;
 use super::label::{CERTAIN, KeptAnswer, Label, LabelValue, PARTS};
+pub use super::losses::{Loss, Losses};
 use super::performance::{Estimate, Performance, Z, f1};
 use super::task::TaskKind;
 use super::time::Timestamp;
@@ -49,11 +50,11 @@ pub struct Tally {
     confusion: BTreeMap<(u32, u32), i64>,
 }
 
-/// Losses that became known, by how large they are: what evidence of harm is drawn from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Losses {
-    /// How many of each loss, in parts of [`PARTS`], by task.
-    pub by_task: BTreeMap<usize, BTreeMap<u8, u64>>,
+impl Contribution {
+    fn loss(&self) -> Loss {
+        let wrong = |right: u16| in_parts(1.0 - f64::from(right) / f64::from(CERTAIN));
+        Loss { found: self.loss, expected: self.expected.map(wrong) }
+    }
 }
 
 /// What became of one label.
@@ -68,7 +69,7 @@ pub struct Change {
     /// Added to it.
     pub plus: Option<Contribution>,
     /// A loss that became known.
-    pub loss: Option<u8>,
+    pub loss: Option<Loss>,
     /// In one word.
     pub outcome: Outcome,
 }
@@ -139,7 +140,7 @@ impl Outcome {
 pub fn join(kept: &Kept, predicted: Timestamp, window: Timestamp, label: Label, scale: f64) -> Option<Change> {
     let answer = kept.answers.iter().find(|a| usize::from(a.task) == label.task)?.clone();
     let counted = contribution(&answer, predicted, &label, scale);
-    let loss = counted.as_ref().map(|c| c.loss);
+    let loss = counted.as_ref().map(Contribution::loss);
     let outcome = match &counted {
         Some(_) => Outcome::Joined,
         None => without_loss(&label),
@@ -163,7 +164,7 @@ impl Joined {
             };
         }
         let counted = contribution(&self.answer, self.predicted, &label, scale);
-        let loss = counted.as_ref().map(|c| c.loss).filter(|_| !self.has_bet);
+        let loss = counted.as_ref().map(Contribution::loss).filter(|_| !self.has_bet);
         let outcome = match (&counted, &self.counted) {
             (Some(_), Some(_)) => Outcome::Corrected,
             (Some(_), None) => Outcome::Joined,
@@ -309,26 +310,6 @@ impl Tally {
     /// If they are not that.
     pub fn decode(bytes: &[u8]) -> Result<Tally, postcard::Error> {
         postcard::from_bytes(bytes)
-    }
-}
-
-impl Losses {
-    /// One more.
-    pub fn add(&mut self, task: usize, loss: u8) {
-        *self.by_task.entry(task).or_default().entry(loss).or_default() += 1;
-    }
-
-    /// Adds others.
-    pub fn merge(&mut self, other: &Losses) {
-        for (task, losses) in &other.by_task {
-            let own = self.by_task.entry(*task).or_default();
-            losses.iter().for_each(|(loss, n)| *own.entry(*loss).or_default() += n);
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_task.is_empty()
     }
 }
 

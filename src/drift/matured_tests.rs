@@ -69,7 +69,7 @@ fn evidence_is_drawn_once_from_each_prediction() {
     let kept = kept(3, 0);
     let first = label(0, 0, 2_000, Some(LabelValue::Class(4)));
     let change = join(&kept, Timestamp::from_micros(1_500), WINDOW, first, 1.0).expect("answered");
-    assert_eq!((change.loss, change.outcome), (Some(PARTS), Outcome::Joined));
+    assert_eq!((change.loss.map(|loss| loss.found), change.outcome), (Some(PARTS), Outcome::Joined));
     for (label, outcome) in [
         (label(0, 1, 2_000, Some(LabelValue::Class(3))), Outcome::Corrected),
         (label(0, 0, 1_000, Some(LabelValue::Class(3))), Outcome::Superseded),

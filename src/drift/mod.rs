@@ -7,6 +7,8 @@
 
 /// Alert states and their transitions, each with its reason.
 pub mod alert;
+/// Where an alert stands.
+mod alert_state;
 /// How many texts are re-computed for comparison.
 pub mod allowance;
 /// What one head said about one record.
@@ -66,6 +68,8 @@ pub mod labelling;
 pub mod lacking;
 /// Where in the model it drifted.
 pub mod localization;
+/// How wrong answers turned out to be.
+pub mod losses;
 /// Times at which nobody wants to hear of alerts.
 pub mod maintenance;
 /// Predictions whose labels came.

@@ -36,12 +36,14 @@ pub struct Found {
     pub witnesses: Vec<Witness>,
     /// Whether it is beyond what any other cause makes move, and so stands beside those that would explain it.
     pub by_itself: bool,
+    /// Tasks that labels prove worse, and that it may make so.
+    pub harmed: Vec<usize>,
 }
 
 impl Found {
     /// A cause that others may explain.
     pub fn plain(cause: Cause, witnesses: Vec<Witness>) -> Found {
-        Found { cause, witnesses, by_itself: false }
+        Found { cause, witnesses, by_itself: false, harmed: Vec::new() }
     }
 
     /// Whether another cause is not so: a head that answers otherwise by itself has no other mix of texts.

@@ -94,6 +94,12 @@ impl Performance {
         self.bound + TOLERANCE
     }
 
+    /// The loss that is tolerated of an answer of which this loss was expected: more by what the reference does not know
+    /// of the mean, and the same little.
+    pub fn tolerated_of(&self, expected: f64) -> f64 {
+        expected + self.tolerated() - self.loss
+    }
+
     /// The temperature of its calibration, where it has one.
     pub fn temperature(&self) -> Option<f64> {
         match &self.estimator {

@@ -192,7 +192,15 @@ mod tests {
         let cause = Cause { kind, task, segment: None, tasks_affected: affected.to_vec() };
         let at = Timestamp::from_micros(at);
         Transition {
-            alert: Alert { opened_slot: 1, ordinal: 0, opened_at: at, cause, ln_evidence: 9.0, witnesses: Vec::new() },
+            alert: Alert {
+                opened_slot: 1,
+                ordinal: 0,
+                opened_at: at,
+                cause,
+                ln_evidence: 9.0,
+                witnesses: Vec::new(),
+                harmed: Vec::new(),
+            },
             from: AlertState::Pending,
             to: AlertState::Firing,
             reason: Reason::EvidenceReachedThreshold,

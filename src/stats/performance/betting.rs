@@ -4,7 +4,8 @@
 //! its expectation is at most 1 wherever the mean given the past is at most m, whatever the law of the losses
 //! and however they depend on each other (Waudby-Smith & Ramdas, JRSS B 2024, §4). Products of payoffs are
 //! e-values; they feed a Shiryaev–Roberts recursion each, one for every q, and the mean of these is an
-//! e-detector again (as in [`crate::stats::evidence`]).
+//! e-detector again (as in [`crate::stats::evidence`]). Each loss may have an m of its own, if it is known before the
+//! loss is.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ use crate::stats::probability::ln_add;
 /// How far a bet lies between the tolerated mean (0) and certain loss (1): from a worsening that a few
 /// thousand labels show to one that ten show.
 const STAKES: [f64; 7] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
+/// Nothing is tolerated less than this.
+const LEAST_TOLERATED: f64 = 1e-6;
 
 /// Evidence that the mean loss lies above what is tolerated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,16 +29,23 @@ impl Betting {
     /// No evidence yet against a mean loss of at most `tolerated`, which lies in (0, 1); nothing can be
     /// worse than a tolerated mean of 1, and nothing is tolerated less than a loss in a million.
     pub fn new(tolerated: f64) -> Betting {
-        Betting { tolerated: tolerated.clamp(1e-6, 1.0), ln_r: [f64::NEG_INFINITY; STAKES.len()] }
+        Betting { tolerated: tolerated.clamp(LEAST_TOLERATED, 1.0), ln_r: [f64::NEG_INFINITY; STAKES.len()] }
     }
 
     /// One step of the recursion with all these losses: each with how often it came. The order within a
     /// step does not matter.
     pub fn step(&mut self, losses: impl Iterator<Item = (f64, u64)>) {
+        let tolerated = self.tolerated;
+        self.step_against(losses.map(|(loss, count)| (loss, tolerated, count)));
+    }
+
+    /// The same with losses each of which has its own tolerated mean: each with that, and how often it came.
+    pub fn step_against(&mut self, losses: impl Iterator<Item = (f64, f64, u64)>) {
         let mut ln_e = [0.0; STAKES.len()];
-        for (loss, count) in losses {
+        for (loss, tolerated, count) in losses {
+            let tolerated = tolerated.clamp(LEAST_TOLERATED, 1.0);
             for (sum, stake) in ln_e.iter_mut().zip(STAKES) {
-                *sum += count as f64 * self.ln_payoff(stake, loss);
+                *sum += count as f64 * ln_payoff(tolerated, stake, loss);
             }
         }
         for (ln_r, ln_e) in self.ln_r.iter_mut().zip(ln_e) {
@@ -53,12 +63,11 @@ impl Betting {
     pub fn restart(&mut self) {
         self.ln_r = [f64::NEG_INFINITY; STAKES.len()];
     }
+}
 
-    fn ln_payoff(&self, stake: f64, loss: f64) -> f64 {
-        let m = self.tolerated;
-        let q = m + stake * (1.0 - m);
-        ((1.0 - loss) * (1.0 - stake) + loss * q / m).ln()
-    }
+fn ln_payoff(m: f64, stake: f64, loss: f64) -> f64 {
+    let q = m + stake * (1.0 - m);
+    ((1.0 - loss) * (1.0 - stake) + loss * q / m).ln()
 }
 
 #[cfg(test)]
