@@ -108,6 +108,8 @@ pub struct AlertTold {
     pub segment: Option<String>,
     /// Tasks whose heads drift.
     pub tasks_affected: Vec<String>,
+    /// Tasks that labels prove worse than their reference.
+    pub tasks_harmed: Vec<String>,
     /// One sentence.
     pub summary: String,
     /// Signals that it rests on, the strongest first.
@@ -131,6 +133,7 @@ impl AlertTold {
             task: None,
             segment: None,
             tasks_affected: Vec::new(),
+            tasks_harmed: Vec::new(),
             summary: String::new(),
             evidence: Vec::new(),
             explained: Vec::new(),
@@ -158,6 +161,7 @@ fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts) -> Vec<AlertT
                     told.task = cause.task.as_ref().map(name);
                     told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
+                    told.tasks_harmed = alert.harmed.iter().map(name).collect();
                     told.part = cause.part();
                     told.summary = transition.summary(reference);
                     told.evidence = witnesses(reference, alert, false);
@@ -252,7 +256,7 @@ fn alert(reference: &Reference, alert: &AlertTold) -> Value {
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
         "cause": {
             "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
-            "summary": alert.summary,
+            "tasks_harmed": alert.tasks_harmed, "summary": alert.summary,
         },
         "evidence": alert.evidence, "explained": alert.explained,
         "resolved_window": alert.resolved_window, "resolved_at": alert.resolved_at,

@@ -54,15 +54,18 @@ pub(super) fn unwrap(text: &str) -> Result<Option<Change<'_>>, Rejected> {
         Err(_) => serde_json::from_str::<Envelope>(text),
     };
     let Ok(envelope) = envelope else { return Ok(None) };
-    let (row, deleted) = match envelope.op.as_str() {
-        "c" | "u" | "r" => (envelope.after, false),
-        "d" => (envelope.before, true),
-        _ => (None, false),
+    // A row that is written and changed in one moment of the database's clock is changed after it is written.
+    let (row, deleted, later) = match envelope.op.as_str() {
+        "c" | "r" => (envelope.after, false, 0),
+        "u" => (envelope.after, false, 1),
+        "d" => (envelope.before, true, 2),
+        _ => (None, false, 0),
     };
     let row = row.ok_or_else(|| {
         let detail = "a change without a row: deletions need the table's full `before` (replica identity full)";
         Rejected::new(RejectReason::InvalidShape, detail)
     })?;
     let time = envelope.source.and_then(|s| s.ts_us.or(s.ts_ms)).or(envelope.ts_ms);
-    Ok(Some(Change { row: row.get(), deleted, at: time.map(since_epoch) }))
+    let at = time.map(|time| Timestamp::from_micros(since_epoch(time).micros() + later));
+    Ok(Some(Change { row: row.get(), deleted, at }))
 }

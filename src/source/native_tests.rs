@@ -194,16 +194,17 @@ fn rows_of_labels_come_in_envelopes() {
         format!(r#"{{"before":{before},"after":{after},"source":{origin},"op":"{op}","ts_ms":1795420900456}}"#)
     };
     let wrapped = |payload: &str| format!(r#"{{"schema":{{"type":"struct","fields":[]}},"payload":{payload}}}"#);
-    for (envelope, retracted) in [
-        (bare("c", "null", row), false),
-        (bare("u", row, row), false),
-        (bare("r", "null", row), false),
-        (bare("d", row, "null"), true),
-        (wrapped(&bare("d", row, "null")), true),
-        (wrapped(&bare("c", "null", row)), false),
+    // One that is written, changed and deleted in one moment: in this order.
+    for (envelope, retracted, at) in [
+        (bare("c", "null", row), false, "2026-11-23T08:01:40.123Z"),
+        (bare("r", "null", row), false, "2026-11-23T08:01:40.123Z"),
+        (bare("u", row, row), false, "2026-11-23T08:01:40.123001Z"),
+        (bare("d", row, "null"), true, "2026-11-23T08:01:40.123002Z"),
+        (wrapped(&bare("d", row, "null")), true, "2026-11-23T08:01:40.123002Z"),
+        (wrapped(&bare("c", "null", row)), false, "2026-11-23T08:01:40.123Z"),
     ] {
         let record = decode(&envelope).expect("an envelope");
-        let at = Timestamp::parse("2026-11-23T08:01:40.123Z").expect("a time");
+        let at = Timestamp::parse(at).expect("a time");
         let value = Some(LabelValue::Class(0));
         assert_eq!((record.id.as_deref(), record.time), (Some("7f"), at), "{envelope}");
         assert_eq!(record.labels, [Label { task: 0, value, revision: 2, at, retracted }], "{envelope}");
