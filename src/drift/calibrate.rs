@@ -343,3 +343,48 @@ fn sketch(deviation: &[f64]) -> Vec<f32> {
     }
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sixteen windows of so many units, whose statistics are so many times what independent records give.
+    fn track(n: f64, degrees_of_freedom: f64, times: f64) -> Track {
+        let null = |i: usize| NullStatistic {
+            // Some above and some below, as far as chance has them.
+            statistic: degrees_of_freedom * times + (2.0 * degrees_of_freedom).sqrt() * (i as f64 % 4.0 - 1.5),
+            null_mean: degrees_of_freedom,
+            null_variance: 2.0 * degrees_of_freedom,
+            degrees_of_freedom,
+            n,
+        };
+        Track { nulls: (0..16).map(null).collect(), deviations: Vec::new() }
+    }
+
+    /// What is learned of two scales, whose shorter windows move together or not.
+    fn learned(shorter: &Track, longer: &Track, serial: Option<SerialDependence>) -> [ScaleNull; 2] {
+        let mut variation = Variation::default();
+        shorter.learn(&Track::default(), serial, &mut variation);
+        longer.learn(shorter, None, &mut variation);
+        variation.at_scale.try_into().expect("two scales")
+    }
+
+    #[test]
+    fn merging_shows_no_more_alike_records_unless_it_shows_more_cells() {
+        let (single, merged) = (track(100.0, 20.0, 0.8), track(400.0, 60.0, 1.4));
+        let [own, more] = learned(&single, &merged, None);
+        assert_eq!(own.intra_window_correlation, 0.0);
+        assert!((0.0009..0.0015).contains(&more.intra_window_correlation), "{more:?}");
+        let [_, same] = learned(&single, &track(400.0, 20.0, 1.4), None);
+        assert_eq!(same.intra_window_correlation, 0.0, "chance, where the cells are those of single windows");
+    }
+
+    #[test]
+    fn windows_that_move_together_and_do_not_wander_are_allowed_what_they_vary() {
+        let together = Some(SerialDependence { score: 4.0, lag_1: 0.1 });
+        let [own, _] = learned(&track(100.0, 20.0, 0.8), &track(400.0, 20.0, 0.8), together);
+        assert_eq!((own.wander, own.dispersion), (0.0, 1.0), "learned as if they did not");
+        let [own, _] = learned(&track(100.0, 20.0, 1.4), &track(400.0, 20.0, 1.4), together);
+        assert!(own.wander > 0.0 && own.intra_window_correlation == 0.0, "{own:?}");
+    }
+}
