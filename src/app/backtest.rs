@@ -326,7 +326,7 @@ impl<'a> Stream<'a> {
         self.seen.records += summary.records;
         self.seen.cells.iter_mut().zip(&summary.cells).for_each(|(all, n)| *all = all.saturating_add(*n));
         let window = ClosedWindow { slot, start, end, summary };
-        self.course.labelling.arrive(&self.labels.arrivals());
+        self.course.labelling.arrive(&self.labels.arrivals(slot, start));
         let judged = self.course.advance_with(self.reference, &self.watch, &window, &matured);
         self.texts.choose(slot, self.judged.len(), self.reference, &window.summary, &judged);
         self.judged.push(judged);

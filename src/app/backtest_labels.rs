@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::drift::course::Judged;
 use crate::drift::label::Label;
-use crate::drift::labelling::Arrivals;
+use crate::drift::labelling::{Arrival, Arrivals};
 use crate::drift::matured::{Change, Joined, Kept, Losses, Outcome, Tally, is_muted, join, points_apart};
 use crate::drift::observation::Observation;
 use crate::drift::performance::{Estimate, Performance};
@@ -27,8 +27,10 @@ pub struct Labels {
     waiting: HashMap<String, Vec<Label>>,
     tallies: BTreeMap<(Slot, usize), Tally>,
     matured: BTreeMap<Slot, (Losses, Timestamp)>,
-    /// How long those took that no judgement has taken.
-    arrivals: Arrivals,
+    /// Those that no judgement has heard of, by window and task: when they were predicted, and came.
+    came: BTreeMap<Slot, Vec<(usize, Timestamp, Timestamp)>>,
+    /// Starts of windows that are judged.
+    starts: BTreeMap<Slot, Timestamp>,
     estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
     /// Answers to be expected by true and predicted class, over all windows, by task.
     expected: BTreeMap<usize, Confusion>,
@@ -96,9 +98,9 @@ impl Labels {
         };
         *self.outcomes.entry(change.outcome).or_default() += 1;
         self.tallies.entry((change.window.micros(), task)).or_default().apply(&change);
-        let Change { joined, loss, .. } = change;
+        let Change { joined, loss, window, .. } = change;
         if let Some(loss) = loss {
-            self.arrivals.add(task, joined.predicted(), at);
+            self.came.entry(window.micros()).or_default().push((task, joined.predicted(), at));
             let slot = match rule {
                 WindowRule::Time(_) => rule.slot(at, 0),
                 WindowRule::Records(_) => slot,
@@ -144,9 +146,18 @@ impl Labels {
         (all, last)
     }
 
-    /// How long labels took that came since this was asked.
-    pub fn arrivals(&mut self) -> Arrivals {
-        std::mem::take(&mut self.arrivals)
+    /// The labels that came since this was asked, for the windows that are judged, the last of which begins here.
+    pub fn arrivals(&mut self, slot: Slot, start: Timestamp) -> Arrivals {
+        self.starts.insert(slot, start);
+        let mut arrivals = Arrivals::default();
+        let later = self.came.split_off(&(slot + 1));
+        for (slot, came) in std::mem::replace(&mut self.came, later) {
+            let Some(window) = self.starts.get(&slot).copied() else { continue };
+            for (task, predicted, arrived) in came {
+                arrivals.add(task, Arrival { window, predicted, arrived });
+            }
+        }
+        arrivals
     }
 
     /// Notes what a window's tallies say without labels.
@@ -196,7 +207,8 @@ impl Labels {
             apart.extend(realised.as_ref().map(|r| points_apart(estimate, r)));
             points.push(json!({
                 "window": index, "n": estimate.n, "estimate": estimate.accuracy, "estimate_low": estimate.interval.0,
-                "estimate_high": estimate.interval.1, "estimate_macro_f1": estimate.macro_f1,
+                "estimate_high": estimate.interval.1, "estimate_se": estimate.own_error,
+                "estimate_macro_f1": estimate.macro_f1,
                 "thresholded": estimate.thresholded, "labelled": realised.as_ref().map_or(0, |r| r.labelled),
                 "realised": realised.as_ref().map(|r| r.accuracy), "realised_low": realised.as_ref().map(|r| r.interval.0),
                 "realised_high": realised.as_ref().map(|r| r.interval.1),
@@ -213,6 +225,7 @@ impl Labels {
             "reference": {
                 "labelled": performance.labelled, "accuracy": 1.0 - performance.loss,
                 "error_tolerated": performance.tolerated(), "macro_f1": performance.macro_f1,
+                "estimate_se": performance.learned_error(),
                 "calibration_error": performance.calibration_error,
             },
             "label_coverage": (answered > 0).then(|| all.labelled as f64 / answered as f64),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::backtest_html::escape;
+use super::backtest_pooled::{Pooled, estimated, realised};
 
 /// Rows of a task's table at most; more windows share rows.
 const MOST_ROWS: usize = 24;
@@ -60,8 +61,8 @@ fn of_task(task: &Value, page: &mut String) {
         } else {
             format!("{} to {}", first["window"], last["window"])
         };
-        let (n, estimated) = Mean::of(block, "n", ["estimate", "estimate_low", "estimate_high"]).told();
-        let (labelled, realised) = Mean::of(block, "labelled", ["realised", "realised_low", "realised_high"]).told();
+        let (n, estimated) = cells(estimated(block, reference).as_ref());
+        let (labelled, realised) = cells(realised(block).as_ref());
         let _ = write!(page, "<tr><td>{windows}<td>{n:.0}{estimated}<td>{labelled:.0}{realised}</tr>");
     }
     page.push_str("</table></div></details>");
@@ -105,6 +106,12 @@ fn by_label(labels: &[Value], page: &mut String) {
     page.push_str("</details>");
 }
 
+/// How many, and the share with its interval.
+fn cells(pooled: Option<&Pooled>) -> (f64, String) {
+    let Some(Pooled { n, share, interval: (low, high) }) = pooled else { return (0.0, "<td>–<td>–".to_owned()) };
+    (*n, format!("<td>{:.1} %<td>{:.1} to {:.1} %", share * 100.0, low * 100.0, high * 100.0))
+}
+
 fn percent(share: &Value) -> String {
     share.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0))
 }
@@ -112,40 +119,6 @@ fn percent(share: &Value) -> String {
 fn ends(figure: &Value) -> String {
     let both = figure["low"].as_f64().zip(figure["high"].as_f64());
     both.map_or_else(|| "–".to_owned(), |(low, high)| format!("{:.1} to {:.1} %", low * 100.0, high * 100.0))
-}
-
-/// A share over several windows, weighted by how many answers or labels each has; its interval narrows with the root
-/// of the number of windows, which are estimated apart.
-struct Mean {
-    weight: f64,
-    sums: [f64; 3],
-    windows: f64,
-}
-
-impl Mean {
-    fn of(points: &[Value], weight: &str, keys: [&str; 3]) -> Mean {
-        let mut mean = Mean { weight: 0.0, sums: [0.0; 3], windows: 0.0 };
-        for point in points {
-            let n = point[weight].as_f64().unwrap_or(0.0);
-            let values = keys.map(|key| point[key].as_f64());
-            if let ([Some(a), Some(b), Some(c)], true) = (values, n > 0.0) {
-                mean.weight += n;
-                mean.windows += 1.0;
-                mean.sums.iter_mut().zip([a, b, c]).for_each(|(sum, value)| *sum += n * value);
-            }
-        }
-        mean
-    }
-
-    fn told(&self) -> (f64, String) {
-        if self.weight <= 0.0 {
-            return (0.0, "<td>–<td>–".to_owned());
-        }
-        let [share, low, high] = self.sums.map(|sum| sum / self.weight);
-        let narrower = self.windows.sqrt();
-        let (low, high) = (share - (share - low) / narrower, share + (high - share) / narrower);
-        (self.weight, format!("<td>{:.1} %<td>{:.1} to {:.1} %", share * 100.0, low * 100.0, high * 100.0))
-    }
 }
 
 #[cfg(test)]
@@ -158,7 +131,7 @@ mod tests {
         let point = |window: usize| {
             let realised = (window < 50).then_some(0.8);
             json!({
-                "window": window, "n": 100, "estimate": 0.9, "estimate_low": 0.8, "estimate_high": 1.0,
+                "window": window, "n": 100, "estimate": 0.9, "estimate_low": 0.8, "estimate_high": 1.0, "estimate_se": 0.05,
                 "labelled": if window < 50 { 10 } else { 0 }, "realised": realised, "realised_low": realised,
                 "realised_high": realised,
             })
@@ -169,7 +142,7 @@ mod tests {
             json!({"label": format!("l<{i}"), "reference": figures(i), "estimated": null, "realised": figures(7)})
         };
         let task = json!({
-            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12}, "accuracy": 0.8,
+            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12, "estimate_se": 0.0}, "accuracy": 0.8,
             "label_coverage": 0.05, "points": (0..100).map(point).collect::<Vec<_>>(),
             "labels": (0..70).map(label).collect::<Vec<_>>(),
             "expected_confusion": [
@@ -182,7 +155,7 @@ mod tests {
         {
             assert!(page.contains(part), "`{part}` is not in {page}");
         }
-        assert!(page.contains("<td>90.0 %<td>85.5 to 94.5 %<td>50<td>80.0 %"), "{page}");
+        assert!(page.contains("<td>90.0 %<td>85.6 to 94.4 %<td>50<td>80.0 %<td>67.0 to 88.8 %"), "{page}");
         assert!(
             page.contains("<tr><td>l&lt;69<td>50.0 %<td>–<td>–<td>7<td>50.0 %<td>25.0 to 75.0 %<td>–<td>50.0 %</tr>"),
             "{page}"

@@ -28,6 +28,8 @@ pub mod backtest_labels;
 pub mod backtest_lacks;
 /// Performance on a back-test's page.
 mod backtest_performance;
+/// Several windows as one.
+mod backtest_pooled;
 /// A back-test as table or JSON.
 pub mod backtest_report;
 /// Harmless skew in a back-test.
