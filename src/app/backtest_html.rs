@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
+use super::backtest_alerts::AlertTold;
 use super::backtest_lacks::window_told;
+use super::backtest_notices;
 use super::backtest_performance;
-use super::backtest_report::{AlertTold, Told};
+use super::backtest_report::Told;
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::records_told;
 use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest};
@@ -31,13 +33,12 @@ pub fn page(all: &[Told]) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
          <title>driftd back-test of {name}</title><style>{STYLE}</style><main>\
          <h1>{name} <small>version {version}</small></h1><p class=verdict>{verdict}</p>\
-         <p>{windows} windows of {window}, {records}, compared with <code>{reference}</code> ({learned} records \
+         <p>{windows}, {records}, compared with <code>{reference}</code> ({learned} records \
          from {from} to {to}). One false alarm is allowed in {threshold:.0} windows. Guarantee: <b>{status}</b> – {reason}.</p>",
         name = escape(&spec.name),
         version = escape(&spec.version),
         verdict = verdict(told),
-        windows = told.judged.len(),
-        window = told.window,
+        windows = told.windows(),
         records = records_told(told.counts, told.refused),
         reference = told.reference.id,
         learned = told.reference.records,
@@ -58,7 +59,9 @@ pub fn page(all: &[Told]) -> String {
     page.push_str("<h2>Where, over time</h2>");
     heatmap(told, &mut page);
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
-    backtest_performance::section(&performance, &mut page);
+    let (fates, notices) = (told.labels.fates(), backtest_notices::of(told.judged));
+    let notices: Vec<String> = notices.iter().map(|notice| notice.said(told.reference)).collect();
+    backtest_performance::section(&performance, &fates.into_iter().chain(notices).collect::<Vec<_>>(), &mut page);
     for alert in &told.alerts {
         alert_section(told, alert, &mut page);
     }
@@ -257,7 +260,11 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         moment(alert.opened_at)
     );
     if alert.kind == CauseKind::Concept.name() {
-        page.push_str("<p>It was found from labels alone: the task's table above tells them over time, and all signals were quiet.</p>");
+        let errors = alert.errors.map_or_else(String::new, |errors| format!(" ({})", errors.said()));
+        let _ = write!(
+            page,
+            "<p>It was found from labels alone{errors}: the task's table above tells them over time, and all signals were quiet.</p>"
+        );
         return;
     }
     let report = &told.judged[alert.opened_window].report;
