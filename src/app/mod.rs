@@ -28,6 +28,8 @@ pub mod backtest_html;
 pub mod backtest_labels;
 /// What a back-test's windows lack.
 pub mod backtest_lacks;
+/// Parts of the model × time, on a back-test's page.
+mod backtest_map;
 /// Whether labels came as usual in a back-test.
 mod backtest_notices;
 /// Performance on a back-test's page.

@@ -125,6 +125,8 @@ fn labels_that_find_harm_are_told_beside_it() {
     let opened = alert["opened_window"].as_u64().expect("a window");
     let line = table.lines().find(|line| line.trim_start().starts_with(&format!("{opened} "))).expect("a line");
     assert!(line.ends_with("intent labels"), "{table}");
+    let cell = |window: u64| format!("<title>labels, window {window}: ");
+    assert!(page.contains(&cell(0)) && page.contains(&cell(opened)), "labels have a row in the map");
     let alone = told["summary"]["windows_of_labels_alone"].as_u64().expect("a count");
     assert!(alone > 0 && table.contains(&format!("\n16 windows of 50 records, {alone} of labels alone, ")), "{table}");
 
