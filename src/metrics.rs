@@ -48,9 +48,8 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for reason in ["retention", "topic_recreated"] {
         counter!("driftd_losses_total", "reason" => reason).absolute(0);
     }
-    for outcome in
-        Outcome::ALL.map(Outcome::name).into_iter().chain(["unmatched", "without_id", "not_sampled", "not_watched"])
-    {
+    let unjoined = ["unmatched", "without_id", "not_sampled", "not_watched", "unknown_task"];
+    for outcome in Outcome::ALL.map(Outcome::name).into_iter().chain(unjoined) {
         counter!("driftd_labels_total", "outcome" => outcome).absolute(0);
     }
     for part in Part::ALL {

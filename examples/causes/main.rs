@@ -325,6 +325,7 @@ impl World {
                 answers: inference.answers.clone(),
                 labels: Vec::new(),
                 unknown_tasks: 0,
+                unknown_label_tasks: 0,
                 unknown_classes: Vec::new(),
                 unknown_labels: Vec::new(),
                 score_order: Default::default(),

@@ -14,6 +14,7 @@ use crate::drift::matured::{Known, Tally, is_muted};
 use crate::drift::performance::by_label::LabelPerformance;
 use crate::drift::reference::Reference;
 use crate::drift::standing::TaskNotices;
+use crate::drift::task::TaskKind;
 use crate::drift::time::Timestamp;
 use crate::store::{Page, PerformanceRow, TaskPoints, TaskRow};
 
@@ -223,12 +224,7 @@ fn by_label(reference: &Reference, task: &str, found: &TaskPoints) -> Result<Vec
 }
 
 fn metric(kind: &str) -> &'static str {
-    match kind {
-        "multilabel" => "label_accuracy",
-        "token_labels" => "token_accuracy",
-        "regression" => "closeness",
-        _ => "accuracy",
-    }
+    TaskKind::ALL.into_iter().find(|known| known.name() == kind).map_or("accuracy", TaskKind::metric)
 }
 
 /// Mean seconds from prediction to label.

@@ -227,7 +227,7 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         self.counts.labels += record.labels.len() as u64;
-        self.unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
+        self.unknown_labels.add(&mut record);
         let time = record.time;
         let slot = self.window.slot(time, self.counts.folded + self.counts.late);
         self.labels.until(time, self.window, slot, self.reference);
@@ -323,10 +323,11 @@ impl<'a> Stream<'a> {
         let span = summary.span.map(|(first, last)| (first, last.plus(tick))).or(last.map(|at| (at, at.plus(tick))));
         let Some((start, end)) = self.window.bounds(slot).or(span) else { return };
         self.labels.estimate(slot, &summary, self.reference);
+        self.labels.note_losses(&matured);
         self.seen.records += summary.records;
         self.seen.cells.iter_mut().zip(&summary.cells).for_each(|(all, n)| *all = all.saturating_add(*n));
         let window = ClosedWindow { slot, start, end, summary };
-        self.course.labelling.arrive(&self.labels.arrivals());
+        self.course.labelling.arrive(&self.labels.arrivals(slot, start));
         let judged = self.course.advance_with(self.reference, &self.watch, &window, &matured);
         self.texts.choose(slot, self.judged.len(), self.reference, &window.summary, &judged);
         self.judged.push(judged);

@@ -3,22 +3,22 @@
 
 use std::fmt::Write as _;
 
+use super::backtest_alerts::AlertTold;
 use super::backtest_lacks::window_told;
+use super::backtest_map;
+use super::backtest_notices;
 use super::backtest_performance;
-use super::backtest_report::{AlertTold, Told};
+use super::backtest_report::Told;
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::records_told;
 use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest};
 use crate::drift::cause::CauseKind;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
-use crate::drift::signal::Scope;
-use crate::drift::tree::Part;
 
-const WIDTH: f64 = 960.0;
+/// Width of a picture.
+pub const WIDTH: f64 = 960.0;
 /// Evidence is drawn from this power of ten of the threshold upwards.
-const FLOOR: f64 = -6.0;
-/// More windows than this share columns of the heatmap.
-const MOST_COLUMNS: usize = 240;
+pub const FLOOR: f64 = -6.0;
 /// Signals whose distributions are shown for an alert.
 const SIGNALS: usize = 5;
 
@@ -31,13 +31,12 @@ pub fn page(all: &[Told]) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
          <title>driftd back-test of {name}</title><style>{STYLE}</style><main>\
          <h1>{name} <small>version {version}</small></h1><p class=verdict>{verdict}</p>\
-         <p>{windows} windows of {window}, {records}, compared with <code>{reference}</code> ({learned} records \
+         <p>{windows}, {records}, compared with <code>{reference}</code> ({learned} records \
          from {from} to {to}). One false alarm is allowed in {threshold:.0} windows. Guarantee: <b>{status}</b> – {reason}.</p>",
         name = escape(&spec.name),
         version = escape(&spec.version),
         verdict = verdict(told),
-        windows = told.judged.len(),
-        window = told.window,
+        windows = told.windows(),
         records = records_told(told.counts, told.refused),
         reference = told.reference.id,
         learned = told.reference.records,
@@ -56,9 +55,11 @@ pub fn page(all: &[Told]) -> String {
     page.push_str("<h2>Evidence</h2>");
     chart(told, &mut page);
     page.push_str("<h2>Where, over time</h2>");
-    heatmap(told, &mut page);
+    backtest_map::heatmap(told, &mut page);
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
-    backtest_performance::section(&performance, &mut page);
+    let (fates, notices) = (told.labels.fates(), backtest_notices::of(told.judged));
+    let notices: Vec<String> = notices.iter().map(|notice| notice.said(told.reference)).collect();
+    backtest_performance::section(&performance, &fates.into_iter().chain(notices).collect::<Vec<_>>(), &mut page);
     for alert in &told.alerts {
         alert_section(told, alert, &mut page);
     }
@@ -105,11 +106,12 @@ fn verdict(told: &Told) -> String {
 }
 
 /// Evidence of a report as a power of ten of the threshold, cut at the floor.
-fn power(ln_evidence: f64, report: &Report) -> f64 {
+pub fn power(ln_evidence: f64, report: &Report) -> f64 {
     ((ln_evidence - report.ln_threshold) / std::f64::consts::LN_10).max(FLOOR)
 }
 
-fn column(index: usize, count: usize) -> f64 {
+/// Where a column begins.
+pub fn column(index: usize, count: usize) -> f64 {
     index as f64 / count.max(1) as f64 * WIDTH
 }
 
@@ -158,7 +160,7 @@ fn chart(told: &Told, page: &mut String) {
 }
 
 /// A few starts of windows; the date only where it is another than before.
-fn time_axis(told: &Told, y: f64, page: &mut String) {
+pub fn time_axis(told: &Told, y: f64, page: &mut String) {
     const TICKS: usize = 6;
     let n = told.judged.len();
     let mut date = String::new();
@@ -169,79 +171,6 @@ fn time_axis(told: &Told, y: f64, page: &mut String) {
         day.clone_into(&mut date);
         let x = column(index, n) + WIDTH / n as f64 / 2.0;
         let _ = write!(page, "<text x='{x:.1}' y='{y}' text-anchor=middle>{label}</text>");
-    }
-}
-
-/// What nothing is known of is hatched: grey alone is what is quiet.
-const UNJUDGED: &str = "<defs><pattern id=unjudged width=6 height=6 patternUnits=userSpaceOnUse patternTransform='rotate(45)'>\
-<rect width=2.5 height=6 fill='var(--grey)' /></pattern></defs>";
-
-/// Rows: input, encoder, heads, segments; a cell is the most evidence of its windows.
-fn heatmap(told: &Told, page: &mut String) {
-    const ROW: f64 = 22.0;
-    const LABELS: f64 = 150.0;
-    let Some(first) = told.judged.first() else { return };
-    let parts: Vec<Part> = first.report.parts.iter().map(|(part, _)| *part).collect();
-    let a_column = told.judged.len().div_ceil(MOST_COLUMNS);
-    let columns = told.judged.len().div_ceil(a_column);
-    let height = ROW * parts.len() as f64;
-    let _ = write!(
-        page,
-        "<svg viewBox='-{LABELS} -4 {} {}' role=img aria-label='evidence of each part of the model by window'>{UNJUDGED}",
-        WIDTH + LABELS + 10.0,
-        height + 30.0
-    );
-    for (row, part) in parts.iter().enumerate() {
-        let top = ROW * row as f64;
-        let name = part_name(told, part);
-        let _ = write!(page, "<text x=-8 y='{:.1}' text-anchor=end>{}</text>", top + 15.0, escape(&name));
-        for (at, block) in told.judged.chunks(a_column).enumerate() {
-            let most = block.iter().map(|j| power(j.report.parts[row].1, &j.report)).fold(FLOOR, f64::max);
-            let silent = (at * a_column..).take(block.len()).all(|window| told.lacks.is_silent(part, window));
-            let (fill, opacity) = if silent { ("url(#unjudged)", 1.0) } else { colour(most) };
-            let said = match silent {
-                true => "not judged".to_owned(),
-                false => format!("{} of the threshold", ratio_text(most * std::f64::consts::LN_10)),
-            };
-            let _ = write!(
-                page,
-                "<rect x='{:.1}' y='{:.1}' width='{:.2}' height='{}' fill='{fill}' fill-opacity='{opacity:.2}'>\
-                 <title>{}, window {}: {said}</title></rect>",
-                column(at, columns),
-                top + 1.0,
-                (WIDTH / columns as f64 - 0.4).max(0.4),
-                ROW - 2.0,
-                escape(&name),
-                at * a_column,
-            );
-        }
-    }
-    time_axis(told, height + 18.0, page);
-    page.push_str(
-        "</svg><p><span class='key unjudged'></span>not judged<span class=key style='background:var(--grey)'></span>little evidence\
-         <span class=key style='background:var(--amber)'></span>above a tenth of the threshold\
-         <span class=key style='background:var(--red)'></span>at the threshold and beyond</p>",
-    );
-}
-
-/// Fill and opacity of a power of ten of the threshold.
-fn colour(power: f64) -> (&'static str, f64) {
-    match power {
-        p if p >= 0.0 => ("var(--red)", (0.6 + p * 0.1).min(1.0)),
-        p if p >= -1.0 => ("var(--amber)", 0.8),
-        p => ("var(--grey)", 0.08 + 0.5 * (1.0 - p / FLOOR)),
-    }
-}
-
-fn part_name(told: &Told, part: &Part) -> String {
-    let segment = part.segment.and_then(|s| told.reference.name_of_segment(s));
-    let task = part.task.map(|t| told.reference.spec.tasks[t].name.clone());
-    match (segment, task, part.scope) {
-        (Some(segment), ..) => segment,
-        (None, Some(task), Scope::Link) => format!("links of {task}"),
-        (None, Some(task), Scope::Skew) => format!("skew of {task}"),
-        (None, Some(task), _) => task,
-        (None, None, scope) => scope.name().to_owned(),
     }
 }
 
@@ -257,7 +186,11 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         moment(alert.opened_at)
     );
     if alert.kind == CauseKind::Concept.name() {
-        page.push_str("<p>It was found from labels alone: the task's table above tells them over time, and all signals were quiet.</p>");
+        let errors = alert.errors.map_or_else(String::new, |errors| format!(" ({})", errors.said()));
+        let _ = write!(
+            page,
+            "<p>It was found from labels alone{errors}: the task's table above tells them over time, and all signals were quiet.</p>"
+        );
         return;
     }
     let report = &told.judged[alert.opened_window].report;

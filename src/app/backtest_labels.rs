@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Value, json};
-
-use crate::drift::course::Judged;
-use crate::drift::label::Label;
-use crate::drift::labelling::Arrivals;
-use crate::drift::matured::{Change, Joined, Kept, Losses, Outcome, Tally, is_muted, join, points_apart};
+use crate::drift::label::{Label, PARTS};
+use crate::drift::labelling::{Arrival, Arrivals};
+use crate::drift::matured::{Change, Joined, Kept, Loss, Losses, Outcome, Tally, join};
 use crate::drift::observation::Observation;
 use crate::drift::performance::{Estimate, Performance};
 use crate::drift::reference::Reference;
@@ -17,6 +14,22 @@ use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::{Slot, WindowRule};
 use crate::stats::performance::confusion::Confusion;
 
+/// Predictions are kept as long by default (`store.retention.predictions`): the daemon finds none for a later label.
+pub const KEPT: Span = Span::from_secs(14 * 86_400);
+/// A label waits for its prediction as long by default (`labels.wait`).
+pub const WAIT: Span = Span::from_secs(86_400);
+
+/// Labels that were joined at times that are odd.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OddTimes {
+    /// Later than predictions are kept by default.
+    pub late: u64,
+    /// Before their predictions.
+    pub before: u64,
+    /// So long before them that the daemon would have given them up.
+    pub given_up: u64,
+}
+
 /// Labels of one stream.
 #[derive(Default)]
 pub struct Labels {
@@ -25,19 +38,29 @@ pub struct Labels {
     kept: HashMap<String, (Kept, Timestamp, Slot)>,
     joined: HashMap<(String, usize), Joined>,
     waiting: HashMap<String, Vec<Label>>,
-    tallies: BTreeMap<(Slot, usize), Tally>,
+    pub(super) tallies: BTreeMap<(Slot, usize), Tally>,
     matured: BTreeMap<Slot, (Losses, Timestamp)>,
-    /// How long those took that no judgement has taken.
-    arrivals: Arrivals,
-    estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
+    /// Those that no judgement has heard of, by window and task: when they were predicted, and came.
+    came: BTreeMap<Slot, Vec<(usize, Timestamp, Timestamp)>>,
+    /// Starts of windows that are judged.
+    starts: BTreeMap<Slot, Timestamp>,
+    pub(super) estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
+    /// Labels that were bet on and their summed losses, by window that was judged, and task.
+    losses: Vec<BTreeMap<usize, (u64, f64)>>,
     /// Answers to be expected by true and predicted class, over all windows, by task.
-    expected: BTreeMap<usize, Confusion>,
+    pub(super) expected: BTreeMap<usize, Confusion>,
     /// Cells over all windows, by task, for heads that are told label by label.
-    cells: BTreeMap<usize, Vec<i64>>,
+    pub(super) cells: BTreeMap<usize, Vec<i64>>,
     /// How many labels came to each end.
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Labels of tasks that the reference knows none of, by task.
     pub not_watched: BTreeMap<usize, u64>,
+    /// Labels that cannot be compared with the answer, by task.
+    pub unusable: BTreeMap<usize, u64>,
+    /// Labels of predictions without an answer of their task, by task.
+    pub unanswered: BTreeMap<usize, u64>,
+    /// Labels at times that make one doubt them, or that the daemon would not join.
+    pub odd_times: OddTimes,
     /// Labels in records without an id.
     pub without_id: u64,
     /// Predictions with one.
@@ -89,16 +112,22 @@ impl Labels {
         };
         let Some(change) = change else {
             *self.outcomes.entry(Outcome::Unanswered).or_default() += 1;
-            if reference.performance_of(task).is_none() {
-                *self.not_watched.entry(task).or_default() += 1;
-            }
+            let watched = reference.performance_of(task).is_some();
+            let by_task = if watched { &mut self.unanswered } else { &mut self.not_watched };
+            *by_task.entry(task).or_default() += 1;
             return;
         };
         *self.outcomes.entry(change.outcome).or_default() += 1;
+        if change.outcome == Outcome::Unusable {
+            *self.unusable.entry(task).or_default() += 1;
+        }
+        self.odd_times.late += u64::from(at.since(*predicted) > KEPT);
+        self.odd_times.before += u64::from(at < *predicted);
+        self.odd_times.given_up += u64::from(predicted.since(at) > WAIT);
         self.tallies.entry((change.window.micros(), task)).or_default().apply(&change);
-        let Change { joined, loss, .. } = change;
+        let Change { joined, loss, window, .. } = change;
         if let Some(loss) = loss {
-            self.arrivals.add(task, joined.predicted(), at);
+            self.came.entry(window.micros()).or_default().push((task, joined.predicted(), at));
             let slot = match rule {
                 WindowRule::Time(_) => rule.slot(at, 0),
                 WindowRule::Records(_) => slot,
@@ -144,9 +173,18 @@ impl Labels {
         (all, last)
     }
 
-    /// How long labels took that came since this was asked.
-    pub fn arrivals(&mut self) -> Arrivals {
-        std::mem::take(&mut self.arrivals)
+    /// The labels that came since this was asked, for the windows that are judged, the last of which begins here.
+    pub fn arrivals(&mut self, slot: Slot, start: Timestamp) -> Arrivals {
+        self.starts.insert(slot, start);
+        let mut arrivals = Arrivals::default();
+        let later = self.came.split_off(&(slot + 1));
+        for (slot, came) in std::mem::replace(&mut self.came, later) {
+            let Some(window) = self.starts.get(&slot).copied() else { continue };
+            for (task, predicted, arrived) in came {
+                arrivals.add(task, Arrival { window, predicted, arrived });
+            }
+        }
+        arrivals
     }
 
     /// Notes what a window's tallies say without labels.
@@ -164,6 +202,22 @@ impl Labels {
         }
     }
 
+    /// Notes what a window was judged with.
+    pub fn note_losses(&mut self, losses: &Losses) {
+        let of_task = |(task, each): (&usize, &BTreeMap<Loss, u64>)| {
+            let sum = |of: &dyn Fn(u8) -> f64| each.iter().map(|(loss, n)| *n as f64 * of(loss.found)).sum::<f64>();
+            (*task, (sum(&|_| 1.0) as u64, sum(&|loss| f64::from(loss) / f64::from(PARTS))))
+        };
+        self.losses.push(losses.by_task.iter().map(of_task).collect());
+    }
+
+    /// The labels of a task that some windows were judged with, and their mean loss.
+    pub fn error_in(&self, windows: std::ops::RangeInclusive<usize>, task: usize) -> Option<(u64, f64)> {
+        let each = self.losses.get(windows)?.iter().filter_map(|losses| losses.get(&task));
+        let (n, sum) = each.fold((0, 0.0), |(n, sum), (labels, loss)| (n + labels, sum + loss));
+        (n > 0).then(|| (n, sum / n as f64))
+    }
+
     /// The id of one of them, the same each time.
     pub fn example_unmatched(&self) -> Option<&str> {
         self.waiting.keys().min().map(String::as_str)
@@ -172,124 +226,5 @@ impl Labels {
     /// Labels whose prediction never came.
     pub fn unmatched(&self) -> usize {
         self.waiting.values().map(Vec::len).sum()
-    }
-
-    /// Estimated and realised performance of each task over the windows, and what its labels say of harm.
-    pub fn told(&self, reference: &Reference, judged: &[Judged], ln_threshold: f64) -> Vec<Value> {
-        reference.performance.iter().map(|p| self.task(reference, p.task, judged, ln_threshold)).collect()
-    }
-
-    fn task(&self, reference: &Reference, task: usize, judged: &[Judged], ln_threshold: f64) -> Value {
-        let performance = reference.performance_of(task).expect("asked for those that are known");
-        let (mut points, mut apart, mut recent) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut all, mut answered) = (Tally::default(), 0);
-        for (index, (slot, estimates)) in self.estimates.iter().enumerate() {
-            let estimate = estimates.iter().find(|(t, _)| *t == task).map(|(_, e)| e);
-            let tally = self.tallies.get(&(*slot, task));
-            let Some(estimate) = estimate else { continue };
-            let realised = tally.and_then(|t| t.realised(performance.kind));
-            if let Some(tally) = tally {
-                all.merge(tally);
-                recent.push(tally);
-            }
-            answered += estimate.n;
-            apart.extend(realised.as_ref().map(|r| points_apart(estimate, r)));
-            points.push(json!({
-                "window": index, "n": estimate.n, "estimate": estimate.accuracy, "estimate_low": estimate.interval.0,
-                "estimate_high": estimate.interval.1, "estimate_macro_f1": estimate.macro_f1,
-                "thresholded": estimate.thresholded, "labelled": realised.as_ref().map_or(0, |r| r.labelled),
-                "realised": realised.as_ref().map(|r| r.accuracy), "realised_low": realised.as_ref().map(|r| r.interval.0),
-                "realised_high": realised.as_ref().map(|r| r.interval.1),
-                "realised_macro_f1": realised.as_ref().and_then(|r| r.macro_f1),
-                "estimate_of_labelled": realised.as_ref().and_then(|r| r.expected),
-                "muted": is_muted(recent.iter().rev().copied(), performance.into()),
-            }));
-        }
-        let highest = ln_highest(judged, task);
-        let realised = all.realised(performance.kind);
-        let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-        json!({
-            "task": reference.spec.tasks[task].name, "kind": performance.kind,
-            "reference": {
-                "labelled": performance.labelled, "accuracy": 1.0 - performance.loss,
-                "error_tolerated": performance.tolerated(), "macro_f1": performance.macro_f1,
-                "calibration_error": performance.calibration_error,
-            },
-            "label_coverage": (answered > 0).then(|| all.labelled as f64 / answered as f64),
-            "label_delay_secs": realised.as_ref().map(|r| r.delay_us as f64 / 1e6),
-            "accuracy": realised.as_ref().map(|r| r.accuracy), "macro_f1": realised.as_ref().and_then(|r| r.macro_f1),
-            "estimate_of_labelled": realised.as_ref().and_then(|r| r.expected),
-            "mean_absolute_error_points": mean(&apart),
-            "expected_confusion": self.expected_confusion(reference, task),
-            "labels": self.by_label(reference, performance, &all),
-            "labelling": last(judged, |judged| &judged.labelling, task),
-            "harm": {"highest_evidence_ratio": (highest - ln_threshold).exp().min(1e300)},
-            "points": points,
-        })
-    }
-}
-
-impl Labels {
-    /// Each label of a multi-label head; null for other heads, which have no such labels.
-    fn by_label(&self, reference: &Reference, performance: &Performance, all: &Tally) -> Value {
-        let Some(cells) = self.cells.get(&performance.task) else { return Value::Null };
-        let classes = &reference.spec.tasks[performance.task].classes;
-        json!(performance.by_label(classes, cells, Some(&all.table())))
-    }
-
-    /// Cells of the expected confusion, the largest first; classes that the manifest does not name are `other`.
-    fn expected_confusion(&self, reference: &Reference, task: usize) -> Vec<Value> {
-        let classes = &reference.spec.tasks[task].classes;
-        let name = |class: u32| classes.get(class as usize).map_or("other", String::as_str);
-        let mut cells: Vec<_> = self.expected.get(&task).into_iter().flatten().filter(|(_, n)| **n > 0.0).collect();
-        cells.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
-        let told = |((truth, predicted), n): (&(u32, u32), &f64)| json!({"true": name(*truth), "predicted": name(*predicted), "n": n});
-        cells.into_iter().map(told).collect()
-    }
-}
-
-/// What the latest window says of a task; null where it says nothing.
-fn last<T: serde::Serialize>(judged: &[Judged], of: impl Fn(&Judged) -> &Vec<(usize, T)>, task: usize) -> Value {
-    let told = judged.last().and_then(|judged| of(judged).iter().find(|(of_task, _)| *of_task == task));
-    told.map_or(Value::Null, |(_, told)| json!(told))
-}
-
-/// ln of the most evidence of harm that a task's labels reached.
-fn ln_highest(judged: &[Judged], task: usize) -> f64 {
-    let of_task = judged.iter().flat_map(|j| j.harm.tasks.iter().filter(|t| t.task == task));
-    of_task.map(|t| t.ln_evidence).fold(f64::NEG_INFINITY, f64::max)
-}
-
-impl Labels {
-    /// A line a task for the terminal; nothing where the reference knows no performance.
-    pub fn table(&self, reference: &Reference, judged: &[Judged], ln_threshold: f64) -> String {
-        use std::fmt::Write as _;
-        if reference.performance.is_empty() {
-            return String::new();
-        }
-        let mut text = format!(
-            "\n{:<14} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>14}\n",
-            "task", "reference", "estimated", "realised", "labelled", "coverage", "delay", "harm e/A"
-        );
-        let share = |v: &Value| v.as_f64().map_or_else(|| "–".to_owned(), |x| format!("{x:.4}"));
-        for (told, performance) in self.told(reference, judged, ln_threshold).iter().zip(&reference.performance) {
-            let points = told["points"].as_array().map_or(&[][..], Vec::as_slice);
-            let sum = |of: &dyn Fn(&Value) -> f64| points.iter().map(of).sum::<f64>();
-            let n = sum(&|p| p["n"].as_f64().unwrap_or(0.0));
-            let right = sum(&|p| p["n"].as_f64().unwrap_or(0.0) * p["estimate"].as_f64().unwrap_or(0.0));
-            let _ = writeln!(
-                text,
-                "{:<14} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}h {:>14}",
-                told["task"].as_str().unwrap_or_default(),
-                share(&told["reference"]["accuracy"]),
-                share(&json!(right / n)),
-                share(&told["accuracy"]),
-                sum(&|p| p["labelled"].as_f64().unwrap_or(0.0)),
-                share(&told["label_coverage"]),
-                told["label_delay_secs"].as_f64().map_or_else(|| "–".to_owned(), |s| format!("{:.1}", s / 3_600.0)),
-                super::backtest_words::ratio_text(ln_highest(judged, performance.task) - ln_threshold),
-            );
-        }
-        text
     }
 }

@@ -157,7 +157,7 @@ fn told(reference: &Reference, lack: &Lack, windows: Value) -> Value {
 
 /// A window in a line: what has the most evidence, and the parts of which nothing was judged.
 pub fn window_told(reference: &Reference, judged: &Judged) -> String {
-    let strongest = strongest_told(reference, &judged.report);
+    let strongest = strongest_told(reference, judged);
     let silent = judged.lacked.standing.iter().filter(|standing| standing.lack.silent);
     let name =
         |s: &Standing| s.lack.task.map_or(s.lack.scope.name(), |task| &reference.spec.tasks[task].name).to_owned();

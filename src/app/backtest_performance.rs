@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::backtest_html::escape;
+use super::backtest_pooled::{Pooled, estimated, realised};
+use super::backtest_tasks::{contradicted, measured};
 
 /// Rows of a task's table at most; more windows share rows.
 const MOST_ROWS: usize = 24;
@@ -14,8 +16,8 @@ const CONFUSIONS: usize = 5;
 const MOST_LABELS: usize = 60;
 
 /// A section for the tasks whose performance the reference knows; nothing where it knows none. `told` is what the
-/// JSON says of them.
-pub fn section(told: &[Value], page: &mut String) {
+/// JSON says of them, `notes` what is to be told of labels as a whole.
+pub fn section(told: &[Value], notes: &[String], page: &mut String) {
     if told.is_empty() {
         return;
     }
@@ -23,6 +25,9 @@ pub fn section(told: &[Value], page: &mut String) {
         "<h2>Performance</h2><p>Estimated from calibrated confidence, without labels; realised by the labels that \
          came. Intervals are of 95 %.</p>",
     );
+    for note in notes {
+        let _ = write!(page, "<p>{}</p>", escape(note));
+    }
     told.iter().for_each(|task| of_task(task, page));
 }
 
@@ -30,14 +35,22 @@ fn of_task(task: &Value, page: &mut String) {
     let reference = &task["reference"];
     let _ = write!(
         page,
-        "<h3>{}</h3><p>Reference {} ({} labels), error tolerated {}; realised {}; labels for {} of the answers.",
+        "<h3>{}</h3><p>{}Reference {} ({} labels, macro-F1 {}), error tolerated {}; realised {} ({}, macro-F1 {}); labels \
+         for {} of the answers.",
         escape(task["task"].as_str().unwrap_or_default()),
+        measured(task).map_or_else(String::new, |what| format!("Measured: {what}. ")),
         percent(&reference["accuracy"]),
         reference["labelled"],
+        percent(&reference["macro_f1"]),
         percent(&reference["error_tolerated"]),
         percent(&task["accuracy"]),
+        ends(&task["realised"]),
+        percent(&task["macro_f1"]),
         percent(&task["label_coverage"]),
     );
+    if let Some(contradicted) = contradicted(task) {
+        let _ = write!(page, " <b>{}</b>.", capital(&contradicted));
+    }
     let confusions = task["expected_confusion"].as_array().map_or(&[][..], Vec::as_slice);
     let wrong: Vec<String> = confusions
         .iter()
@@ -60,8 +73,11 @@ fn of_task(task: &Value, page: &mut String) {
         } else {
             format!("{} to {}", first["window"], last["window"])
         };
-        let (n, estimated) = Mean::of(block, "n", ["estimate", "estimate_low", "estimate_high"]).told();
-        let (labelled, realised) = Mean::of(block, "labelled", ["realised", "realised_low", "realised_high"]).told();
+        let (n, mut estimated) = cells(estimated(block, reference).as_ref());
+        if block.iter().any(|point| point["muted"] == true) {
+            estimated.push_str(", <b>contradicted by labels</b>");
+        }
+        let (labelled, realised) = cells(realised(block).as_ref());
         let _ = write!(page, "<tr><td>{windows}<td>{n:.0}{estimated}<td>{labelled:.0}{realised}</tr>");
     }
     page.push_str("</table></div></details>");
@@ -105,6 +121,17 @@ fn by_label(labels: &[Value], page: &mut String) {
     page.push_str("</details>");
 }
 
+/// How many, and the share with its interval.
+fn cells(pooled: Option<&Pooled>) -> (f64, String) {
+    let Some(Pooled { n, share, interval: (low, high) }) = pooled else { return (0.0, "<td>–<td>–".to_owned()) };
+    (*n, format!("<td>{:.1} %<td>{:.1} to {:.1} %", share * 100.0, low * 100.0, high * 100.0))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn percent(share: &Value) -> String {
     share.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0))
 }
@@ -112,40 +139,6 @@ fn percent(share: &Value) -> String {
 fn ends(figure: &Value) -> String {
     let both = figure["low"].as_f64().zip(figure["high"].as_f64());
     both.map_or_else(|| "–".to_owned(), |(low, high)| format!("{:.1} to {:.1} %", low * 100.0, high * 100.0))
-}
-
-/// A share over several windows, weighted by how many answers or labels each has; its interval narrows with the root
-/// of the number of windows, which are estimated apart.
-struct Mean {
-    weight: f64,
-    sums: [f64; 3],
-    windows: f64,
-}
-
-impl Mean {
-    fn of(points: &[Value], weight: &str, keys: [&str; 3]) -> Mean {
-        let mut mean = Mean { weight: 0.0, sums: [0.0; 3], windows: 0.0 };
-        for point in points {
-            let n = point[weight].as_f64().unwrap_or(0.0);
-            let values = keys.map(|key| point[key].as_f64());
-            if let ([Some(a), Some(b), Some(c)], true) = (values, n > 0.0) {
-                mean.weight += n;
-                mean.windows += 1.0;
-                mean.sums.iter_mut().zip([a, b, c]).for_each(|(sum, value)| *sum += n * value);
-            }
-        }
-        mean
-    }
-
-    fn told(&self) -> (f64, String) {
-        if self.weight <= 0.0 {
-            return (0.0, "<td>–<td>–".to_owned());
-        }
-        let [share, low, high] = self.sums.map(|sum| sum / self.weight);
-        let narrower = self.windows.sqrt();
-        let (low, high) = (share - (share - low) / narrower, share + (high - share) / narrower);
-        (self.weight, format!("<td>{:.1} %<td>{:.1} to {:.1} %", share * 100.0, low * 100.0, high * 100.0))
-    }
 }
 
 #[cfg(test)]
@@ -158,8 +151,8 @@ mod tests {
         let point = |window: usize| {
             let realised = (window < 50).then_some(0.8);
             json!({
-                "window": window, "n": 100, "estimate": 0.9, "estimate_low": 0.8, "estimate_high": 1.0,
-                "labelled": if window < 50 { 10 } else { 0 }, "realised": realised, "realised_low": realised,
+                "window": window, "n": 100, "estimate": 0.9, "estimate_low": 0.8, "estimate_high": 1.0, "estimate_se": 0.05,
+                "labelled": if window < 50 { 10 } else { 0 }, "muted": window == 3, "realised": realised, "realised_low": realised,
                 "realised_high": realised,
             })
         };
@@ -169,7 +162,7 @@ mod tests {
             json!({"label": format!("l<{i}"), "reference": figures(i), "estimated": null, "realised": figures(7)})
         };
         let task = json!({
-            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12}, "accuracy": 0.8,
+            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12, "estimate_se": 0.0}, "accuracy": 0.8, "muted_windows": 1, "metric": "accuracy",
             "label_coverage": 0.05, "points": (0..100).map(point).collect::<Vec<_>>(),
             "labels": (0..70).map(label).collect::<Vec<_>>(),
             "expected_confusion": [
@@ -177,12 +170,19 @@ mod tests {
             ],
         });
         let mut page = String::new();
-        section(std::slice::from_ref(&task), &mut page);
-        for part in ["a&lt;b", "Reference 91.0 % (500 labels), error tolerated 12.0 %", "y for x (12)", "0 to 4<td>500"]
-        {
+        section(std::slice::from_ref(&task), &["7 labels: joined <7".to_owned()], &mut page);
+        for part in [
+            "a&lt;b",
+            "<p>7 labels: joined &lt;7</p>",
+            "The estimate is contradicted by labels in 1 of 100 windows",
+            "to 94.4 %, <b>contradicted by labels</b><td>50",
+            "Reference 91.0 % (500 labels, macro-F1 –), error tolerated 12.0 %",
+            "y for x (12)",
+            "0 to 4<td>500",
+        ] {
             assert!(page.contains(part), "`{part}` is not in {page}");
         }
-        assert!(page.contains("<td>90.0 %<td>85.5 to 94.5 %<td>50<td>80.0 %"), "{page}");
+        assert!(page.contains("<td>90.0 %<td>85.6 to 94.4 %<td>50<td>80.0 %<td>67.0 to 88.8 %"), "{page}");
         assert!(
             page.contains("<tr><td>l&lt;69<td>50.0 %<td>–<td>–<td>7<td>50.0 %<td>25.0 to 75.0 %<td>–<td>50.0 %</tr>"),
             "{page}"
@@ -191,7 +191,7 @@ mod tests {
         let page = &page[..page.find("label by label").expect("it is there")];
         assert!(page.contains("<td>0<td>–<td>–") && page.matches("<tr><td>").count() <= MOST_ROWS, "{page}");
         let mut none = String::new();
-        section(&[], &mut none);
+        section(&[], &[], &mut none);
         assert_eq!(none, "");
     }
 }

@@ -6,24 +6,21 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
-use super::backtest_examples::{Shown, Texts};
+use super::backtest_alerts::{AlertTold, alerts, json_of};
 use super::backtest_labels::Labels;
 use super::backtest_lacks::{Lacks, standing, window_told};
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::{records_told, warnings};
-use super::backtest_words::{moment, place_of, ratio_text};
+use super::backtest_words::{moment, ratio_text};
 use super::compare;
 use super::replay::Refusals;
-use crate::drift::alert::{Alert, AlertState};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::{Judged, Watch};
 use crate::drift::guarantee::Guarantee;
 use crate::drift::judgement::{Report, Statistic, Verdict};
 use crate::drift::reference::Reference;
 use crate::drift::signal::Effect;
-use crate::drift::time::Timestamp;
-use crate::drift::window::{Slot, WindowRule};
-use crate::drift::witness::LABELS;
+use crate::drift::window::WindowRule;
 
 /// Everything there is to tell of one stream under one group of settings.
 pub struct Told<'a> {
@@ -51,6 +48,8 @@ pub struct Told<'a> {
     pub refused_labels: &'a Refusals,
     /// Labels and performance.
     pub labels: &'a Labels,
+    /// Labels of tasks that the manifest does not name.
+    pub unknown_label_tasks: u64,
 }
 
 impl<'a> Told<'a> {
@@ -65,13 +64,27 @@ impl<'a> Told<'a> {
             window: *window,
             judged,
             counts: *counts,
-            alerts: alerts(reference, judged, texts),
+            alerts: alerts(reference, judged, texts, labels),
             warnings: warnings(stream, &lacks),
             lacks,
             refused,
             refused_labels,
             labels,
+            unknown_label_tasks: stream.unknown_labels.tasks,
         }
+    }
+
+    /// Windows that hold labels and no records.
+    fn labels_alone(&self) -> usize {
+        let alone = |j: &&Judged| j.report.records == 0 && j.harm.tasks.iter().any(|task| task.labels > 0);
+        self.judged.iter().filter(alone).count()
+    }
+
+    /// How many windows there are, and of what, for people.
+    pub fn windows(&self) -> String {
+        let alone = self.labels_alone();
+        let more = if alone > 0 { format!(", {alone} of labels alone") } else { String::new() };
+        format!("{} windows of {}{more}", self.judged.len() - alone, self.window)
     }
 
     /// ln of the most that evidence reached, as a share of the threshold.
@@ -86,106 +99,6 @@ const MOST: f64 = 1e300;
 
 /// Signals named beside an alert in the table.
 const EVIDENCE_SHOWN: usize = 5;
-
-/// An alert as it stood at the end.
-pub struct AlertTold {
-    id: (Slot, u32),
-    /// The window that made it fire.
-    pub opened_window: usize,
-    /// That window's end.
-    pub opened_at: Timestamp,
-    /// The window after which it was over.
-    pub resolved_window: Option<usize>,
-    /// That window's end.
-    pub resolved_at: Option<Timestamp>,
-    /// Name of the cause's kind.
-    pub kind: &'static str,
-    /// Which part of production differs, of a skew.
-    pub part: Option<&'static str>,
-    /// The cause's task.
-    pub task: Option<String>,
-    /// The cause's segment.
-    pub segment: Option<String>,
-    /// Tasks whose heads drift.
-    pub tasks_affected: Vec<String>,
-    /// Tasks that labels prove worse than their reference.
-    pub tasks_harmed: Vec<String>,
-    /// One sentence.
-    pub summary: String,
-    /// Signals that it rests on, the strongest first.
-    pub evidence: Vec<String>,
-    /// Signals that it explains.
-    pub explained: Vec<String>,
-    /// Texts that show what is new, where they were asked for.
-    pub examples: Option<Shown>,
-}
-
-impl AlertTold {
-    fn fired(id: (Slot, u32), window: usize, at: Timestamp) -> AlertTold {
-        AlertTold {
-            id,
-            opened_window: window,
-            opened_at: at,
-            resolved_window: None,
-            resolved_at: None,
-            kind: "",
-            part: None,
-            task: None,
-            segment: None,
-            tasks_affected: Vec::new(),
-            tasks_harmed: Vec::new(),
-            summary: String::new(),
-            evidence: Vec::new(),
-            explained: Vec::new(),
-            examples: None,
-        }
-    }
-}
-
-fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts) -> Vec<AlertTold> {
-    let mut found: Vec<AlertTold> = Vec::new();
-    let name = |task: &usize| reference.spec.tasks[*task].name.clone();
-    for (index, judged) in judged.iter().enumerate() {
-        for transition in &judged.transitions {
-            let (alert, cause) = (&transition.alert, &transition.alert.cause);
-            let id = (alert.opened_slot, alert.ordinal);
-            let known = found.iter().position(|told| told.id == id);
-            match (transition.to, known) {
-                (AlertState::Firing, known) => {
-                    let known = known.unwrap_or_else(|| {
-                        found.push(AlertTold::fired(id, index, judged.report.end));
-                        found.len() - 1
-                    });
-                    let told = &mut found[known];
-                    told.kind = cause.kind.name();
-                    told.task = cause.task.as_ref().map(name);
-                    told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
-                    told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
-                    told.tasks_harmed = alert.harmed.iter().map(name).collect();
-                    told.part = cause.part();
-                    told.summary = transition.summary(reference);
-                    told.evidence = witnesses(reference, alert, false);
-                    told.explained = witnesses(reference, alert, true);
-                    told.examples = texts.of(id);
-                }
-                (AlertState::Resolved, Some(known)) => {
-                    found[known].resolved_window = Some(index);
-                    found[known].resolved_at = Some(judged.report.end);
-                }
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<String> {
-    let labels = alert.cause.task.filter(|_| !explained && alert.cause.kind == CauseKind::Concept);
-    let labels = labels.map(|task| format!("{} {LABELS}", reference.spec.tasks[task].name));
-    let some = alert.witnesses.iter().filter(|w| w.explained == explained);
-    let signals = some.map(|w| place_of(reference, &reference.signals[w.signal as usize].key));
-    labels.into_iter().chain(signals).collect()
-}
 
 fn statistic(told: &Told, (statistic, guarantee): (&Statistic, &Guarantee)) -> Value {
     let tested = statistic.tested.as_ref();
@@ -229,7 +142,7 @@ fn summary(told: &Told) -> Value {
     json!({
         "model": told.reference.spec.name, "version": told.reference.spec.version, "reference": told.reference.id,
         "window": told.window.to_string(), "threshold": told.watch.threshold, "guarantee": told.reference.guarantee(),
-        "windows": told.judged.len(), "alerts": told.alerts.len(), "warnings": told.warnings,
+        "windows": told.judged.len(), "windows_of_labels_alone": told.labels_alone(), "alerts": told.alerts.len(), "warnings": told.warnings,
         "not_judged": told.lacks.json(told.reference),
         "harmless_skew": HarmlessSkew::of(told).map(|skew| skew.json()),
         "windows_by_verdict": {
@@ -243,28 +156,12 @@ fn summary(told: &Told) -> Value {
         },
         "labels": {
             "outcomes": told.labels.outcomes.iter().map(|(o, n)| (o.name(), n)).collect::<BTreeMap<_, _>>(),
-            "unmatched": told.labels.unmatched(), "refused": told.refused_labels.total(),
+            "unmatched": told.labels.unmatched(), "without_id": told.labels.without_id,
+            "unknown_task": told.unknown_label_tasks, "late": told.labels.odd_times.late,
+            "before_prediction": told.labels.odd_times.before, "refused": told.refused_labels.total(),
             "refused_by_reason": told.refused_labels.by_reason(),
         },
     })
-}
-
-fn alert(reference: &Reference, alert: &AlertTold) -> Value {
-    let guarantee = reference.guarantee();
-    let mut told = json!({
-        "guarantee": guarantee.status, "guarantee_reason": guarantee.reason,
-        "opened_window": alert.opened_window, "opened_at": alert.opened_at,
-        "cause": {
-            "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected,
-            "tasks_harmed": alert.tasks_harmed, "summary": alert.summary,
-        },
-        "evidence": alert.evidence, "explained": alert.explained,
-        "resolved_window": alert.resolved_window, "resolved_at": alert.resolved_at,
-    });
-    if let Some(examples) = &alert.examples {
-        told["examples"] = examples.json(reference);
-    }
-    told
 }
 
 /// As DESIGN says: windows, alerts, summary; with other settings, their alerts and summaries too. Windows are written
@@ -281,7 +178,7 @@ pub fn json(all: &[Told], out: &mut dyn std::io::Write) -> std::io::Result<()> {
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}{}", window(told, index, judged, &guarantees))?;
     }
-    let alerts = |told: &Told| told.alerts.iter().map(|a| alert(told.reference, a)).collect::<Vec<_>>();
+    let alerts = |told: &Told| told.alerts.iter().map(|a| json_of(told.reference, a)).collect::<Vec<_>>();
     let performance = told.labels.told(told.reference, told.judged, told.watch.threshold.ln());
     let rest = [("alerts", json!(alerts(told))), ("performance", json!(performance)), ("summary", summary(told))];
     let other = |told: &Told| json!({"settings": told.name, "alerts": alerts(told), "summary": summary(told)});
@@ -316,9 +213,8 @@ pub fn table(all: &[Told]) -> String {
     let guarantee = told.reference.guarantee();
     let _ = writeln!(
         text,
-        "\n{} windows of {}, {}, one false alarm allowed in {:.0} windows; guarantee {}: {}",
-        told.judged.len(),
-        told.window,
+        "\n{}, {}, one false alarm allowed in {:.0} windows; guarantee {}: {}",
+        told.windows(),
         records_told(told.counts, told.refused),
         told.watch.threshold,
         guarantee.status.name(),
@@ -345,6 +241,9 @@ pub fn table(all: &[Told]) -> String {
         // Where no part stands out, these are merely the strongest.
         let rests = if alert.kind == CauseKind::Undetermined.name() { "most evidence in" } else { "rests on" };
         let _ = writeln!(text, "  {rests} {shown}; explains {} more", alert.explained.len());
+        if let Some(errors) = &alert.errors {
+            let _ = writeln!(text, "  {}", errors.said());
+        }
         text.extend(alert.examples.as_ref().map(|examples| examples.table(told.reference)));
     }
     if let Some(skew) = HarmlessSkew::of(told) {

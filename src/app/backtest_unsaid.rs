@@ -1,10 +1,15 @@
 //! What says nothing in a back-test, and why: labels of no prediction, of no task that is compared, or of no class, and
 //! attributes that no record has.
 
+use std::collections::BTreeMap;
+
 use super::backtest::Stream;
+use super::backtest_labels::{KEPT, OddTimes, WAIT};
+use super::backtest_notices;
 use crate::drift::signal::Scope;
 
-/// A larger share of labels without a prediction is told: a file of labels usually goes beyond the stream's ends.
+/// Where a larger share of labels finds no prediction, an id is named: a file of labels usually goes beyond the stream's
+/// ends.
 const MANY: f64 = 0.5;
 
 /// All that is to be told of them.
@@ -33,15 +38,56 @@ pub fn of_labels(stream: &Stream) -> Vec<String> {
             stream.reference.spec.tasks[*task].name
         ));
     }
+    found.extend(of_each_task(stream, &stream.labels.unusable, |n| {
+        format!(
+            "{n} labels cannot be compared with the answer (no value, one of another kind, or a list of another \
+             length), and were left out"
+        )
+    }));
+    found.extend(of_each_task(stream, &stream.labels.unanswered, |n| {
+        format!("{n} labels are given for predictions that have no answer of it, and were left out")
+    }));
     found.extend(stream.unknown_labels.told(&stream.reference.spec));
+    found.extend(at_odd_times(stream.labels.odd_times));
+    let standing = backtest_notices::of(&stream.judged).into_iter().filter(|notice| notice.until.is_none());
+    found.extend(standing.map(|notice| format!("labels do not come as usual: {}", notice.said(stream.reference))));
     found
+}
+
+fn of_each_task(stream: &Stream, labels: &BTreeMap<usize, u64>, said: impl Fn(u64) -> String) -> Vec<String> {
+    let name = |task: usize| &stream.reference.spec.tasks[task].name;
+    labels.iter().map(|(task, n)| format!("task `{}`: {}", name(*task), said(*n))).collect()
+}
+
+/// Said of labels before their predictions, and of those that the daemon would not have joined.
+fn at_odd_times(OddTimes { late, before, given_up }: OddTimes) -> Vec<String> {
+    let is_late = (late > 0).then(|| {
+        format!(
+            "{late} labels are from more than {KEPT} after their predictions: they count here, and a daemon finds none \
+             of these unless `store.retention.predictions` is longer"
+        )
+    });
+    let is_early = (before > 0).then(|| {
+        let given_up = match given_up {
+            0 => String::new(),
+            n => format!(" {n} of them by more than {WAIT}, after which a daemon gives them up (`labels.wait`)."),
+        };
+        format!("{before} labels are from before their predictions: is `labeled_at` the time of the label?{given_up}")
+    });
+    is_late.into_iter().chain(is_early).collect()
 }
 
 /// Said where no or few labels found their prediction.
 fn unmatched(stream: &Stream, given: u64) -> Option<String> {
     let unmatched = stream.labels.unmatched() as u64;
     let example = stream.labels.example_unmatched()?;
-    (unmatched as f64 > MANY * given as f64).then(|| {
+    if unmatched as f64 <= MANY * given as f64 {
+        return Some(format!(
+            "{unmatched} of {given} labels found no prediction among the records that were judged: those of other \
+             versions, late ones, refused ones and those without an answer of a watched task are none"
+        ));
+    }
+    Some({
         let all = if unmatched == given { "none" } else { "few" };
         let why = match stream.labels.named {
             0 => "no record names a `prediction_id`".to_owned(),

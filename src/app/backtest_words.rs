@@ -1,10 +1,12 @@
 //! A back-test's numbers, times and signals as people read them, in the table and on the page alike.
 
+use crate::drift::course::Judged;
 use crate::drift::judgement::{Report, Statistic};
 use crate::drift::reference::Reference;
 use crate::drift::signal::SignalKey;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::WindowRule;
+use crate::drift::witness::LABELS;
 
 /// Evidence as a share of the threshold, for people, from its natural log: a share itself is beyond what an
 /// `f64` holds where something broke for many windows.
@@ -27,8 +29,14 @@ pub fn strongest(report: &Report, most: usize) -> Vec<&Statistic> {
     tested
 }
 
-/// What has the most evidence of a window, for people; of one that labels came in and no records, that.
-pub fn strongest_told(reference: &Reference, report: &Report) -> String {
+/// What has the most evidence of a window, for people: labels, where theirs is more than all else; of one that labels
+/// came in and no records, that.
+pub fn strongest_told(reference: &Reference, Judged { report, harm, .. }: &Judged) -> String {
+    let is_most = harm.ln_share > report.ln_evidence - std::f64::consts::LN_2;
+    let worst = harm.tasks.first().filter(|worst| is_most && worst.ln_evidence.is_finite());
+    if let Some(worst) = worst {
+        return format!("{} {LABELS}", reference.spec.tasks[worst.task].name);
+    }
     let tested = strongest(report, 1).first().map(|s| place_and_signal(reference, s));
     tested.unwrap_or_else(|| if report.records == 0 { "labels alone".to_owned() } else { String::new() })
 }

@@ -17,6 +17,7 @@ use crate::drift::detector::MIN_RECORDS;
 use crate::drift::fit::{FitError, FitRecord, Fitted, Plan, fit};
 use crate::drift::lacking::UnknownClasses;
 use crate::drift::observation::{HeadSource, Joined};
+use crate::drift::performance::LEAST_LABELLED;
 use crate::drift::record::VersionMatch;
 use crate::drift::reference::{Reference, SignalReference, Variation};
 use crate::drift::score_order::ScoreOrders;
@@ -70,7 +71,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     let mut unknown_labels = replay.unknown_labels.clone();
     runtime()?.block_on(replay.run(&args.input, heads, &bar, |mut record, inference| {
         let time = record.time;
-        unknown_labels.add(&record.labels, std::mem::take(&mut record.unknown_labels));
+        unknown_labels.add(&mut record);
         if is_only_label(&record) {
             // Labels come when they come: of those that are given later, some are of records in time.
             if let Some(id) = record.id {
@@ -112,6 +113,7 @@ pub fn main(args: &Fit) -> anyhow::Result<()> {
     fitted.warnings.extend(attributes.warnings());
     fitted.warnings.extend(score_orders.told(&manifest.spec));
     fitted.warnings.extend(of_labels(&spool, &replay.refused_labels));
+    fitted.warnings.extend(of_few_labels(&spool, &fitted.reference));
     fitted.warnings.extend(unknown_labels.told(&manifest.spec));
     fitted.warnings.extend(of_unknown_classes(&manifest, &unknown_classes));
     if inferred {
@@ -159,10 +161,28 @@ fn of_few_records(reference: &Reference) -> Option<String> {
 /// Said where labels speak of predictions that are not there, or are none.
 fn of_labels(spool: &Spool, refused: &Refusals) -> Vec<String> {
     let (labelled, found) = spool.labelled();
-    let unmatched = (found == 0 && labelled > 0)
-        .then(|| format!("none of the {labelled} predictions that labels were given for is among the records"));
+    let unmatched = (found < labelled).then(|| match found {
+        0 => format!("none of the {labelled} predictions that labels were given for is among the records"),
+        _ => format!(
+            "{} of the {labelled} predictions that labels were given for are not among the records",
+            labelled - found
+        ),
+    });
     let refused = (refused.total() > 0).then(|| format!("{} labels were refused: {refused}", refused.total()));
     unmatched.into_iter().chain(refused).collect()
+}
+
+/// Said of tasks that have labels and too few of them: a back-test would say that the reference has none.
+fn of_few_labels(spool: &Spool, reference: &Reference) -> Vec<String> {
+    let unlearned = spool.by_task().iter().filter(|(task, _)| reference.performance_of(**task).is_none());
+    let told = |(task, n): (&usize, &u64)| {
+        format!(
+            "task `{}`: {n} records have a label, and fewer than {LEAST_LABELLED} of these could be compared with an \
+             answer: too few to know its error. Labels will say nothing of this task",
+            reference.spec.tasks[*task].name
+        )
+    };
+    unlearned.map(told).collect()
 }
 
 /// The names behind "name no class of the manifest".

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::drift::label::{Label, LabelValue};
 use crate::drift::lacking::UnknownClasses;
+use crate::drift::record::Record;
 use crate::drift::reference::Reference;
 use crate::drift::task::ModelSpec;
 
@@ -20,23 +21,28 @@ pub fn add(labels: &mut Vec<Label>, label: Label) {
     }
 }
 
-/// Labels that name no class of their task.
+/// Labels that name no class of their task, or no task.
 #[derive(Clone, Debug, Default)]
 pub struct UnknownLabels {
+    /// Labels among several of one record whose task the manifest does not know.
+    pub tasks: u64,
     by_task: BTreeMap<usize, u64>,
     names: UnknownClasses,
 }
 
 impl UnknownLabels {
-    /// Takes a record's labels, and the names among them that are no classes.
-    pub fn add(&mut self, labels: &[Label], names: Vec<(usize, Box<str>)>) {
-        for label in labels.iter().filter(|label| label.value == Some(LabelValue::Unknown)) {
+    /// Takes what a record's labels do not know of the manifest.
+    pub fn add(&mut self, record: &mut Record) {
+        let names = std::mem::take(&mut record.unknown_labels);
+        self.tasks += u64::from(record.unknown_label_tasks);
+        for label in record.labels.iter().filter(|label| label.value == Some(LabelValue::Unknown)) {
             *self.by_task.entry(label.task).or_default() += 1;
         }
         self.names.add(names);
     }
 
-    /// Says of each task how many there are, as what they were given, and what its classes are.
+    /// Says how many are of no task; and of each task how many there are, as what they were given, and what its classes
+    /// are.
     pub fn told(&self, spec: &ModelSpec) -> Vec<String> {
         let told = |(task, n): (&usize, &u64)| {
             let (name, classes) = (&spec.tasks[*task].name, &spec.tasks[*task].classes);
@@ -49,7 +55,14 @@ impl UnknownLabels {
                 classes[..classes.len().min(SHOWN)].join("`, `")
             )
         };
-        self.by_task.iter().map(told).collect()
+        let names = |spec: &ModelSpec| spec.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join("`, `");
+        let of_no_task = (self.tasks > 0).then(|| {
+            let (n, tasks) = (self.tasks, names(spec));
+            format!(
+                "{n} labels are of tasks that the manifest does not name, and were left out; its tasks are `{tasks}`"
+            )
+        });
+        of_no_task.into_iter().chain(self.by_task.iter().map(told)).collect()
     }
 }
 

@@ -18,6 +18,8 @@ use crate::store::StoreError;
 pub mod audit;
 /// Judging a file.
 pub mod backtest;
+/// Alerts of a back-test.
+mod backtest_alerts;
 /// Redacted texts of a back-test's alerts.
 pub mod backtest_examples;
 /// A back-test as a page.
@@ -26,12 +28,20 @@ pub mod backtest_html;
 pub mod backtest_labels;
 /// What a back-test's windows lack.
 pub mod backtest_lacks;
+/// Parts of the model × time, on a back-test's page.
+mod backtest_map;
+/// Whether labels came as usual in a back-test.
+mod backtest_notices;
 /// Performance on a back-test's page.
 mod backtest_performance;
+/// Several windows as one.
+mod backtest_pooled;
 /// A back-test as table or JSON.
 pub mod backtest_report;
 /// Harmless skew in a back-test.
 pub mod backtest_skew;
+/// What a back-test tells of each task.
+mod backtest_tasks;
 /// What a back-test's labels leave unsaid.
 mod backtest_unsaid;
 /// What to know of a back-test before believing it.

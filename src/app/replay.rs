@@ -145,9 +145,10 @@ impl Replay {
         for line in FileRecords::open(file, &decoder, MOST_LINE_BYTES)? {
             let line = line?;
             let (reason, why) = match line.decoded {
-                Ok(Record { id: Some(id), labels, unknown_labels, .. }) if !labels.is_empty() => {
-                    self.unknown_labels.add(&labels, unknown_labels);
-                    found.extend(labels.into_iter().map(|l| (id.clone(), l)));
+                Ok(mut record) if record.id.is_some() && !record.labels.is_empty() => {
+                    self.unknown_labels.add(&mut record);
+                    let Record { id, labels, .. } = record;
+                    found.extend(labels.into_iter().filter_map(|label| Some((id.clone()?, label))));
                     continue;
                 }
                 Ok(Record { id: Some(_), .. }) => ("no_label", "no_label: it holds none".to_owned()),

@@ -1,7 +1,7 @@
 //! Fit records on disk, to be read more than once without being held in memory: a temporary file
 //! without a name, gone when it is dropped.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 
@@ -33,6 +33,8 @@ pub struct Spool {
     apart: HashMap<String, Vec<Label>>,
     /// Of which predictions were read.
     found: HashSet<String>,
+    /// Records with a label, by task, at the last reading.
+    by_task: BTreeMap<usize, u64>,
 }
 
 impl Spool {
@@ -43,7 +45,8 @@ impl Spool {
     pub fn new(order: Order) -> anyhow::Result<Spool> {
         let file = tempfile::tempfile().context("no temporary file can be made for the records")?;
         let writer = BufWriter::with_capacity(1 << 20, file);
-        Ok(Spool { writer, order, index: Vec::new(), end: 0, apart: HashMap::new(), found: HashSet::new() })
+        let (apart, found, by_task) = (HashMap::new(), HashSet::new(), BTreeMap::new());
+        Ok(Spool { writer, order, index: Vec::new(), end: 0, apart, found, by_task })
     }
 
     /// Takes a label that stands apart from its prediction.
@@ -54,6 +57,11 @@ impl Spool {
     /// Predictions that labels apart were for, and those of them that were there at the last reading.
     pub fn labelled(&self) -> (usize, usize) {
         (self.apart.len(), self.found.len())
+    }
+
+    /// Records with a label that says something, by task, at the last reading.
+    pub fn by_task(&self) -> &BTreeMap<usize, u64> {
+        &self.by_task
     }
 
     /// Appends a record, and what its prediction is called.
@@ -81,6 +89,7 @@ impl Records for Spool {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let (mut length, mut bytes) = ([0; 4], Vec::new());
         self.found.clear();
+        self.by_task.clear();
         if self.order == Order::Time {
             self.index.sort_unstable();
         }
@@ -98,6 +107,9 @@ impl Records for Spool {
             {
                 self.found.insert(id.clone());
                 given.iter().for_each(|label| labels::add(&mut record.labels, label.clone()));
+            }
+            for label in record.labels.iter().filter(|label| label.says_something()) {
+                *self.by_task.entry(label.task).or_default() += 1;
             }
             take(record);
         }

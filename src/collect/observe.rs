@@ -113,9 +113,10 @@ impl Watched {
     }
 }
 
-/// Whether a record brings labels and nothing to fold.
+/// Whether a record brings labels, be they of unknown tasks, and nothing to fold.
 pub fn is_only_label(record: &Record) -> bool {
-    !record.labels.is_empty() && record.text.is_none() && record.embedding.is_none() && record.answers.is_empty()
+    let has_labels = !record.labels.is_empty() || (record.unknown_label_tasks > 0 && record.unknown_tasks == 0);
+    has_labels && record.text.is_none() && record.embedding.is_none() && record.answers.is_empty()
 }
 
 /// Runs what the records ask for, and those to be compared; one entry a record.
@@ -154,6 +155,7 @@ mod tests {
             answers: Vec::new(),
             labels: Vec::new(),
             unknown_tasks: 0,
+            unknown_label_tasks: 0,
             unknown_classes: Vec::new(),
             unknown_labels: Vec::new(),
             score_order: Default::default(),

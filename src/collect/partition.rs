@@ -127,6 +127,9 @@ impl Reading {
         if record.unknown_tasks > 0 {
             metrics::unknown_tasks(u64::from(record.unknown_tasks));
         }
+        if record.unknown_label_tasks > 0 {
+            metrics::labels("unknown_task", u64::from(record.unknown_label_tasks));
+        }
         let watched = &models[record.model];
         // Labels may be as late as they like: they are joined when they are heard.
         let only_label = observe::is_only_label(&record);

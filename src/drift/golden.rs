@@ -108,6 +108,7 @@ mod tests {
             answers,
             labels: Vec::new(),
             unknown_tasks: 0,
+            unknown_label_tasks: 0,
             unknown_classes: Vec::new(),
             unknown_labels: Vec::new(),
             score_order: Default::default(),

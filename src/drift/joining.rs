@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use super::label::Label;
-use super::labelling::Arrivals;
+use super::labelling::{Arrival, Arrivals};
 use super::matured::{Change, Joined, Kept, Losses, Outcome, join};
 use super::performance::Performance;
 use super::shadow::Pair;
@@ -149,7 +149,8 @@ impl<'a> Joining<'a> {
             // When it was tried, where it could not be before.
             let tried = self.rule.bounds(self.slot).map(|(start, _)| start);
             let arrived = tried.map_or(label_at, |tried| tried.max(label_at));
-            self.arrivals.add(task, change.joined.predicted(), arrived);
+            let (window, predicted) = (change.window, change.joined.predicted());
+            self.arrivals.add(task, Arrival { window, predicted, arrived });
         }
         if let Some((id, pair)) = self.predictions.get(&key).and_then(|(_, kept)| kept.pair(task, &change, scale)) {
             self.pairs.push((id.to_owned(), pair));

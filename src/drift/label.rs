@@ -55,6 +55,11 @@ pub const CERTAIN: u16 = u16::MAX;
 pub const PARTS: u8 = u8::MAX;
 
 impl Label {
+    /// Whether it can make an answer right or wrong.
+    pub fn says_something(&self) -> bool {
+        !self.retracted && !matches!(self.value, None | Some(LabelValue::Unknown))
+    }
+
     /// Whether it counts instead of another label of the same prediction and task, whichever came first:
     /// by revision, then by when it was given, then by whether it retracts; of two that differ in none of
     /// these and yet in what they say, always the same one.

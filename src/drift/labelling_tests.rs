@@ -23,10 +23,21 @@ struct World {
     /// Hours from which on shares and delays are multiplied.
     change: Option<(i64, f64, f64)>,
     hours: i64,
+    /// Hours of a window.
+    window: i64,
 }
 
-const QUIET: World =
-    World { seed: 1, answers: 100, share: 0.3, batches: 0.0, night: 0.0, delay: 4.0, change: None, hours: 24 * 40 };
+const QUIET: World = World {
+    seed: 1,
+    answers: 100,
+    share: 0.3,
+    batches: 0.0,
+    night: 0.0,
+    delay: 4.0,
+    change: None,
+    hours: 24 * 40,
+    window: 1,
+};
 
 fn at(hour: i64) -> Timestamp {
     Timestamp::from_micros(hour * HOUR * 1_000_000)
@@ -60,12 +71,16 @@ fn run_with(world: World, mut between: impl FnMut(Labelling) -> Labelling) -> Ve
         }
         let mut arrivals = Arrivals::default();
         for (predicted, arrived) in coming.remove(&hour).unwrap_or_default() {
-            arrivals.add(0, predicted, arrived);
+            let window = at(predicted.micros().div_euclid(HOUR * 1_000_000) / world.window * world.window);
+            arrivals.add(0, Arrival { window, predicted, arrived });
         }
         labelling.arrive(&arrivals);
+        if (hour + 1) % world.window != 0 {
+            continue;
+        }
         labelling = between(labelling);
-        let seen = Seen { start: at(hour), end: at(hour + 1), ln_threshold: BUDGET.ln() };
-        let of_tasks = labelling.step(seen, &[(0, world.answers)]);
+        let seen = Seen { start: at(hour + 1 - world.window), end: at(hour + 1), ln_threshold: BUDGET.ln() };
+        let of_tasks = labelling.step(seen, &[(0, world.answers * world.window as u64)]);
         assert_eq!((of_tasks.len(), of_tasks[0].0), (1, 0));
         told.extend(of_tasks.into_iter().map(|(_, told)| told));
     }
@@ -123,6 +138,35 @@ fn what_lasts_as_long_as_was_learned_from_is_usual() {
     assert!((last.coverage.as_ref().expect("judged").usual - 0.12).abs() < 0.02, "{last:?}");
 }
 
+#[test]
+fn no_label_at_all_is_never_usual() {
+    let told = run(World { change: Some((24 * 25, 0.0, 1.0)), hours: 24 * 60, ..QUIET });
+    let last = told.last().expect("some");
+    let coverage = last.coverage.as_ref().expect("judged");
+    assert_eq!((last.stage, coverage.latest), (Stage::Judged, Some(0.0)), "{last:?}");
+    let since = coverage.changed_since.expect("it stands");
+    assert!((24 * 25..24 * 29).contains(&(since.since(at(0)).micros() / 1_000_000 / HOUR)), "since {since}");
+}
+
+#[test]
+fn windows_may_be_longer_than_an_hour_and_slow() {
+    // (hours of a window, answers an hour, share with a label, days until it is judged at most)
+    for (window, answers, share, days) in
+        [(1, 100, 1.0, 12), (2, 100, 1.0, 12), (6, 100, 1.0, 12), (21, 12, 1.0, 24), (21, 12, 0.1, 30)]
+    {
+        let world = World { window, answers, share, hours: 24 * 70, ..QUIET };
+        let quiet = run(world);
+        let judged = quiet.iter().position(|t| t.stage == Stage::Judged).expect("it is learned") as i64 * window / 24;
+        assert!(judged <= days, "windows of {window} h: judged after {judged} days");
+        let usual = quiet.last().and_then(|t| t.coverage.as_ref()).expect("judged").usual;
+        assert!((usual / share - 1.0).abs() < if share < 1.0 { 0.15 } else { 0.005 }, "windows of {window} h: {usual}");
+        assert_eq!(notices(&quiet), 0, "windows of {window} h");
+        let stop = run(World { change: Some((24 * 40, 0.0, 1.0)), ..world });
+        let found = stop.iter().position(|t| changed(t)[0]).expect("a stop is told") as i64 * window / 24;
+        assert!((40..50).contains(&found), "windows of {window} h: told on day {found}");
+    }
+}
+
 /// Labels become fewer from the hour on in which fewer predictions are kept for them, and not for any other reason.
 #[test]
 fn another_sample_is_learned_anew_and_is_no_change_of_coverage() {
@@ -175,11 +219,16 @@ fn stopping_anywhere_and_going_on_gives_the_same_bits() {
 /// 80 deployments of two months, whose labels come as usual: in batches, fewer at night.
 #[test]
 fn notices_of_labels_that_come_as_usual_stay_within_the_budget() {
-    for (batches, night) in [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.5, 0.5)] {
+    let hourly = [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.5, 0.5)].map(|(batches, night)| (batches, night, QUIET));
+    let slow = [
+        (0.0, 0.0, World { window: 21, answers: 12, share: 0.1, ..QUIET }),
+        (0.5, 0.0, World { share: 0.01, ..QUIET }),
+    ];
+    for (batches, night, like) in hourly.into_iter().chain(slow) {
         let mut windows = 0;
         let told: usize = (0..20)
             .map(|seed| {
-                let world = World { seed, batches, night, hours: 24 * 60, ..QUIET };
+                let world = World { seed, batches, night, hours: 24 * 60, ..like };
                 let told = run(world);
                 windows += told.iter().filter(|t| t.stage == Stage::Judged).count();
                 notices(&told)

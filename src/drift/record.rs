@@ -30,9 +30,11 @@ pub struct Record {
     pub labels: Vec<Label>,
     /// Answers of tasks that the manifest does not know: counted, not folded.
     pub unknown_tasks: u32,
+    /// The same of labels.
+    pub unknown_label_tasks: u32,
     /// Classes that answers name and the manifest does not: task and name, a few of them.
     pub unknown_classes: Vec<(usize, Box<str>)>,
-    /// The same of labels.
+    /// The same of classes that labels name.
     pub unknown_labels: Vec<(usize, Box<str>)>,
     /// Whether the answers' classes follow from their scores.
     pub score_order: ScoreOrder,

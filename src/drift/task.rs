@@ -21,9 +21,24 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// All of them.
+    pub const ALL: [TaskKind; 5] =
+        [TaskKind::Binary, TaskKind::Multiclass, TaskKind::Multilabel, TaskKind::TokenLabels, TaskKind::Regression];
+
     /// Whether the head chooses among named classes.
     pub fn has_classes(self) -> bool {
         self != TaskKind::Regression
+    }
+
+    /// What its accuracy is: a share of right answers, of right label sets, the mean share of right tokens, or one less
+    /// the mean distance.
+    pub fn metric(self) -> &'static str {
+        match self {
+            TaskKind::Binary | TaskKind::Multiclass => "accuracy",
+            TaskKind::Multilabel => "label_accuracy",
+            TaskKind::TokenLabels => "token_accuracy",
+            TaskKind::Regression => "closeness",
+        }
     }
 
     /// Its name in manifests and records.

@@ -205,10 +205,11 @@ impl NativeDecoder {
             let task = task.ok_or_else(|| reject(RejectReason::UnknownTask, "the label names no task of the model"))?;
             add(*task, raw.label.or(listed).or(raw.value));
         }
+        let mut unknown_label_tasks = 0;
         for (name, label) in by_task {
             match model.tasks.get(name.0.as_ref()) {
                 Some(&task) => add(task, Some(label)),
-                None => unknown_tasks += 1,
+                None => unknown_label_tasks += 1,
             }
         }
         let tags: Vec<(String, String)> =
@@ -226,6 +227,7 @@ impl NativeDecoder {
             answers,
             labels,
             unknown_tasks,
+            unknown_label_tasks,
             unknown_classes: unknown_classes.into_names(),
             unknown_labels: unknown_labels.into_names(),
             score_order,
@@ -241,7 +243,8 @@ fn checked(record: Record, latest: Timestamp) -> Result<Record, Rejected> {
         && record.embedding.is_none()
         && record.answers.is_empty()
         && record.labels.is_empty()
-        && record.unknown_tasks == 0;
+        && record.unknown_tasks == 0
+        && record.unknown_label_tasks == 0;
     if record.time > latest {
         let detail = format!("{} lies too far in the future", record.time);
         return Err(Rejected::new(RejectReason::FutureTime, detail));

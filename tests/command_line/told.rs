@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::bad_input::{Scene, records};
 use super::support::{driftd, fail_with, succeed};
 
-fn warnings(told: &Value) -> String {
+pub(super) fn warnings(told: &Value) -> String {
     told["summary"]["warnings"].to_string()
 }
 
 /// Records without texts: no model has to be run for them.
-fn bare(days_later: usize) -> Vec<Value> {
+pub(super) fn bare(days_later: usize) -> Vec<Value> {
     let mut records = records(days_later);
     records.iter_mut().for_each(|record| drop(record.as_object_mut().expect("a map").remove("input")));
     records
@@ -75,7 +75,7 @@ fn what_stops_half_way_is_told_with_its_time() {
 }
 
 /// Records that bring the right answers to one task, each fourth another one than was answered.
-fn labelled(mut records: Vec<Value>) -> Vec<Value> {
+pub(super) fn labelled(mut records: Vec<Value>) -> Vec<Value> {
     for (i, record) in records.iter_mut().enumerate() {
         let answered = record["outputs"]["intent"]["label"].clone();
         record["labels"] = json!({"intent": if i % 4 == 0 { json!("refund") } else { answered }});

@@ -88,6 +88,7 @@ fn record(rng: &mut StdRng, id: Option<String>, ms: i64, shift: bool) -> Record 
         answers: vec![answer(3, shift), answer(2, false)],
         labels: Vec::new(),
         unknown_tasks: 0,
+        unknown_label_tasks: 0,
         unknown_classes: Vec::new(),
         unknown_labels: Vec::new(),
         score_order: Default::default(),

@@ -3,7 +3,8 @@
 //! What is usual is learned from a deployment's own first days, not from the reference: references are fitted on
 //! records that somebody labelled on purpose, and say nothing of how production is labelled.
 //!
-//! Predictions are counted in blocks of an hour. A block is looked at when its labels have had their time: a horizon
+//! Predictions are counted in blocks: those of the windows that begin in one hour, so that answers and labels of a window
+//! lie in the same block however long it is. A block is looked at when its labels have had their time: a horizon
 //! twice as long as 95 % of them take. So a label counts for the block of its prediction, whenever it comes, and blocks
 //! whose labels are still on their way say nothing. A week of blocks says what is usual, and how much it varies: labels
 //! come in batches, and fewer at night. From then on each unit, of as many blocks as 20 labels need, is tested against
@@ -27,15 +28,21 @@ pub mod delays;
 /// What is usual, and how it varies.
 mod usual;
 
-/// Length of a block in microseconds: an hour, so that a day's course shows and little is kept.
+/// Length of a block in microseconds where windows are no longer: an hour, so that a day's course shows and little is
+/// kept.
 const BLOCK: i64 = 3_600_000_000;
-/// Blocks that wait for their labels at most: a fortnight, as long as predictions are kept by default.
+/// Blocks that wait for their labels at most.
 const MOST_WAITING: usize = 14 * 24;
-/// Blocks that are learned from at least: a week, with its nights and its weekend. What is told stands as long until
-/// it is taken for usual.
-const LEARNED: usize = 7 * 24;
+/// Labels are waited for as long at most until it is said how long they take: a fortnight, as predictions are kept by
+/// default.
+const LONGEST: i64 = 14 * 24 * BLOCK;
+/// What is usual is learned from as long at least: a week, with its nights and its weekend. What is told stands as long
+/// until it is taken for usual.
+const WEEK: i64 = 7 * 24 * BLOCK;
 /// Blocks that are learned from at most, where labels are few.
-const MOST_LEARNED: usize = 4 * LEARNED;
+const MOST_LEARNED: usize = 4 * 7 * 24;
+/// Blocks forgotten where they are more.
+const FORGOTTEN: usize = 7 * 24;
 /// Labels that tell how long labels take.
 const LEAST_LABELS: u64 = 100;
 /// Share of labels that the horizon is twice the time of.
@@ -56,7 +63,7 @@ pub struct Labelling {
     sample: Option<f64>,
 }
 
-/// One hour of predictions, or several.
+/// The windows that begin in one hour, or in several.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Block {
     windows: u64,
@@ -134,10 +141,22 @@ pub struct LabelSignal {
     pub changed_since: Option<Timestamp>,
 }
 
+/// When a label came, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Start of the prediction's window.
+    pub window: Timestamp,
+    /// When it was predicted.
+    pub predicted: Timestamp,
+    /// When the label came.
+    pub arrived: Timestamp,
+}
+
 impl Arrivals {
-    /// A label of a task that came so late for a prediction of this time.
-    pub fn add(&mut self, task: usize, predicted: Timestamp, arrived: Timestamp) {
-        self.0.entry((task, block_of(predicted))).or_default().add(delays::between(predicted, arrived), 1);
+    /// A label of a task that came.
+    pub fn add(&mut self, task: usize, arrival: Arrival) {
+        let Arrival { window, predicted, arrived } = arrival;
+        self.0.entry((task, block_of(window))).or_default().add(delays::between(predicted, arrived), 1);
     }
 
     /// Adds others.
@@ -157,6 +176,22 @@ pub struct Seen {
     pub end: Timestamp,
     /// ln of the threshold, in windows.
     pub ln_threshold: f64,
+}
+
+impl Seen {
+    /// How long a block is where windows are as long as this one.
+    fn block(&self) -> Span {
+        Span::from_micros(self.end.since(self.start).micros().max(BLOCK))
+    }
+
+    fn end_of(&self, block: i64) -> Timestamp {
+        start_of(block).plus(self.block())
+    }
+
+    /// Whether the labels of a block have had their time, and an hour more for those that are read a little later.
+    fn is_over(&self, block: i64, horizon: u8) -> bool {
+        self.end.since(self.end_of(block)) >= Span::from_micros(edge(horizon).micros().saturating_add(BLOCK))
+    }
 }
 
 impl Labelling {
@@ -188,7 +223,7 @@ impl Labelling {
             let watched = self.tasks.entry(*task).or_default();
             let came = arrived.0.range((*task, i64::MIN)..=(*task, i64::MAX)).map(|((_, block), came)| (*block, came));
             watched.count(seen.start, *answered, came);
-            watched.look(seen.end, ln_threshold);
+            watched.look(seen, ln_threshold);
             (*task, watched.told(ln_threshold))
         };
         answered.iter().map(&mut step).collect()
@@ -213,20 +248,20 @@ impl Watched {
     }
 
     /// Looks at the blocks whose labels have had their time.
-    fn look(&mut self, now: Timestamp, ln_threshold: f64) {
+    fn look(&mut self, seen: Seen, ln_threshold: f64) {
         if self.horizon.is_none() {
-            self.horizon = self.find_horizon(now);
+            self.horizon = self.find_horizon(seen);
         }
         let Some(horizon) = self.horizon else { return };
-        while let Some(first) = self.waiting.first_entry().filter(|first| is_over(*first.key(), horizon, now)) {
+        while let Some(first) = self.waiting.first_entry().filter(|first| seen.is_over(*first.key(), horizon)) {
             let (number, block) = first.remove_entry();
             self.looked = Some(number + 1);
             let block = Block::sum(std::slice::from_ref(&block), horizon);
             match &mut self.judged {
-                None => self.learn(block, horizon),
-                Some(judged) => judged.take(block, end_of(number), ln_threshold),
+                None => self.learn(block, seen.block(), horizon),
+                Some(judged) => judged.take(block, seen.end_of(number), ln_threshold),
             }
-            if self.judged.as_ref().is_some_and(|judged| judged.is_usual_now(end_of(number))) {
+            if self.judged.as_ref().is_some_and(|judged| judged.is_usual_now(seen.end_of(number))) {
                 (self.judged, self.horizon) = (None, None);
                 return;
             }
@@ -235,23 +270,25 @@ impl Watched {
 
     /// Twice as long as most labels take: of predictions that are older than labels are looked at for, so that those
     /// on their way bias nothing.
-    fn find_horizon(&self, now: Timestamp) -> Option<u8> {
-        let half = now.since(start_of(*self.waiting.keys().next()?)).micros() / 2;
+    fn find_horizon(&self, seen: Seen) -> Option<u8> {
+        let all = seen.end.since(start_of(*self.waiting.keys().next()?)).micros();
+        let half = all / 2;
         let last = (0..BINS).rev().find(|bin| edge(*bin).micros() <= half)?;
         let mut came = Delays::default();
-        let old = self.waiting.iter().filter(|(number, _)| now.since(end_of(**number)).micros() >= half);
+        let old = self.waiting.iter().filter(|(number, _)| seen.end.since(seen.end_of(**number)).micros() >= half);
         old.for_each(|(_, block)| came.merge_until(&block.came, last));
         if came.count_until(last) < LEAST_LABELS {
             return None;
         }
         let horizon = came.quantile(IN_TIME)? + TWICE;
-        let full = self.waiting.len() >= MOST_WAITING;
+        let full = all >= LONGEST;
         (horizon <= last || full).then_some(horizon.min(last))
     }
 
-    fn learn(&mut self, block: Block, horizon: u8) {
+    /// From a week on, as soon as there is enough: where windows are long, each is a block.
+    fn learn(&mut self, block: Block, length: Span, horizon: u8) {
         self.learned.push(block);
-        if !self.learned.len().is_multiple_of(LEARNED) {
+        if (self.learned.len() as i64).saturating_mul(length.micros()) < WEEK {
             return;
         }
         if let Some(usual) = Usual::learn(&self.learned, horizon) {
@@ -259,7 +296,7 @@ impl Watched {
             self.judged = Some(Judged { usual, gathered: Vec::new(), coverage: watch(), delay: watch() });
             self.learned = Vec::new();
         } else if self.learned.len() >= MOST_LEARNED {
-            self.learned.drain(..LEARNED);
+            self.learned.drain(..FORGOTTEN);
         }
     }
 
@@ -309,10 +346,12 @@ impl Judged {
         }
     }
 
-    /// Whether what is not as before has lasted as long as was learned from: it is usual now.
+    /// Whether what is not as before has lasted as long as was learned from: it is usual now. That no label comes at all
+    /// is never usual: nothing could be learned from it, and nothing told any more.
     fn is_usual_now(&self, at: Timestamp) -> bool {
         let since = [&self.coverage, &self.delay].map(|watch| watch.standing.since());
-        since.into_iter().flatten().any(|since| at.since(since).micros() >= LEARNED as i64 * BLOCK)
+        let has_lasted = since.into_iter().flatten().any(|since| at.since(since).micros() >= WEEK);
+        has_lasted && self.coverage.latest != Some(0.0)
     }
 }
 
@@ -340,15 +379,6 @@ fn block_of(time: Timestamp) -> i64 {
 
 fn start_of(block: i64) -> Timestamp {
     Timestamp::from_micros(block.saturating_mul(BLOCK))
-}
-
-fn end_of(block: i64) -> Timestamp {
-    start_of(block.saturating_add(1))
-}
-
-/// Whether the labels of a block have had their time, and a block more for those that are read a little later.
-fn is_over(block: i64, horizon: u8, now: Timestamp) -> bool {
-    now.since(end_of(block)) >= Span::from_micros(edge(horizon).micros().saturating_add(BLOCK))
 }
 
 fn secs(bin: Option<f64>) -> Option<f64> {

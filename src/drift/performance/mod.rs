@@ -82,6 +82,9 @@ pub struct Estimate {
     pub accuracy: f64,
     /// Its 95 % interval, from the window's size and from how well the reference knows the head.
     pub interval: (f64, f64),
+    /// Standard error of the window's own answers: what is left of it where many windows are taken together is
+    /// [`Performance::learned_error`].
+    pub own_error: f64,
     /// Macro-F1 from the expected confusion.
     pub macro_f1: Option<f64>,
     /// The accuracy by average thresholded confidence, to compare with.
@@ -98,6 +101,11 @@ impl Performance {
     /// of the mean, and the same little.
     pub fn tolerated_of(&self, expected: f64) -> f64 {
         expected + self.tolerated() - self.loss
+    }
+
+    /// Standard error of what the reference knows of the head: common to all windows, however many.
+    pub fn learned_error(&self) -> f64 {
+        (self.loss * (1.0 - self.loss) / self.labelled as f64).sqrt()
     }
 
     /// The temperature of its calibration, where it has one.
@@ -189,12 +197,12 @@ impl Performance {
         let (count, of) = (n as f64, |cell: i64| cell as f64 / ONE);
         let accuracy = of(cells[1]) / count;
         let own = of(cells[2]) / (count * count);
-        let learned = self.loss * (1.0 - self.loss) / self.labelled as f64;
-        let half = Z * (own + learned).sqrt();
+        let half = Z * (own + self.learned_error().powi(2)).sqrt();
         Some(Estimate {
             n,
             accuracy,
             interval: ((accuracy - half).max(0.0), (accuracy + half).min(1.0)),
+            own_error: own.sqrt(),
             macro_f1: self.expected_f1(&cells[COMMON..], count, 1.0 - accuracy),
             thresholded: (cells[4] > 0).then(|| cells[3] as f64 / cells[4] as f64),
         })
