@@ -80,6 +80,7 @@ fn learn_seasons(reference: &mut Reference, windows: &Windows, by_phase: &[Summa
 }
 
 /// By how many times each cell of the signals that look at single cells varies more than it should.
+/// Blocks are compared with the whole: what came in one burst alone is unknown to a reference without it.
 fn learn_extra_variances(reference: &mut Reference, windows: &Windows) {
     let single = |(_, signal): &(usize, &SignalReference)| signal.measure.as_signal().looks_at().is_some();
     let mut found: Vec<(usize, ExtraVariance)> = reference
@@ -102,6 +103,7 @@ fn learn_extra_variances(reference: &mut Reference, windows: &Windows) {
     }
 }
 
+/// How windows vary at each scale: how far each lies from a reference without it, and whether they move together.
 fn learn_nulls(reference: &mut Reference, windows: &Windows) {
     let mut shorter = Series::new(reference);
     for scale in reference.scales.clone() {

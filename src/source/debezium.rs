@@ -66,6 +66,6 @@ pub(super) fn unwrap(text: &str) -> Result<Option<Change<'_>>, Rejected> {
         Rejected::new(RejectReason::InvalidShape, detail)
     })?;
     let time = envelope.source.and_then(|s| s.ts_us.or(s.ts_ms)).or(envelope.ts_ms);
-    let at = time.map(|time| Timestamp::from_micros(since_epoch(time).micros() + later));
+    let at = time.map(|time| Timestamp::from_micros(since_epoch(time).micros().saturating_add(later)));
     Ok(Some(Change { row: row.get(), deleted, at }))
 }
