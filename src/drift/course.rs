@@ -206,7 +206,7 @@ impl Course {
         let matured = &all;
         let ln_threshold = watch.threshold.ln();
         let (mut report, steps) = judge(reference, &mut self.detectors, window, watch.sensitivity, ln_threshold);
-        let harm = self.harm.step(&reference.performance, matured, harm_weight(reference));
+        let harm = self.harm.step(&reference.performance, &window.summary.cells, matured, harm_weight(reference));
         let (ln_drift, ln_harm) = (report.ln_evidence, harm.ln_share);
         report.ln_evidence = ln_add(ln_drift, ln_harm);
         if report.verdict != Verdict::InsufficientData || !matured.is_empty() {

@@ -1,12 +1,11 @@
 //! Harm: whether a head has become worse, from the labels that matured.
 //!
 //! Each head with a known error bets on its losses against "the mean is at most what is tolerated", and against "each
-//! is as its confidence says, or more by the same tolerance", one step a window of the time at which labels were
-//! given, as the other detectors do. The smaller of the two counts: who labels the answers that a model is least sure of
-//! finds many wrong that were expected to be, and a model that is surer of itself than it was is not more often wrong
-//! (docs/decisions/0050). The mean over heads is one e-detector; it has its share of the tree's weight wherever the
-//! reference knows an error, so the model's evidence stays one number with one budget. The worst head leads: it is
-//! named, never their mean.
+//! is what its confidence says, and as much more as is tolerated of all", one step a window of the time at which labels
+//! were given, as the other detectors do. The smaller of the two counts: who labels the answers that a model is least
+//! sure of finds many wrong that were expected to be (docs/decisions/0050). The mean over heads is one e-detector; it has
+//! its share of the tree's weight wherever the reference knows an error, so the model's evidence stays one number with
+//! one budget. The worst head leads: it is named, never their mean.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +15,10 @@ use super::cause::{Cause, CauseKind};
 use super::label::PARTS;
 use super::localization::{Found, Witness};
 use super::matured::{Loss, Losses};
-use super::performance::Performance;
+use super::performance::{Performance, TOLERANCE};
 use super::reference::Reference;
 use crate::stats::evidence::{AS_RARE, ln_weighted_sum};
-use crate::stats::performance::betting::Betting;
+use crate::stats::performance::betting::{Betting, EvenBetting};
 use crate::stats::probability::ln_add;
 
 /// Evidence of each head's harm, in the order of the reference's performances.
@@ -34,16 +33,27 @@ struct Bets {
     task: usize,
     /// That its mean loss is no larger than tolerated.
     tolerated: Betting,
-    /// That no answer is wrong more often than expected of it.
-    expected: Betting,
+    /// That no answer is wrong more often than its confidence leaves it among all that are tolerated: in two ways, for
+    /// errors of all answers and of some.
+    expected: (Betting, EvenBetting),
+    /// Answers of the latest windows, labelled or not, and the loss that was expected of them together.
+    all: (f64, f64),
 }
+
+/// What is left of a window's weight one window later: answers of some twenty windows say what is expected of all.
+const KEPT: f64 = 0.95;
+/// Answers that the reference weighs among them.
+const OF_REFERENCE: f64 = 100.0;
 
 /// Evidence as courses of earlier formats hold it: of each head against its mean loss alone.
 pub(super) type Earlier = Vec<(usize, Betting)>;
 
 impl From<Earlier> for Harm {
     fn from(earlier: Earlier) -> Harm {
-        let both = |(task, bets): (usize, Betting)| Bets { task, expected: bets.clone(), tolerated: bets };
+        let both = |(task, bets): (usize, Betting)| {
+            let expected = (bets.clone(), EvenBetting::NONE);
+            Bets { task, expected, tolerated: bets, all: (0.0, 0.0) }
+        };
         Harm { bets: earlier.into_iter().map(both).collect() }
     }
 }
@@ -88,11 +98,12 @@ impl Harm {
         self.bets.iter().map(|bets| bets.task).eq(reference.performance.iter().map(|p| p.task))
     }
 
-    /// One window's matured losses, of heads of which this is `known`. `weight` is the share of harm in the model's
-    /// evidence.
-    pub fn step(&mut self, known: &[Performance], matured: &Losses, weight: f64) -> HarmReport {
+    /// One window's `cells` and matured losses, of heads of which this is `known`. `weight` is the share of harm in the
+    /// model's evidence.
+    pub fn step(&mut self, known: &[Performance], cells: &[i64], matured: &Losses, weight: f64) -> HarmReport {
         let mut tasks = Vec::with_capacity(self.bets.len());
         for (bets, known) in self.bets.iter_mut().zip(known) {
+            bets.see(known.expected_loss(&cells[known.cells()]));
             let losses = matured.by_task.get(&bets.task);
             let labels = losses.map_or(0, |losses| losses.values().sum());
             if let Some(losses) = losses.filter(|_| labels > 0) {
@@ -108,24 +119,41 @@ impl Harm {
 
     /// Forgets all evidence, after an alarm.
     pub fn restart(&mut self) {
-        self.bets.iter_mut().flat_map(|bets| [&mut bets.tolerated, &mut bets.expected]).for_each(Betting::restart);
+        for Bets { tolerated, expected, .. } in &mut self.bets {
+            tolerated.restart();
+            expected.0.restart();
+            expected.1 = EvenBetting::NONE;
+        }
     }
 }
 
 impl Bets {
     fn new(task: usize, tolerated: f64) -> Bets {
-        Bets { task, tolerated: Betting::new(tolerated), expected: Betting::new(tolerated) }
+        let expected = (Betting::new(tolerated), EvenBetting::NONE);
+        Bets { task, tolerated: Betting::new(tolerated), expected, all: (0.0, 0.0) }
+    }
+
+    /// Answers of a window, and the loss that is expected of them.
+    fn see(&mut self, (n, loss): (f64, f64)) {
+        if n > 0.0 {
+            self.all = (KEPT * self.all.0 + n, KEPT * self.all.1 + loss);
+        }
     }
 
     fn step(&mut self, known: &Performance, losses: &BTreeMap<Loss, u64>) {
         let share = |parts: u8| f64::from(parts) / f64::from(PARTS);
         self.tolerated.step(losses.iter().map(|(loss, n)| (share(loss.found), *n)));
-        let tolerated = |loss: &Loss| loss.expected.map_or(known.tolerated(), |e| known.tolerated_of(share(e)));
-        self.expected.step_against(losses.iter().map(|(loss, n)| (share(loss.found), tolerated(loss), *n)));
+        let of_all = (OF_REFERENCE * known.loss + self.all.1) / (OF_REFERENCE + self.all.0);
+        let tolerated = |loss: &Loss| loss.expected.map_or(known.tolerated(), |e| known.tolerated_of(share(e), of_all));
+        let each = losses.iter().map(|(loss, n)| (share(loss.found), tolerated(loss), *n));
+        // In proportion to 1/m nothing is bet against what hardly ever is wrong.
+        self.expected.0.step_against(each.clone().map(|(loss, tolerated, n)| (loss, tolerated.max(TOLERANCE), n)));
+        self.expected.1.step(each);
     }
 
     fn ln(&self) -> f64 {
-        self.tolerated.ln().min(self.expected.ln())
+        let expected = [(0.5, self.expected.0.ln()), (0.5, self.expected.1.ln())];
+        self.tolerated.ln().min(ln_weighted_sum(expected.into_iter()))
     }
 }
 
@@ -239,7 +267,7 @@ pub(super) mod tests {
         let mut matured = losses(1, 160, 40);
         matured.merge(&losses(0, 198, 2));
         matured.merge(&losses(2, 199, 1));
-        let report = (0..3).map(|_| harm.step(&known(3), &matured, 0.2)).last().expect("three");
+        let report = (0..3).map(|_| harm.step(&known(3), &expecting(0.05), &matured, 0.2)).last().expect("three");
         assert_eq!(report.tasks[0].task, 1);
         assert_eq!((report.harmed(8.0), report.tasks[0].labels), (vec![1], 200));
         assert!(report.ln_share > 30.0, "{report:?}");
@@ -254,7 +282,7 @@ pub(super) mod tests {
         let mut matured = losses(1, 140, 60);
         matured.merge(&losses(0, 160, 40));
         matured.merge(&losses(2, 198, 2));
-        let report = (0..4).map(|_| harm.step(&known(3), &matured, 0.2)).last().expect("four");
+        let report = (0..4).map(|_| harm.step(&known(3), &expecting(0.05), &matured, 0.2)).last().expect("four");
         assert!(report.tasks[0].ln_evidence > report.tasks[1].ln_evidence + 20.0, "one is far worse: {report:?}");
         let told = |found: &[Found]| found.iter().map(|f| (f.cause.kind, f.cause.task)).collect::<Vec<_>>();
         let found = causes(&report, 0.5, 8.0, || unreachable!("the rest is quiet"));
@@ -279,7 +307,8 @@ pub(super) mod tests {
     #[test]
     fn what_moves_beside_it_is_not_called_a_concept() {
         let mut harm = harm(2);
-        let report = (0..2).map(|_| harm.step(&known(2), &losses(0, 100, 50), 0.5)).last().expect("two");
+        let report =
+            (0..2).map(|_| harm.step(&known(2), &expecting(0.05), &losses(0, 100, 50), 0.5)).last().expect("two");
         let input = || {
             let cause = Cause { kind: CauseKind::Input, task: None, segment: None, tasks_affected: vec![1] };
             vec![Found::plain(cause, Vec::new())]
@@ -300,11 +329,19 @@ pub(super) mod tests {
     #[test]
     fn windows_without_labels_change_nothing() {
         let mut harm = harm(1);
-        let before = harm.step(&known(1), &losses(0, 10, 10), 0.2);
-        let after = harm.step(&known(1), &Losses::default(), 0.2);
+        let before = harm.step(&known(1), &expecting(0.05), &losses(0, 10, 10), 0.2);
+        let after = harm.step(&known(1), &expecting(0.05), &Losses::default(), 0.2);
         assert_eq!(before.ln_share, after.ln_share);
         harm.restart();
-        assert_eq!(harm.step(&known(1), &Losses::default(), 0.2).ln_share, f64::NEG_INFINITY);
+        assert_eq!(harm.step(&known(1), &expecting(0.05), &Losses::default(), 0.2).ln_share, f64::NEG_INFINITY);
+    }
+
+    /// Cells of a window of two hundred answers of which this share is expected to be wrong.
+    fn expecting(loss: f64) -> Vec<i64> {
+        let mut cells = vec![0; known(1)[0].width()];
+        cells[0] = 200;
+        cells[1] = (200.0 * (1.0 - loss) * f64::from(1_u32 << 20)).round() as i64;
+        cells
     }
 
     /// Answers of which half are taken to be sure and half to be wrong in `doubt` of all cases.
@@ -325,17 +362,29 @@ pub(super) mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         // One of twenty is known to be wrong. Of those that are labelled a quarter is, as their confidence says.
         let mut harm = harm(1);
-        let mut step = |wrong| harm.step(&known(1), &of_two_kinds(&mut rng, 0.5, wrong), 1.0).ln_share;
+        let mut step =
+            |wrong| harm.step(&known(1), &expecting(0.05), &of_two_kinds(&mut rng, 0.5, wrong), 1.0).ln_share;
         assert!((0..200).map(|_| step([0.0, 0.5])).all(|ln| ln < 8.0));
         // The sure ones are wrong as well: it takes two thousand labels.
         assert!((0..10).map(|_| step([0.1, 0.5])).any(|ln| ln >= 8.0));
     }
 
     #[test]
+    fn harder_texts_are_harm_where_labels_prove_it() {
+        let mut rng = StdRng::seed_from_u64(3);
+        // A head that is rightly unsure of half of all texts now, and errs as often as it says.
+        let mut harm = harm(1);
+        let mut step =
+            |_| harm.step(&known(1), &expecting(0.15), &of_two_kinds(&mut rng, 0.3, [0.0, 0.3]), 1.0).ln_share;
+        assert!((0..20).map(&mut step).any(|ln| ln >= 8.0));
+    }
+
+    #[test]
     fn surer_answers_prove_no_harm_while_no_more_of_them_are_wrong() {
         let mut rng = StdRng::seed_from_u64(2);
         let mut harm = harm(1);
-        let mut step = |wrong| harm.step(&known(1), &of_two_kinds(&mut rng, 0.0, [wrong; 2]), 1.0).ln_share;
+        let mut step =
+            |wrong| harm.step(&known(1), &expecting(0.0), &of_two_kinds(&mut rng, 0.0, [wrong; 2]), 1.0).ln_share;
         assert!((0..200).map(|_| step(0.05)).all(|ln| ln < 8.0));
         assert!((0..10).map(|_| step(0.15)).any(|ln| ln >= 8.0));
     }

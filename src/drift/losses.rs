@@ -11,7 +11,7 @@ pub struct Losses {
     pub by_task: BTreeMap<usize, BTreeMap<Loss, u64>>,
 }
 
-/// How wrong one answer is, in parts of [`PARTS`].
+/// How wrong one answer is, in parts of [`super::label::PARTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Loss {
     /// By its label.

@@ -97,10 +97,16 @@ impl Performance {
         self.bound + TOLERANCE
     }
 
-    /// The loss that is tolerated of an answer of which this loss was expected: more by what the reference does not know
-    /// of the mean, and the same little.
-    pub fn tolerated_of(&self, expected: f64) -> f64 {
-        expected + self.tolerated() - self.loss
+    /// The loss that is tolerated of an answer of which this loss is expected, where that of all answers is `of_all` on
+    /// average: so much that their mean is what is tolerated of them.
+    pub fn tolerated_of(&self, expected: f64, of_all: f64) -> f64 {
+        (expected + self.tolerated() - of_all).max(0.0)
+    }
+
+    /// How many answers these cells hold, and the loss that is expected of them together.
+    pub fn expected_loss(&self, cells: &[i64]) -> (f64, f64) {
+        let n = cells[0] as f64;
+        (n, n - cells[1] as f64 / ONE)
     }
 
     /// Standard error of what the reference knows of the head: common to all windows, however many.

@@ -65,6 +65,41 @@ impl Betting {
     }
 }
 
+/// The same against losses each of which has its own tolerated mean, with bets of one size on all of them: a bet pays
+/// 1 + λ(x − m). Where some losses are larger and others are as they were, bets in proportion to 1/m lose on the
+/// latter what they win on the former; where all are, they win sooner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvenBetting {
+    ln_r: [f64; STAKES.len()],
+}
+
+/// The largest of the even bets is below 1, so that none can lose more than there is.
+const EVEN_SIZE: f64 = 1.5;
+
+impl EvenBetting {
+    /// No evidence yet.
+    pub const NONE: EvenBetting = EvenBetting { ln_r: [f64::NEG_INFINITY; STAKES.len()] };
+
+    /// One step of the recursion with all these losses: each with its tolerated mean, and how often it came.
+    pub fn step(&mut self, losses: impl Iterator<Item = (f64, f64, u64)>) {
+        let mut ln_e = [0.0; STAKES.len()];
+        for (loss, tolerated, count) in losses {
+            for (sum, stake) in ln_e.iter_mut().zip(STAKES) {
+                *sum += count as f64 * (EVEN_SIZE * stake * (loss - tolerated.clamp(0.0, 1.0))).ln_1p();
+            }
+        }
+        for (ln_r, ln_e) in self.ln_r.iter_mut().zip(ln_e) {
+            *ln_r = ln_add(0.0, *ln_r) + ln_e;
+        }
+    }
+
+    /// ln of the evidence; −∞ before the first step.
+    pub fn ln(&self) -> f64 {
+        let weight = 1.0 / STAKES.len() as f64;
+        ln_weighted_sum(self.ln_r.iter().map(|ln_r| (weight, *ln_r)))
+    }
+}
+
 fn ln_payoff(m: f64, stake: f64, loss: f64) -> f64 {
     let q = m + stake * (1.0 - m);
     ((1.0 - loss) * (1.0 - stake) + loss * q / m).ln()
@@ -118,6 +153,30 @@ mod tests {
             assert!(f64::from(alarms) <= 1.1 * f64::from(steps) / 100.0, "{alarms} alarms");
             assert!(fractional || alarms > 0, "a detector that never fires cannot be measured");
         }
+    }
+
+    #[test]
+    fn false_alarms_of_bets_against_many_means_stay_within_the_budget() {
+        let mut rng = StdRng::seed_from_u64(8);
+        let (mut ratio, mut even) = (Betting::new(0.5), EvenBetting::NONE);
+        let (mut alarms, steps) = ([0_u32; 2], 200_000);
+        for _ in 0..steps {
+            // Each as likely wrong as is tolerated of it.
+            let tolerated: f64 = 0.5 * rng.random::<f64>().powi(3) + 0.02;
+            let loss = f64::from(u8::from(rng.random::<f64>() < tolerated));
+            ratio.step_against(std::iter::once((loss, tolerated, 1)));
+            even.step(std::iter::once((loss, tolerated, 1)));
+            if ratio.ln() >= 100_f64.ln() {
+                alarms[0] += 1;
+                ratio.restart();
+            }
+            if even.ln() >= 100_f64.ln() {
+                alarms[1] += 1;
+                even = EvenBetting::NONE;
+            }
+        }
+        let budget = 1.1 * f64::from(steps) / 100.0;
+        assert!(alarms.iter().all(|alarms| (1.0..=budget).contains(&f64::from(*alarms))), "{alarms:?}");
     }
 
     #[test]
