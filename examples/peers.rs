@@ -171,7 +171,7 @@ fn ln_p(reference: &Reference, signal: &SignalReference, summary: &Summary) -> [
     [None, Some(())].map(|daemon| {
         let allow = |variation: &driftd::drift::reference::Variation| match daemon {
             None => samples,
-            Some(()) => variation.allowance(0, reference.units_a_window(signal, 0), expected.units, 0.0),
+            Some(()) => variation.allowance(0, reference.units_a_window(signal, 0), &expected, 0.0),
         };
         let fit = measured.test(cells, &expected.cells, allow(&signal.variation)).map(|t| t.ln_p);
         let location = measured.location(cells, &expected.cells);

@@ -13,6 +13,9 @@ mod examples;
 /// When an alert is over.
 #[path = "laws/lasting.rs"]
 mod lasting;
+/// Phases of unlike spread.
+#[path = "laws/nights.rs"]
+mod nights;
 /// Where it drifted.
 #[path = "laws/places.rs"]
 mod places;

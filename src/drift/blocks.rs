@@ -6,6 +6,7 @@ use super::fit::add;
 use super::observation::Observation;
 use super::reference::Reference;
 use super::signal::HeldOut;
+use super::spread::Spreads;
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::window::Slot;
@@ -21,6 +22,7 @@ const MOST_OPEN: usize = 32;
 pub(super) struct Tallies {
     open: BTreeMap<(Slot, usize), Summary>,
     closed: BTreeMap<(Slot, usize), Vec<u8>>,
+    spreads: Spreads,
 }
 
 impl Tallies {
@@ -36,6 +38,7 @@ impl Tallies {
         observation: &Observation,
         held: HeldOut,
     ) {
+        self.spreads.fold(reference, time, observation, held);
         let phase = reference.season.map_or(0, |season| season.phase(time));
         let tally = self.open.entry((slot, phase)).or_insert_with(|| Summary::empty(reference));
         tally.fold_held_out(reference, time, observation, held);
@@ -61,7 +64,7 @@ impl Tallies {
         for ((slot, phase), bytes) in self.closed {
             windows.entry(slot).or_default().push((phase, bytes));
         }
-        Windows(windows.into_values().collect())
+        Windows { windows: windows.into_values().collect(), spreads: self.spreads }
     }
 }
 
@@ -69,17 +72,21 @@ impl Tallies {
 type Window = Vec<(usize, Vec<u8>)>;
 
 /// All windows of a reference, in order.
-pub(super) struct Windows(Vec<Window>);
+pub(super) struct Windows {
+    windows: Vec<Window>,
+    /// How widely their records lie around the means of their phases.
+    pub(super) spreads: Spreads,
+}
 
 impl Windows {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.windows.len()
     }
 
     /// What the windows hold together, by phase; one sum where there are no seasons.
     pub(super) fn by_phase(&self, reference: &Reference) -> Vec<Summary> {
         let mut sums = vec![Summary::empty(reference); reference.phases().max(1)];
-        for (phase, bytes) in self.0.iter().flatten() {
+        for (phase, bytes) in self.windows.iter().flatten() {
             add(&mut sums[*phase], &decode(bytes));
         }
         sums
@@ -87,7 +94,7 @@ impl Windows {
 
     /// Gives every `scale` consecutive windows merged; a rest at the end is left out.
     pub(super) fn each_block(&self, reference: &Reference, scale: u32, mut take: impl FnMut(&Summary)) {
-        for block in self.0.chunks_exact(scale as usize) {
+        for block in self.windows.chunks_exact(scale as usize) {
             take(&merged(reference, block));
         }
     }
@@ -95,7 +102,7 @@ impl Windows {
     /// The same, each with a reference that lacks the block and, where there are enough, its neighbours: what goes on
     /// over an edge is in them, and a thin cell that a block itself has filled fits it better than any later one.
     pub(super) fn each_apart(&self, reference: &mut Reference, scale: u32, mut take: impl FnMut(&Reference, &Summary)) {
-        let blocks: Vec<&[Window]> = self.0.chunks_exact(scale as usize).collect();
+        let blocks: Vec<&[Window]> = self.windows.chunks_exact(scale as usize).collect();
         let near = usize::from(blocks.len() >= LEAST_BLOCKS);
         for (i, block) in blocks.iter().enumerate() {
             let [first, end] = [i.saturating_sub(near), (i + near + 1).min(blocks.len())];

@@ -44,6 +44,8 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
         }
     }
     if reference.season.is_some() {
+        let spreads = windows.spreads.found(reference, &by_phase);
+        reference.signals.iter_mut().zip(spreads).for_each(|(signal, spread)| signal.spread = spread);
         learn_seasons(reference, &windows, &by_phase);
     }
     drop(by_phase);
@@ -293,10 +295,10 @@ fn included(signal: &SignalReference, current: &[i64], phases: &[i64]) -> f64 {
     share.clamp(0.0, 0.5)
 }
 
-/// How much farther from each other a block and what it is compared with lie than the block from the truth, in
-/// squares.
+/// How much farther from each other a block and what it is compared with lie than a block of the reference's spread
+/// from the truth, in squares.
 fn inflation(n: f64, expected: &Expected) -> f64 {
-    1.0 + n / expected.units.max(1.0)
+    expected.spread * (1.0 + n / expected.units.max(1.0))
 }
 
 fn null_statistic(
@@ -326,10 +328,10 @@ fn location_null(location: Location, n: f64, inflation: f64) -> NullStatistic {
 fn main_null(signal: &SignalReference, current: &[i64], expected: &Expected) -> Option<NullStatistic> {
     let measured = signal.measure.as_signal();
     if measured.tests().0 {
-        return null_statistic(signal, current, expected, 1.0);
+        return null_statistic(signal, current, expected, expected.spread);
     }
     let n = measured.n(current) as f64;
-    measured.location(current, &expected.cells).map(|location| location_null(location, n, 1.0))
+    measured.location(current, &expected.cells).map(|location| location_null(location, n, expected.spread))
 }
 
 /// A short vector with the same inner products on average (count sketch, Charikar et al. 2002).

@@ -241,7 +241,7 @@ impl Look {
         let measured = signal.measure.as_signal();
         let n = measured.n(cells) as f64;
         let usual = reference.units_a_window(signal, scale);
-        let allowance = |variation: &Variation| variation.allowance(scale, usual, expected.units, margin);
+        let allowance = |variation: &Variation| variation.allowance(scale, usual, expected, margin);
         let fit = measured.test(cells, &expected.cells, allowance(&signal.variation));
         let allowance = allowance(&signal.location);
         let told = |found: Location| (found.score(n), found.one_sided(n, allowance));

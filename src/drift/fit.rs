@@ -23,6 +23,7 @@ use super::season::Season;
 use super::segment::{Segment, TagCounts};
 use super::signal::{HeldOut, Measure, Sample, SignalKey, fit_all};
 use super::space::Space;
+use super::spread::Spread;
 use super::summary::Summary;
 use super::task::ModelSpec;
 use super::time::{Span, Timestamp};
@@ -235,6 +236,7 @@ fn layout(measures: Vec<(SignalKey, Measure)>, sample: &Sample) -> Vec<SignalRef
             offset,
             totals: vec![0; width],
             seasonal: None,
+            spread: Spread::default(),
             variation: Variation::default(),
             location: Variation::default(),
             broken: None,

@@ -110,6 +110,8 @@ pub mod signal;
 pub mod skew;
 /// The encoder's space while a reference is fitted.
 mod space;
+/// How widely the records of a phase lie around their mean.
+pub mod spread;
 /// Notices that stand for as long as they last.
 pub mod standing;
 /// Integer tallies of one window, exact under merging.

@@ -17,13 +17,20 @@ use super::performance::Performance;
 use super::season::Season;
 use super::segment::{Segment, SegmentTag};
 use super::signal::{Measure, SignalKey};
+use super::spread::Spread;
 use super::task::ModelSpec;
 use super::time::Timestamp;
 use super::window::WindowRule;
 use crate::stats::hypothesis::Allowance;
 
+/// References as files of earlier formats hold them.
+#[path = "reference_formats.rs"]
+mod formats;
+
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 10;
+const FORMAT: u16 = 11;
+/// Before it phases were taken to be spread alike.
+const WITHOUT_SPREAD: u16 = 10;
 /// Before it every record had a say in which categories have a cell of their own; the rest is the same.
 const WITHOUT_OPEN_CATEGORIES: u16 = 9;
 /// Before it heads without classes had no signal within the encoder's regions; the rest is the same.
@@ -119,6 +126,8 @@ pub struct SignalReference {
     pub totals: Vec<i64>,
     /// Its cells by phase, where phases differ.
     pub seasonal: Option<Seasonal>,
+    /// How widely its records of a phase lie around their mean, for signals that test means.
+    pub spread: Spread,
     /// How its windows vary around it.
     pub variation: Variation,
     /// How the middle of its windows varies, for signals that have one.
@@ -163,6 +172,8 @@ pub struct Expected {
     pub cells: Vec<f64>,
     /// Independent units that would be known as well.
     pub units: f64,
+    /// How widely its records lie around their mean, as [`Allowance::spread`].
+    pub spread: f64,
 }
 
 /// Why bytes are not a reference.
@@ -183,16 +194,17 @@ pub enum ReferenceError {
 }
 
 impl Variation {
-    /// What a test at one of the scales has to allow for, against so many units of the reference, whose own windows
-    /// hold `usual` at that scale.
-    pub fn allowance(&self, scale: usize, usual: f64, units: f64, margin: f64) -> Allowance {
+    /// What a test at one of the scales has to allow for, against what is expected of a reference whose own windows hold
+    /// `usual` units at that scale.
+    pub fn allowance(&self, scale: usize, usual: f64, expected: &Expected, margin: f64) -> Allowance {
         let null = self.at_scale.get(scale).copied().unwrap_or_default();
         Allowance {
             intra_window_correlation: null.intra_window_correlation,
             usual,
-            effective_reference: units / self.design_effect.max(1.0),
+            effective_reference: expected.units / self.design_effect.max(1.0),
             wander: null.wander,
             dispersion: null.dispersion.max(1.0),
+            spread: expected.spread,
             margin,
         }
     }
@@ -211,9 +223,10 @@ impl SignalReference {
     pub fn expected(&self, phases: &[i64]) -> Expected {
         let pooled = || self.totals.iter().map(|t| *t as f64).collect::<Vec<f64>>();
         let records = phases.iter().sum::<i64>() as f64;
+        let spread = self.spread.of(phases);
         let n = |cells: &[i64]| self.measure.as_signal().n(cells) as f64;
         let Some(seasonal) = self.seasonal.as_ref().filter(|_| records > 0.0) else {
-            return Expected { cells: pooled(), units: n(&self.totals) };
+            return Expected { cells: pooled(), units: n(&self.totals), spread };
         };
         let total = n(&self.totals).max(1.0);
         let mut cells = vec![0.0; self.totals.len()];
@@ -230,7 +243,7 @@ impl SignalReference {
             *cell = *cell * total + shared * *total_cell as f64;
         }
         let variance = variance + shared * shared / total;
-        Expected { cells, units: 1.0 / variance.max(f64::MIN_POSITIVE) }
+        Expected { cells, units: 1.0 / variance.max(f64::MIN_POSITIVE), spread }
     }
 
     /// Whether its windows wander together at some scale.
@@ -315,6 +328,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_SPREAD,
             WITHOUT_OPEN_CATEGORIES,
             WITHOUT_ANSWERS_WITHIN_REGIONS,
             WITHOUT_RISING,
@@ -343,6 +357,9 @@ impl Reference {
             // The last field, nothing.
             content.push(0);
         }
-        Ok(postcard::from_bytes(&content)?)
+        match format {
+            FORMAT => Ok(postcard::from_bytes(&content)?),
+            _ => Ok(postcard::from_bytes::<formats::WithoutSpread>(&content)?.into()),
+        }
     }
 }

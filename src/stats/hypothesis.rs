@@ -41,6 +41,9 @@ pub struct Allowance {
     /// How much more the statistic varies than its law says, as a ratio of variances ≥ 1: where windows
     /// differ in few directions only, a design effect alone leaves the tail too light.
     pub dispersion: f64,
+    /// How widely the window's records lie around their mean, in squares and as a multiple of the reference's; of means
+    /// alone, since of counts it follows from what is expected.
+    pub spread: f64,
     /// Practical margin as Cohen's w: the square root of the χ² divergence Σ(p − r)²/r.
     pub margin: f64,
 }
@@ -53,6 +56,7 @@ impl Allowance {
         effective_reference: f64::INFINITY,
         wander: 0.0,
         dispersion: 1.0,
+        spread: 1.0,
         margin: 0.0,
     };
 
@@ -212,7 +216,7 @@ pub fn mean_shift(difference: &[f64], n: f64, law: &QuadraticLaw, allowance: All
         variance: own.variance * scale * scale,
         third: Some(own.third * scale * scale * scale),
     };
-    let ln_p = judge(statistic, degrees_of_freedom, n, central, allowance);
+    let ln_p = judge(statistic / allowance.spread, degrees_of_freedom, n, central, allowance);
     Some(TestResult { statistic, degrees_of_freedom, null_mean: central.mean, null_variance: central.variance, ln_p })
 }
 

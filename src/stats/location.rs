@@ -74,8 +74,9 @@ impl Location {
     pub fn one_sided(&self, n: f64, allowance: Allowance) -> [f64; 2] {
         let free = (n * allowance.radius(1.0)).sqrt();
         let (deviation, dispersion) = (allowance.design_effect(n).sqrt(), allowance.dispersion.max(1.0));
+        let score = self.score(n) / allowance.spread.sqrt();
         [1.0, -1.0].map(|sign| {
-            let beyond = (sign * self.score(n) - free) / deviation;
+            let beyond = (sign * score - free) / deviation;
             let of_moments = pearson3_ln_sf(beyond / dispersion.powf(0.25), sign * self.skewness / n.sqrt());
             // Of a squared score mean and variance are 1 and 2, and a half of its tail is on either side.
             let uneven = uneven_ln_sf(beyond * beyond, 2.0, 2.0 * dispersion) - LN_2;

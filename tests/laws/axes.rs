@@ -194,7 +194,7 @@ fn merged_windows_of_later_conversations_are_as_rare_as_the_reference_takes_them
             for signal in &reference.signals {
                 let expected = signal.expected(&[]);
                 let usual = reference.units_a_window(signal, 1);
-                let allowance = signal.variation.allowance(1, usual, expected.units, 0.0);
+                let allowance = signal.variation.allowance(1, usual, &expected, 0.0);
                 let test = signal.measure.as_signal().test(&block.cells[signal.cells()], &expected.cells, allowance);
                 if let Some(test) = test {
                     *looks.entry(signal.key.signal.clone()).or_default() += 1;

@@ -126,6 +126,7 @@ impl Cells {
             effective_reference: totals.iter().sum::<f64>() / self.design_effect.max(1.0),
             wander: self.wander,
             dispersion: self.dispersion,
+            spread: 1.0,
             margin: MARGIN,
         };
         goodness_of_fit(cells, &totals, allowance)

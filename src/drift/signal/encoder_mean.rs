@@ -34,12 +34,6 @@ impl Fit for EncoderMean {
     }
 }
 
-/// Means of whitened coordinates; the reference's own means are subtracted, since its axes are
-/// single-precision and leave a rounding of their own.
-fn shift(current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
-    mean_difference(&current[SUMS..], current[PLACED] as f64, &reference[SUMS..], reference[PLACED])
-}
-
 impl Signal for EncoderMean {
     fn width(&self) -> usize {
         SUMS + self.axes
@@ -69,16 +63,16 @@ impl Signal for EncoderMean {
     }
 
     fn test(&self, current: &[i64], reference: &[f64], allowance: Allowance) -> Option<TestResult> {
-        mean_shift(&shift(current, reference)?, current[PLACED] as f64, &self.law, allowance)
+        mean_shift(&self.shift(current, reference)?, current[PLACED] as f64, &self.law, allowance)
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
-        Some(Effect::Mahalanobis(shift(current, reference)?.iter().map(|s| s * s).sum::<f64>().sqrt()))
+        Some(Effect::Mahalanobis(self.shift(current, reference)?.iter().map(|s| s * s).sum::<f64>().sqrt()))
     }
 
     fn deviation(&self, current: &[i64], reference: &[f64]) -> Vec<f64> {
         let noise = (current[PLACED] as f64).sqrt();
-        shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
+        self.shift(current, reference).map_or_else(Vec::new, |s| s.into_iter().map(|s| s * noise).collect())
     }
 
     fn directions(&self, current: &[i64], reference: &[f64]) -> Vec<(usize, f64)> {
@@ -87,5 +81,11 @@ impl Signal for EncoderMean {
 
     fn counts(&self) -> bool {
         false
+    }
+
+    /// Means of whitened coordinates; the reference's own means are subtracted, since its axes are
+    /// single-precision and leave a rounding of their own.
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        mean_difference(&current[SUMS..], current[PLACED] as f64, &reference[SUMS..], reference[PLACED])
     }
 }

@@ -45,13 +45,7 @@ impl Fit for EncoderResidualMean {
     }
 }
 
-impl EncoderResidualMean {
-    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
-        let difference = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
-        let narrow: Vec<f32> = difference.into_iter().map(|d| d as f32).collect();
-        Some(self.principal.unexplained(&narrow).into_iter().map(f64::from).collect())
-    }
-}
+impl EncoderResidualMean {}
 
 impl Signal for EncoderResidualMean {
     fn width(&self) -> usize {
@@ -98,5 +92,11 @@ impl Signal for EncoderResidualMean {
 
     fn counts(&self) -> bool {
         false
+    }
+
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        let difference = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
+        let narrow: Vec<f32> = difference.into_iter().map(|d| d as f32).collect();
+        Some(self.principal.unexplained(&narrow).into_iter().map(f64::from).collect())
     }
 }

@@ -84,10 +84,6 @@ impl FeaturesGivenClass {
         let projected = located.projections.iter().zip(mean).zip(&self.phases);
         Some(projected.map(|((p, m), phase)| cosine((p - m) * scale + phase)).collect())
     }
-
-    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
-        mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])
-    }
 }
 
 impl Signal for FeaturesGivenClass {
@@ -135,5 +131,9 @@ impl Signal for FeaturesGivenClass {
 
     fn counts(&self) -> bool {
         false
+    }
+
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])
     }
 }

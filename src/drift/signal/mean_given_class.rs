@@ -78,11 +78,6 @@ impl MeanGivenClass {
         };
         QuadraticLaw::fit(&residuals.iter().map(white).collect::<Vec<Vec<f32>>>())
     }
-
-    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
-        let difference = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
-        Some(self.whitening.apply(&difference))
-    }
 }
 
 impl Signal for MeanGivenClass {
@@ -125,6 +120,11 @@ impl Signal for MeanGivenClass {
 
     fn counts(&self) -> bool {
         false
+    }
+
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        let difference = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
+        Some(self.whitening.apply(&difference))
     }
 
     fn per_segment(&self) -> bool {

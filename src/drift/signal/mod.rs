@@ -191,6 +191,12 @@ pub trait Signal {
     /// Takes by how many times each cell's counts vary more than binomial ones between the reference's windows.
     fn learn_extra_variance(&mut self, _by_cell: Vec<f32>) {}
 
+    /// How far the mean of its records lies from the reference's, in the coordinates that are tested; `None` for
+    /// signals that count.
+    fn shift(&self, _current: &[i64], _reference: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Whether its cells are kinds, of which one may come up more often than it did.
     fn counts_kinds(&self) -> bool {
         false

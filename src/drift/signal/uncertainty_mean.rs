@@ -65,9 +65,8 @@ impl UncertaintyMean {
         }
     }
 
-    fn shift(current: &[i64], reference: &[f64]) -> Option<f64> {
-        let shift = mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])?;
-        shift.first().copied()
+    fn moved(&self, current: &[i64], reference: &[f64]) -> Option<f64> {
+        self.shift(current, reference)?.first().copied()
     }
 }
 
@@ -102,15 +101,19 @@ impl Signal for UncertaintyMean {
     }
 
     fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
-        Some(Location { shift: Self::shift(current, reference)?, skewness: self.skewness })
+        Some(Location { shift: self.moved(current, reference)?, skewness: self.skewness })
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {
-        Self::shift(current, reference).map(Effect::StandardizedMean)
+        self.moved(current, reference).map(Effect::StandardizedMean)
     }
 
     fn counts(&self) -> bool {
         false
+    }
+
+    fn shift(&self, current: &[i64], reference: &[f64]) -> Option<Vec<f64>> {
+        mean_difference(&current[1..], current[0] as f64, &reference[1..], reference[0])
     }
 
     fn per_segment(&self) -> bool {
