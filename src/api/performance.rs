@@ -67,7 +67,8 @@ pub struct TaskPerformanceView {
     muted: bool,
     /// Share of predictions that are kept for their labels.
     sample: f64,
-    /// Each label of a multi-label head over the windows shown, in the manifest's order; empty for other heads.
+    /// Each label of a multi-label head, or each class of one that answers a class, over the windows shown, in the
+    /// manifest's order; empty for other heads.
     labels: Vec<LabelPerformance>,
     /// How the task's labels come, as usual or not; null before the first window, or without an estimate.
     labelling: Option<TaskLabels>,
@@ -142,13 +143,8 @@ pub async fn show(
     let names = tasks.as_array().into_iter().flatten().filter_map(|task| task["name"].as_str());
     for row in names.filter_map(|name| rows.iter().find(|row| row.task == name)) {
         let points = state.store.task_points(&name, &model.reference_id, &row.task, page).await?;
-        let labels = match row.kind.as_str() {
-            "multilabel" => {
-                let reference = state.references.get(&state, &model.reference_id).await?;
-                by_label(&reference, &row.task, &points)
-            }
-            _ => Ok(Vec::new()),
-        };
+        let reference = state.references.get(&state, &model.reference_id).await?;
+        let labels = by_label(&reference, &row.task, &points);
         let view = view(row, points, harmed.contains(&row.task.as_str()));
         let both = view.and_then(|view| Ok(TaskPerformanceView { labels: labels?, ..view }));
         data.push(both.map_err(|error| Problem::internal(&error))?);
@@ -211,10 +207,12 @@ fn view(row: &TaskRow, found: TaskPoints, harmed: bool) -> Result<TaskPerformanc
     })
 }
 
-/// Each label of a multi-label head over these windows.
+/// Each label or class of a head over these windows.
 fn by_label(reference: &Reference, task: &str, found: &TaskPoints) -> Result<Vec<LabelPerformance>, postcard::Error> {
     let Some(task) = reference.spec.tasks.iter().position(|t| t.name == task) else { return Ok(Vec::new()) };
-    let Some(performance) = reference.performance_of(task) else { return Ok(Vec::new()) };
+    let Some(performance) = reference.performance_of(task).filter(|known| known.is_told_by_label()) else {
+        return Ok(Vec::new());
+    };
     let mut came = Tally::default();
     for realised in found.points.iter().filter_map(|point| point.realised.as_ref()) {
         came.merge(&Tally::decode(&realised.tally)?);

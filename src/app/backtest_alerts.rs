@@ -1,5 +1,7 @@
 //! Alerts of a back-test, as they stood at the end.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::backtest_examples::{Shown, Texts};
@@ -8,6 +10,7 @@ use super::backtest_words::place_of;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged;
+use crate::drift::harm::Harmed;
 use crate::drift::judgement::Verdict;
 use crate::drift::reference::Reference;
 use crate::drift::time::Timestamp;
@@ -35,8 +38,8 @@ pub struct AlertTold {
     pub segment: Option<String>,
     /// Tasks whose heads drift.
     pub tasks_affected: Vec<String>,
-    /// Tasks that labels prove worse than their reference.
-    pub tasks_harmed: Vec<String>,
+    /// Tasks that labels prove worse than their reference, with the classes that are missed above all.
+    pub harmed: Vec<(String, Vec<String>)>,
     /// One sentence.
     pub summary: String,
     /// Signals that it rests on, the strongest first.
@@ -50,7 +53,7 @@ pub struct AlertTold {
 }
 
 /// How wrong the labels behind an alert were.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Errors {
     /// Labels since evidence began anew.
     labels: u64,
@@ -60,22 +63,57 @@ pub struct Errors {
     reference: f64,
     /// The largest that is tolerated.
     tolerated: f64,
+    /// Classes that are missed above all.
+    classes: Vec<ClassErrors>,
+}
+
+/// How often one class is missed.
+#[derive(Clone, Debug)]
+struct ClassErrors {
+    class: String,
+    /// Labels that name it.
+    labels: u64,
+    /// Of how many of these the answer did not.
+    missed: u64,
+    /// The share that is missed in the reference.
+    reference: f64,
+    /// The largest that is tolerated.
+    tolerated: f64,
 }
 
 impl Errors {
     /// One sentence.
     pub fn said(&self) -> String {
         let [error, reference, tolerated] = [self.error, self.reference, self.tolerated].map(|x| x * 100.0);
-        format!(
+        let mut said = format!(
             "{} labels, error {error:.1} %; {reference:.1} % in the reference, {tolerated:.1} % tolerated",
             self.labels
-        )
+        );
+        for ClassErrors { class, labels, missed, reference, tolerated } in &self.classes {
+            let [share, reference, tolerated] =
+                [*missed as f64 / *labels as f64, *reference, *tolerated].map(|x| x * 100.0);
+            said += &format!(
+                ". Of {labels} that are `{class}` {missed} are missed, {share:.1} %; {reference:.1} % in the reference, \
+                 {tolerated:.1} % tolerated"
+            );
+        }
+        said
     }
 
     fn json(&self) -> Value {
         json!({
             "labels": self.labels, "error": self.error, "error_of_reference": self.reference,
             "error_tolerated": self.tolerated,
+            "classes": self.classes.iter().map(ClassErrors::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl ClassErrors {
+    fn json(&self) -> Value {
+        json!({
+            "class": self.class, "labels": self.labels, "missed": self.missed,
+            "missed_of_reference": self.reference, "missed_tolerated": self.tolerated,
         })
     }
 }
@@ -93,7 +131,7 @@ impl AlertTold {
             task: None,
             segment: None,
             tasks_affected: Vec::new(),
-            tasks_harmed: Vec::new(),
+            harmed: Vec::new(),
             summary: String::new(),
             evidence: Vec::new(),
             explained: Vec::new(),
@@ -125,7 +163,7 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
                     told.task = cause.task.as_ref().map(name);
                     told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
-                    told.tasks_harmed = alert.harmed.iter().map(name).collect();
+                    told.harmed = alert.harmed.iter().map(|harmed| names_of(harmed, reference)).collect();
                     told.part = cause.part();
                     told.summary = transition.summary(reference);
                     told.evidence = witnesses(reference, alert, false);
@@ -135,9 +173,22 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
                     let errors = |task: usize| {
                         let (n, error) = labels.error_in(anew..=index, task)?;
                         let p = reference.performance_of(task)?;
-                        Some(Errors { labels: n, error, reference: p.loss, tolerated: p.tolerated() })
+                        let missed = alert.harmed.iter().find(|harmed| harmed.task == task);
+                        let names = &reference.spec.tasks[task].classes;
+                        let classes = labels.missing_in(anew..=index, p).into_iter().filter_map(|(known, own)| {
+                            missed.filter(|harmed| harmed.classes.contains(&known.class))?;
+                            Some(ClassErrors {
+                                class: names.get(known.class as usize)?.clone(),
+                                labels: own.found + own.missed,
+                                missed: own.missed,
+                                reference: known.missed,
+                                tolerated: known.tolerated,
+                            })
+                        });
+                        let classes = classes.collect();
+                        Some(Errors { labels: n, error, reference: p.loss, tolerated: p.tolerated(), classes })
                     };
-                    told.errors = told.errors.or(concept.and_then(errors));
+                    told.errors = told.errors.take().or_else(|| concept.and_then(errors));
                 }
                 (AlertState::Resolved, Some(known)) => {
                     found[known].resolved_window = Some(index);
@@ -153,6 +204,12 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
     found
 }
 
+/// The task's name, and those of its classes that are missed.
+fn names_of(harmed: &Harmed, reference: &Reference) -> (String, Vec<String>) {
+    let (task, classes) = harmed.names(&reference.spec);
+    (task.to_owned(), classes.map(str::to_owned).collect())
+}
+
 fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<String> {
     let labels = alert.cause.task.filter(|_| !explained && alert.cause.kind == CauseKind::Concept);
     let labels = labels.map(|task| format!("{} {LABELS}", reference.spec.tasks[task].name));
@@ -164,11 +221,15 @@ fn witnesses(reference: &Reference, alert: &Alert, explained: bool) -> Vec<Strin
 /// For programs.
 pub fn json_of(reference: &Reference, alert: &AlertTold) -> Value {
     let guarantee = reference.guarantee();
+    let missed: BTreeMap<_, _> = alert.harmed.iter().filter(|(_, classes)| !classes.is_empty()).cloned().collect();
     let mut told = json!({
         "guarantee": guarantee.status, "guarantee_reason": guarantee.reason,
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
         "cause": {
-            "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment, "tasks_affected": alert.tasks_affected, "tasks_harmed": alert.tasks_harmed,
+            "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment,
+            "tasks_affected": alert.tasks_affected,
+            "tasks_harmed": alert.harmed.iter().map(|(task, _)| task).collect::<Vec<_>>(),
+            "classes_missed": missed,
             "summary": alert.summary,
         },
         "evidence": alert.evidence, "explained": alert.explained,

@@ -186,7 +186,7 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         moment(alert.opened_at)
     );
     if alert.kind == CauseKind::Concept.name() {
-        let errors = alert.errors.map_or_else(String::new, |errors| format!(" ({})", errors.said()));
+        let errors = alert.errors.as_ref().map_or_else(String::new, |errors| format!(" ({})", errors.said()));
         let _ = write!(
             page,
             "<p>It was found from labels alone{errors}: the task's table above tells them over time, and all signals were quiet.</p>"

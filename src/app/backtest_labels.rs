@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::drift::label::{Label, PARTS};
 use crate::drift::labelling::{Arrival, Arrivals};
-use crate::drift::matured::{Change, Joined, Kept, Loss, Losses, Outcome, Tally, join};
+use crate::drift::losses::Answers;
+use crate::drift::matured::{Joined, Kept, Loss, Losses, Outcome, Tally, join};
 use crate::drift::observation::Observation;
+use crate::drift::performance::by_class::{KnownClass, Missing};
 use crate::drift::performance::{Estimate, Performance};
 use crate::drift::reference::Reference;
 use crate::drift::summary::Summary;
-use crate::drift::task::TaskKind;
 use crate::drift::time::{Span, Timestamp};
 use crate::drift::window::{Slot, WindowRule};
 use crate::stats::performance::confusion::Confusion;
@@ -47,9 +48,11 @@ pub struct Labels {
     pub(super) estimates: Vec<(Slot, Vec<(usize, Estimate)>)>,
     /// Labels that were bet on and their summed losses, by window that was judged, and task.
     losses: Vec<BTreeMap<usize, (u64, f64)>>,
+    /// The same answers by class.
+    answers: Vec<BTreeMap<usize, Answers>>,
     /// Answers to be expected by true and predicted class, over all windows, by task.
     pub(super) expected: BTreeMap<usize, Confusion>,
-    /// Cells over all windows, by task, for heads that are told label by label.
+    /// Cells over all windows, by task, for heads that are told label by label or class by class.
     pub(super) cells: BTreeMap<usize, Vec<i64>>,
     /// How many labels came to each end.
     pub outcomes: BTreeMap<Outcome, u64>,
@@ -104,7 +107,8 @@ impl Labels {
             return;
         };
         let (task, at) = (label.task, label.at);
-        let scale = reference.performance_of(task).map_or(1.0, |p| p.scale);
+        let known = reference.performance_of(task);
+        let scale = known.map_or(1.0, |p| p.scale);
         let window = Timestamp::from_micros(*window);
         let change = match self.joined.get(&(id.clone(), task)) {
             Some(earlier) => Some(earlier.take(label, scale)),
@@ -112,8 +116,7 @@ impl Labels {
         };
         let Some(change) = change else {
             *self.outcomes.entry(Outcome::Unanswered).or_default() += 1;
-            let watched = reference.performance_of(task).is_some();
-            let by_task = if watched { &mut self.unanswered } else { &mut self.not_watched };
+            let by_task = if known.is_some() { &mut self.unanswered } else { &mut self.not_watched };
             *by_task.entry(task).or_default() += 1;
             return;
         };
@@ -125,18 +128,18 @@ impl Labels {
         self.odd_times.before += u64::from(at < *predicted);
         self.odd_times.given_up += u64::from(predicted.since(at) > WAIT);
         self.tallies.entry((change.window.micros(), task)).or_default().apply(&change);
-        let Change { joined, loss, window, .. } = change;
-        if let Some(loss) = loss {
-            self.came.entry(window.micros()).or_default().push((task, joined.predicted(), at));
+        if let Some(known) = known.filter(|_| change.loss.is_some()) {
+            let came = self.came.entry(change.window.micros()).or_default();
+            came.push((task, change.joined.predicted(), at));
             let slot = match rule {
                 WindowRule::Time(_) => rule.slot(at, 0),
                 WindowRule::Records(_) => slot,
             };
             let (losses, last) = self.matured.entry(slot).or_insert_with(|| (Losses::default(), at));
-            losses.add(task, loss);
+            losses.take(task, known.kind, &change);
             *last = at.max(*last);
         }
-        self.joined.insert((id, task), joined);
+        self.joined.insert((id, task), change.joined);
     }
 
     /// Keeps a prediction, and gives the labels that waited for it.
@@ -195,7 +198,7 @@ impl Labels {
             let window = performance.expected_confusion(&summary.cells[performance.cells()]).unwrap_or_default();
             let all = self.expected.entry(performance.task).or_default();
             window.into_iter().for_each(|(cell, n)| *all.entry(cell).or_default() += n);
-            if performance.kind == TaskKind::Multilabel {
+            if performance.is_told_by_label() {
                 let all = self.cells.entry(performance.task).or_insert_with(|| vec![0; performance.width()]);
                 all.iter_mut().zip(&summary.cells[performance.cells()]).for_each(|(all, cell)| *all += cell);
             }
@@ -209,6 +212,7 @@ impl Labels {
             (*task, (sum(&|_| 1.0) as u64, sum(&|loss| f64::from(loss) / f64::from(PARTS))))
         };
         self.losses.push(losses.by_task.iter().map(of_task).collect());
+        self.answers.push(losses.by_class.clone());
     }
 
     /// The labels of a task that some windows were judged with, and their mean loss.
@@ -216,6 +220,20 @@ impl Labels {
         let each = self.losses.get(windows)?.iter().filter_map(|losses| losses.get(&task));
         let (n, sum) = each.fold((0, 0.0), |(n, sum), (labels, loss)| (n + labels, sum + loss));
         (n > 0).then(|| (n, sum / n as f64))
+    }
+
+    /// How often each class of a head that is known was missing in the labelled answers that some windows were judged
+    /// with.
+    pub fn missing_in(
+        &self,
+        windows: std::ops::RangeInclusive<usize>,
+        known: &Performance,
+    ) -> Vec<(KnownClass, Missing)> {
+        let mut all = Answers::default();
+        let each = self.answers.get(windows).into_iter().flatten();
+        each.filter_map(|answers| answers.get(&known.task)).for_each(|answers| all.merge(answers));
+        let missing = known.missing(&all);
+        known.known_classes().into_iter().filter_map(|class| Some((class, *missing.get(&class.class)?))).collect()
     }
 
     /// The id of one of them, the same each time.

@@ -12,7 +12,7 @@ use super::backtest_tasks::{contradicted, measured};
 const MOST_ROWS: usize = 24;
 /// Expected confusions told in words.
 const CONFUSIONS: usize = 5;
-/// Labels in the table of a multi-label head: what fits on a page.
+/// Labels or classes in a head's table: what fits on a page.
 const MOST_LABELS: usize = 60;
 
 /// A section for the tasks whose performance the reference knows; nothing where it knows none. `told` is what the
@@ -81,31 +81,37 @@ fn of_task(task: &Value, page: &mut String) {
         let _ = write!(page, "<tr><td>{windows}<td>{n:.0}{estimated}<td>{labelled:.0}{realised}</tr>");
     }
     page.push_str("</table></div></details>");
-    by_label(task["labels"].as_array().map_or(&[][..], Vec::as_slice), page);
+    by_label(task, page);
 }
 
-/// Each label of a multi-label head; nothing for other heads. The labels that most records have in the reference come
-/// first.
-fn by_label(labels: &[Value], page: &mut String) {
+/// Each label or class; nothing for heads of tokens and values. Those that most records have in the reference come first.
+fn by_label(task: &Value, page: &mut String) {
+    let mut labels: Vec<&Value> = task["labels"].as_array().into_iter().flatten().collect();
     if labels.is_empty() {
         return;
     }
-    let mut labels: Vec<&Value> = labels.iter().collect();
+    let (label, labels_named) = match task["kind"].as_str() {
+        Some("multilabel") => ("label", "labels"),
+        _ => ("class", "classes"),
+    };
     let support = |label: &Value| label["reference"]["support"].as_f64().unwrap_or(0.0);
     labels.sort_by(|a, b| support(b).total_cmp(&support(a)));
     let left_out = labels.len().saturating_sub(MOST_LABELS);
-    page.push_str(
-        "<details open><summary>label by label</summary><div class=scroll><table><tr><th>label<th>reference F1\
-         <th>estimated F1<th>interval<th>records with it<th>realised F1<th>interval<th>precision<th>recall</tr>",
+    let _ = write!(
+        page,
+        "<details{}><summary>{label} by {label}</summary><div class=scroll><table><tr><th>{label}<th>reference F1\
+         <th>recall<th>estimated F1<th>interval<th>records with it<th>realised F1<th>interval<th>precision<th>recall</tr>",
+        if label == "label" { " open" } else { "" },
     );
     for label in labels.into_iter().take(MOST_LABELS) {
         let [reference, estimated, realised] = ["reference", "estimated", "realised"].map(|of| &label[of]);
         let support = realised["support"].as_f64().map_or_else(|| "–".to_owned(), |n| format!("{n:.0}"));
         let _ = write!(
             page,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{support}<td>{}<td>{}<td>{}<td>{}</tr>",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{support}<td>{}<td>{}<td>{}<td>{}</tr>",
             escape(label["label"].as_str().unwrap_or_default()),
             percent(&reference["f1"]["value"]),
+            percent(&reference["recall"]["value"]),
             percent(&estimated["f1"]["value"]),
             ends(&estimated["f1"]),
             percent(&realised["f1"]["value"]),
@@ -116,7 +122,7 @@ fn by_label(labels: &[Value], page: &mut String) {
     }
     page.push_str("</table></div>");
     if left_out > 0 {
-        let _ = write!(page, "<p>{left_out} rarer labels are in the JSON.</p>");
+        let _ = write!(page, "<p>{left_out} rarer {labels_named} are in the JSON.</p>");
     }
     page.push_str("</details>");
 }
@@ -162,7 +168,7 @@ mod tests {
             json!({"label": format!("l<{i}"), "reference": figures(i), "estimated": null, "realised": figures(7)})
         };
         let task = json!({
-            "task": "a<b", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12, "estimate_se": 0.0}, "accuracy": 0.8, "muted_windows": 1, "metric": "accuracy",
+            "task": "a<b", "kind": "multilabel", "reference": {"accuracy": 0.91, "labelled": 500, "error_tolerated": 0.12, "estimate_se": 0.0}, "accuracy": 0.8, "muted_windows": 1, "metric": "accuracy",
             "label_coverage": 0.05, "points": (0..100).map(point).collect::<Vec<_>>(),
             "labels": (0..70).map(label).collect::<Vec<_>>(),
             "expected_confusion": [
@@ -184,7 +190,9 @@ mod tests {
         }
         assert!(page.contains("<td>90.0 %<td>85.6 to 94.4 %<td>50<td>80.0 %<td>67.0 to 88.8 %"), "{page}");
         assert!(
-            page.contains("<tr><td>l&lt;69<td>50.0 %<td>–<td>–<td>7<td>50.0 %<td>25.0 to 75.0 %<td>–<td>50.0 %</tr>"),
+            page.contains(
+                "<tr><td>l&lt;69<td>50.0 %<td>50.0 %<td>–<td>–<td>7<td>50.0 %<td>25.0 to 75.0 %<td>–<td>50.0 %</tr>"
+            ),
             "{page}"
         );
         assert!(!page.contains("l&lt;9<") && page.contains("10 rarer labels"), "the rarest are left out: {page}");

@@ -98,7 +98,7 @@ impl Labels {
         (points, all)
     }
 
-    /// Each label of a multi-label head; null for other heads, which have no such labels.
+    /// Each label or class of a head; null for heads of tokens and values, which have none.
     fn by_label(&self, reference: &Reference, performance: &Performance, all: &Tally) -> Value {
         let Some(cells) = self.cells.get(&performance.task) else { return Value::Null };
         let classes = &reference.spec.tasks[performance.task].classes;

@@ -9,12 +9,17 @@
 //! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
 //! | firing | for the configured number of windows no alarm of its cause, and no rising evidence; and for as many as two looks take at what it was found by | resolved, which is inactive |
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
+
+/// Alerts as courses of earlier formats hold them.
+#[path = "alert_formats.rs"]
+mod formats;
+
+pub(super) use formats::{Earlier, WithoutClasses, WithoutPatience};
 
 pub use super::alert_state::{AlertState, Reason};
 use super::cause::{Cause, CauseKind};
+use super::harm::Harmed;
 use super::judgement::{Report, Verdict};
 use super::localization::{Found, Witness};
 use super::reference::Reference;
@@ -47,7 +52,7 @@ pub struct Alert {
     /// The signals that led to it and those it explains, as of its latest alarm, the strongest first.
     pub witnesses: Vec<Witness>,
     /// Tasks that labels prove worse than their reference while it fires, in their order.
-    pub harmed: Vec<usize>,
+    pub harmed: Vec<Harmed>,
 }
 
 /// All alerts of a model that are not over.
@@ -85,34 +90,6 @@ impl Quiet {
     }
 }
 
-/// An alert as courses of earlier formats hold it: without what labels prove.
-type WithoutHarm = (Slot, u32, Timestamp, Cause, f64, Vec<Witness>);
-/// Alerts of such courses, each that fires with its quiet windows and its patience;
-pub(super) type Earlier = (Option<WithoutHarm>, Vec<(WithoutHarm, u32, u32)>);
-/// and of still earlier ones, with its quiet windows alone.
-pub(super) type WithoutPatience = (Option<WithoutHarm>, Vec<(WithoutHarm, u32)>);
-
-impl From<WithoutHarm> for Alert {
-    fn from((opened_slot, ordinal, opened_at, cause, ln_evidence, witnesses): WithoutHarm) -> Alert {
-        Alert { opened_slot, ordinal, opened_at, cause, ln_evidence, witnesses, harmed: Vec::new() }
-    }
-}
-
-impl From<Earlier> for Alerts {
-    fn from((pending, firing): Earlier) -> Alerts {
-        let of = |(alert, quiet, patience): (WithoutHarm, u32, u32)| Firing { alert: alert.into(), quiet, patience };
-        Alerts { pending: pending.map(Alert::from), firing: firing.into_iter().map(of).collect() }
-    }
-}
-
-impl From<WithoutPatience> for Alerts {
-    fn from((pending, firing): WithoutPatience) -> Alerts {
-        let firing = firing.into_iter().map(|(alert, quiet)| (alert, quiet, 0)).collect();
-        let earlier: Earlier = (pending, firing);
-        Alerts::from(earlier)
-    }
-}
-
 /// One change of state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
@@ -139,13 +116,20 @@ impl Transition {
         if let Some(seen) = &self.versions {
             summary = format!("{summary}; {}", seen.summary(reference));
         }
-        let harmed = self.alert.harmed.iter().map(|task| format!("`{}`", reference.spec.tasks[*task].name));
-        let harmed = harmed.collect::<Vec<String>>().join(", ");
-        // Of a concept this is what the cause says.
-        if harmed.is_empty() || self.alert.cause.kind == CauseKind::Concept {
-            return summary;
+        let spec = &reference.spec;
+        let alone = self.alert.cause.kind == CauseKind::Concept;
+        for harmed in &self.alert.harmed {
+            let missed = harmed.says(spec);
+            // That it is worse is what a concept says.
+            if !alone {
+                summary += &format!("; labels prove `{}` worse than its reference", harmed.names(spec).0);
+            }
+            if !missed.is_empty() {
+                summary += if alone { "; " } else { ", " };
+                summary += &missed;
+            }
         }
-        format!("{summary}; labels prove {harmed} worse than its reference")
+        summary
     }
 }
 
@@ -251,7 +235,10 @@ impl Alerts {
     ) -> (usize, Option<Transition>) {
         let found_in = looks.patience(&found.witnesses);
         let explains = |f: &Firing| {
-            f.alert.cause.explains(&found.cause) && (!found.by_itself || f.alert.cause.comprises(&found.cause))
+            let own = &f.alert.cause;
+            let is_beyond = (found.by_itself && !own.comprises(&found.cause))
+                || (found.beyond_mixes && own.kind == CauseKind::PriorShift);
+            own.explains(&found.cause) && !is_beyond
         };
         let explained = self.at(&found.cause).or_else(|| self.firing.iter().position(explains));
         let caught_up = |(place, f): (usize, &Firing)| {
@@ -281,11 +268,13 @@ impl Alerts {
                 }
                 _ => (*quiet, *patience, alert.witnesses) = (0, found_in.max(*patience), found.witnesses),
             }
-            let harmed: BTreeSet<usize> = alert.harmed.iter().chain(&found.harmed).copied().collect();
-            if grown == alert.cause && harmed.len() == alert.harmed.len() {
+            let harmed = Harmed::union(&alert.harmed, &found.harmed);
+            // A class more is no news of its own: receivers hear of it with the next.
+            let is_more = grown != alert.cause || harmed.len() > alert.harmed.len();
+            (alert.cause, alert.harmed) = (grown, harmed);
+            if !is_more {
                 return (known, None);
             }
-            (alert.cause, alert.harmed) = (grown, harmed.into_iter().collect());
             let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
             return (known, Some(transition(report, change.0, change.1, change.2, change.3)));
         }

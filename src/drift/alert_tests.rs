@@ -100,14 +100,15 @@ fn a_task_that_labels_prove_worse_makes_an_alert_grow_that_has_it_already() {
         alerts.advance(&report(slot, Verdict::Drift), || vec![found.clone()], Standing::Ours, 3, &Plain)
     };
     alarm(0, place(CauseKind::Encoder, None, &[0, 1]));
-    let harmed = |task| Found { harmed: vec![task], ..place(CauseKind::Concept, Some(task), &[task]) };
+    let plain = |task| Harmed { task, classes: Vec::new() };
+    let harmed = |task| Found { harmed: vec![plain(task)], ..place(CauseKind::Concept, Some(task), &[task]) };
     for (slot, task, all) in [(20, 1, vec![1]), (22, 0, vec![0, 1])] {
         let grown = alarm(slot, harmed(task));
         let [Transition { alert, reason: Reason::CauseGrew, .. }] = grown.as_slice() else {
             panic!("it grows: {grown:?}")
         };
         assert_eq!((alert.cause.kind, &alert.cause.tasks_affected), (CauseKind::Encoder, &vec![0, 1]));
-        assert_eq!(alert.harmed, all);
+        assert_eq!(alert.harmed, all.into_iter().map(plain).collect::<Vec<_>>());
         assert_eq!(alarm(slot + 1, harmed(task)), [], "nothing is new");
     }
 }

@@ -22,8 +22,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 13;
-/// Its losses did not know yet what was expected, nor its alerts what labels prove.
+const FORMAT: u16 = 14;
+/// Its labels did not speak of single classes yet.
+const WITHOUT_CLASSES: u16 = 13;
+/// Nor did its losses know what was expected, or its alerts what labels prove.
 const WITHOUT_EXPECTED: u16 = 12;
 /// Nor did it know what windows lack, which stands last.
 const WITHOUT_LACKS: u16 = 11;
@@ -51,20 +53,24 @@ type WithoutPatience<D> = (
     Option<(Slot, losses::Earlier)>,
     versions::Watched,
 );
-/// and since, as long as its losses were not beside what was expected.
-type Earlier = (
+/// and since, whose harm, alerts and losses have grown.
+type Earlier<H, A, L> = (
     u16,
     String,
     Option<Slot>,
     Detectors,
-    harm::Earlier,
-    alert::Earlier,
+    H,
+    A,
     Option<Timestamp>,
-    Option<(Slot, losses::Earlier)>,
+    Option<(Slot, L)>,
     versions::Watched,
     Labelling,
     Lasting,
 );
+/// As long as they knew no classes,
+type WithoutClasses = Earlier<harm::WithoutClasses, alert::WithoutClasses, losses::WithoutClasses>;
+/// and as long as losses were not beside what was expected.
+type WithoutExpected = Earlier<harm::Earlier, alert::Earlier, losses::Earlier>;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -262,7 +268,8 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<Earlier>(bytes)?)),
+            WITHOUT_CLASSES => Ok(Course::from(postcard::from_bytes::<WithoutClasses>(bytes)?)),
+            WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<WithoutExpected>(bytes)?)),
             WITHOUT_LACKS | WITHOUT_SAMPLE | WITHOUT_NOTICES => {
                 let labels = match format {
                     WITHOUT_NOTICES => postcard::to_stdvec(&Labelling::default())?,
@@ -271,7 +278,8 @@ impl Course {
                     _ => Vec::new(),
                 };
                 let lacks = postcard::to_stdvec(&Lasting::default())?;
-                Ok(Course::from(postcard::from_bytes::<Earlier>(&[bytes, &labels, &lacks].concat())?))
+                let bytes = [bytes, labels.as_slice(), lacks.as_slice()].concat();
+                Ok(Course::from(postcard::from_bytes::<WithoutExpected>(&bytes)?))
             }
             WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<WithoutPatience<Detectors>>(bytes)?)),
             WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
@@ -287,8 +295,8 @@ impl Course {
     }
 }
 
-impl From<Earlier> for Course {
-    fn from(earlier: Earlier) -> Course {
+impl<H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<H, A, L>> for Course {
+    fn from(earlier: Earlier<H, A, L>) -> Course {
         let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions, labelling, lacking) =
             earlier;
         Course {

@@ -126,7 +126,8 @@ impl<'a> Joining<'a> {
     pub fn take(&mut self, pending: Pending) -> Fate {
         let Pending { key, heard, label } = pending;
         let (task, label_at) = (label.task, label.at);
-        let scale = self.known.iter().find(|p| p.task == task).map_or(1.0, |p| p.scale);
+        let known = self.known.iter().find(|p| p.task == task);
+        let scale = known.map_or(1.0, |p| p.scale);
         let change = match (self.joined.get(&(key, task)), self.predictions.get(&key)) {
             (Some(earlier), _) => Some(earlier.take(label, scale)),
             (None, Some((predicted, kept))) => {
@@ -144,8 +145,8 @@ impl<'a> Joining<'a> {
         };
         let Some(change) = change else { return Fate::Settled(Outcome::Unanswered) };
         let outcome = change.outcome;
-        if let Some(loss) = change.loss {
-            self.losses.add(task, loss);
+        if let Some(known) = known.filter(|_| change.loss.is_some()) {
+            self.losses.take(task, known.kind, &change);
             // When it was tried, where it could not be before.
             let tried = self.rule.bounds(self.slot).map(|(start, _)| start);
             let arrived = tried.map_or(label_at, |tried| tried.max(label_at));

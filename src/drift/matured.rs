@@ -55,6 +55,11 @@ impl Contribution {
         let wrong = |right: u16| in_parts(1.0 - f64::from(right) / f64::from(CERTAIN));
         Loss { found: self.loss, expected: self.expected.map(wrong) }
     }
+
+    /// The cells of a confusion table that it adds one to.
+    pub(super) fn cells(&self) -> &[(u32, u32)] {
+        &self.confusion
+    }
 }
 
 /// What became of one label.

@@ -52,6 +52,8 @@ pub mod golden;
 pub mod guarantee;
 /// Whether a head has become worse.
 pub mod harm;
+/// Harm of single classes.
+pub mod harm_by_class;
 /// What our own run of the model gave for one text.
 pub mod inference;
 /// Labels meet their predictions.

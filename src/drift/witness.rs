@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
-use super::harm::HarmReport;
+use super::harm::{HarmReport, Harmed};
 use super::localization::{MAIN_SHARE, MOVED, is_spread};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
@@ -36,14 +36,16 @@ pub struct Found {
     pub witnesses: Vec<Witness>,
     /// Whether it is beyond what any other cause makes move, and so stands beside those that would explain it.
     pub by_itself: bool,
+    /// Whether it is beyond what any other mix of a head's classes makes move.
+    pub beyond_mixes: bool,
     /// Tasks that labels prove worse, and that it may make so.
-    pub harmed: Vec<usize>,
+    pub harmed: Vec<Harmed>,
 }
 
 impl Found {
     /// A cause that others may explain.
     pub fn plain(cause: Cause, witnesses: Vec<Witness>) -> Found {
-        Found { cause, witnesses, by_itself: false, harmed: Vec::new() }
+        Found { cause, witnesses, by_itself: false, beyond_mixes: false, harmed: Vec::new() }
     }
 
     /// Whether another cause is not so: a head that answers otherwise by itself has no other mix of texts.

@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use driftd::drift::course::Judged;
+use driftd::drift::label::{Label, LabelValue};
+use driftd::drift::losses::{Loss, Losses};
 
 use super::*;
 
@@ -145,4 +147,89 @@ fn a_course_of_an_earlier_version_goes_on() {
         }
     }
     assert!(tried >= 2, "{tried} stored courses were tried");
+}
+
+/// The same head with labels, one of twenty of which says that it is wrong.
+fn labelled_reference() -> Reference {
+    let mut rng = StdRng::seed_from_u64(2);
+    let labelled = |second: i64, rng: &mut StdRng| {
+        let record = small_record(rng, second, 0.0);
+        let Some(Some(Answer::Class { class, .. })) = record.joined.answers.first() else { unreachable!("it answers") };
+        let truth = if rng.random_bool(0.05) { (class + 1) % 4 } else { *class };
+        let value = Some(LabelValue::Class(truth));
+        let label = Label { task: 0, value, revision: 0, at: record.time, retracted: false };
+        FitRecord { labels: vec![label], ..record }
+    };
+    let mut records: Vec<FitRecord> = (0..12_000).map(|i| labelled(i * 2, &mut rng)).collect();
+    fit(&plan(&small_spec(), WindowRule::Time(Span::from_secs(LENGTH))), &mut records).expect("enough").reference
+}
+
+/// What twenty labels say, so many of which are of the last class and find it missed.
+fn losses(missed: u64) -> Losses {
+    let mut losses = Losses::default();
+    for i in 0..20 {
+        let (truth, given) = if i < missed { (3, 0) } else { (i as u32 % 3, i as u32 % 3) };
+        let found = if truth == given { 0 } else { u8::MAX };
+        losses.add(0, Loss { found, expected: Some(12) });
+        losses.by_class.entry(0).or_default().add(&[(truth, given)], given, Some(12));
+    }
+    losses
+}
+
+/// Windows until labels alone, so many of which find the last class missed, make it alarm.
+fn harmed(reference: &Reference, course: &mut Course) -> i64 {
+    let first = course.next_slot.expect("has judged");
+    let alarms = |slot: &i64| {
+        let window = small_window(reference, *slot, 0.0);
+        let judged = course.advance_with(reference, &WATCH, &window, &losses(1));
+        judged.transitions.iter().any(|t| t.alert.cause.kind == CauseKind::Concept)
+    };
+    (first..first + 200).find(alarms).expect("found in the end") - first
+}
+
+/// A course in which labels have begun to prove harm.
+fn betting(reference: &Reference) -> Course {
+    let mut course = Course::new(reference);
+    let first = 12_000 * 2 / LENGTH;
+    for slot in first..first + BEFORE {
+        let worse = u64::from(slot - first >= BEFORE - 5);
+        let window = small_window(reference, slot, 0.0);
+        let judged = course.advance_with(reference, &WATCH, &window, &losses(worse));
+        assert_ne!(judged.report.verdict, Verdict::Drift, "the scene is set");
+    }
+    course
+}
+
+#[test]
+fn evidence_of_labels_is_gone_on_with() {
+    if std::env::var_os("DRIFTD_WRITE_FIXTURES").is_some() {
+        let fresh = labelled_reference().encode();
+        let file = folder().join(format!("labelled_reference_{}.bin", u16::from_le_bytes([fresh[8], fresh[9]])));
+        if !file.exists() {
+            std::fs::write(&file, fresh).expect("written");
+        }
+        let reference = Reference::decode(&std::fs::read(&file).expect("readable")).expect("decodes");
+        let bytes = betting(&reference).encode();
+        std::fs::write(folder().join(format!("betting_{}.bin", bytes[0])), bytes).expect("written");
+    }
+    let read = |name: &str| -> Vec<Vec<u8>> {
+        let entries = std::fs::read_dir(folder()).expect("fixtures").map(|entry| entry.expect("readable").path());
+        let named = entries.filter(|file| file.file_name().is_some_and(|f| f.to_string_lossy().starts_with(name)));
+        named.map(|file| std::fs::read(file).expect("readable")).collect()
+    };
+    let mut tried = 0;
+    for reference in read("labelled_reference_").iter().map(|bytes| Reference::decode(bytes).expect("decodes")) {
+        for mut course in read("betting_").iter().map(|bytes| Course::decode(bytes).expect("decodes")) {
+            if !course.fits(&reference) {
+                continue;
+            }
+            let mut fresh = Course::new(&reference);
+            let last = course.next_slot.expect("has judged") - 1;
+            fresh.advance(&reference, &WATCH, &small_window(&reference, last, 0.0));
+            let (known, anew) = (harmed(&reference, &mut course), harmed(&reference, &mut fresh));
+            assert!(known + 3 <= anew, "evidence was kept: {known} windows, {anew} from nothing");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 1, "a stored course was tried");
 }

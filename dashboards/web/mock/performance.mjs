@@ -51,7 +51,7 @@ export function performanceOf(spec, windows, windowSeconds) {
       muted: points.at(-1)?.muted ?? false,
       harm: { labels: points.reduce((sum, p) => sum + p.labelled, 0), evidence_ratio: harmed ? 6.4 : realised ? 0.03 : null, verdict: harmed ? "harm" : realised ? "no_harm" : "insufficient_labels" },
       labelling: null,
-      labels: task.kind === "multilabel" ? byLabel(task, own, points) : [],
+      labels: ["multilabel", "multiclass", "binary"].includes(task.kind) ? byLabel(task, own, points) : [],
       label_coverage: spec.labels ?? 0,
       label_delay: spec.labels === undefined ? null : delay,
     };

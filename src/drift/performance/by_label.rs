@@ -1,5 +1,6 @@
-//! Each label of a multi-label head by itself: how often it is given rightly, wrongly and not at all, as the
-//! reference knows it, as it is to be expected of windows without labels, and as labels show.
+//! Each label of a multi-label head, and each class of one that answers a class, by itself: how often it is given
+//! rightly, wrongly and not at all, as the reference knows it, as it is to be expected of windows without labels, and as
+//! labels show.
 //!
 //! A mean over labels hides the one that broke: of sixty labels, one that is never found again moves the macro-F1
 //! by less than two points.
@@ -16,7 +17,7 @@ use crate::stats::performance::interval::wilson;
 /// How often a label is given rightly, wrongly, and missing.
 pub type Counts = [f64; 3];
 
-/// One label of a multi-label head.
+/// One label of a multi-label head, or one class.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct LabelPerformance {
     /// Its name; `other` for all that the manifest does not name.
@@ -62,6 +63,20 @@ pub fn counts(table: &Confusion) -> BTreeMap<u32, Counts> {
     labels
 }
 
+/// The same by class of the table of a head that answers a class, whose cells are true and given class.
+fn counts_of_classes(table: &Confusion) -> BTreeMap<u32, Counts> {
+    let mut classes: BTreeMap<u32, Counts> = BTreeMap::new();
+    for ((truth, given), n) in table {
+        if truth == given {
+            classes.entry(*truth).or_default()[0] += n;
+        } else {
+            classes.entry(*given).or_default()[1] += n;
+            classes.entry(*truth).or_default()[2] += n;
+        }
+    }
+    classes
+}
+
 impl LabelFigures {
     /// What was counted.
     pub fn counted(counts: Counts) -> LabelFigures {
@@ -92,19 +107,22 @@ impl LabelFigures {
 }
 
 impl Performance {
-    /// Each label by itself, in the manifest's order, whose names these are: `cells` are a window's, or the sum of
-    /// several windows', and `realised` what their labels say. Empty for other kinds of heads.
+    /// Each label or class by itself, in the manifest's order, whose names these are: `cells` are a window's, or the sum
+    /// of several windows', and `realised` what their labels say. Empty for heads that answer neither.
     pub fn by_label(&self, classes: &[String], cells: &[i64], realised: Option<&Confusion>) -> Vec<LabelPerformance> {
-        if self.kind != TaskKind::Multilabel {
-            return Vec::new();
-        }
-        let sample = self.sample_by_label();
+        let counts = match self.kind {
+            TaskKind::Multilabel => counts,
+            TaskKind::Binary | TaskKind::Multiclass => counts_of_classes,
+            TaskKind::TokenLabels | TaskKind::Regression => return Vec::new(),
+        };
+        let sample = counts(&self.sample());
         let estimate = self.estimate(cells);
-        let loss = estimate.as_ref().map_or(0.0, |e| 1.0 - e.accuracy);
-        let answered = estimate.as_ref().map_or(0.0, |e| e.n as f64);
-        let expected: BTreeMap<u32, Counts> = match estimate {
-            Some(_) => self.expected_labels(&cells[COMMON..], answered, loss).collect(),
+        let expected: BTreeMap<u32, Counts> = match &estimate {
             None => BTreeMap::new(),
+            Some(estimate) if self.kind == TaskKind::Multilabel => {
+                self.expected_labels(&cells[COMMON..], estimate.n as f64, 1.0 - estimate.accuracy).collect()
+            }
+            Some(_) => counts(&self.expected_table(&cells[COMMON..])),
         };
         let realised = realised.map(counts).unwrap_or_default();
         let told = |label: u32| {
@@ -122,12 +140,17 @@ impl Performance {
         (0..=self.classes as u32).filter_map(told).collect()
     }
 
-    /// What is kept of a window's cells, so that labels can be told over any windows; nothing for other kinds of
-    /// heads.
+    /// Whether it is told label by label, or class by class.
+    pub fn is_told_by_label(&self) -> bool {
+        matches!(self.kind, TaskKind::Multilabel | TaskKind::Binary | TaskKind::Multiclass)
+    }
+
+    /// What is kept of a window's cells, so that labels and classes can be told over any windows; nothing for other
+    /// kinds of heads.
     pub fn kept_cells(&self, cells: &[i64]) -> Vec<u8> {
-        match self.kind {
-            TaskKind::Multilabel => postcard::to_stdvec(cells).expect("numbers always encode"),
-            _ => Vec::new(),
+        match self.is_told_by_label() {
+            true => postcard::to_stdvec(cells).expect("numbers always encode"),
+            false => Vec::new(),
         }
     }
 
@@ -147,16 +170,12 @@ impl Performance {
         Ok(sum)
     }
 
-    fn sample_by_label(&self) -> BTreeMap<u32, Counts> {
-        counts(&self.confusion.iter().map(|(label, kind, n)| ((*label, *kind), f64::from(*n))).collect())
-    }
-
     /// How often each label is to be expected to be given rightly, wrongly and missing, from how often it was given
     /// in `n` answers whose mean loss is `loss`: the reference's rates of wrong and missing labels, worse by as much
     /// as whole sets are.
     pub(super) fn expected_labels(&self, given: &[i64], n: f64, loss: f64) -> impl Iterator<Item = (u32, Counts)> {
         let worse = if self.loss > 0.0 { loss / self.loss } else { 1.0 };
-        let sample = self.sample_by_label();
+        let sample = counts(&self.sample());
         (0..).zip(given).map(move |(label, given)| {
             let [right, wrong, missing] = sample.get(&label).copied().unwrap_or_default();
             let given = *given as f64;

@@ -104,3 +104,34 @@ fn kept_cells_add_up_over_windows_and_other_heads_keep_none() {
     let multilabel = Performance { kind: TaskKind::Multilabel, ..binary };
     assert!(multilabel.by_label(&names(), &vec![0; a.len()], None).iter().all(|l| l.estimated.is_none()));
 }
+
+#[test]
+fn each_class_is_told_by_itself_likewise() {
+    let graded: Vec<Graded> =
+        (0..1_000).map(|i| Graded { confidence: 0.8, class: 0, right: f64::from(u8::from(i % 5 > 0)) }).collect();
+    let known = Performance {
+        estimator: Estimator::Confidence(Calibration::fit(&graded)),
+        ..Performance::known(0, 0.15, 200).confusing(vec![(0, 0, 90), (0, 1, 10), (1, 0, 20), (1, 1, 80)])
+    };
+    // Forty answers of the first class, ten of the second, of which one in five is wrong.
+    let mut cells = known.cells_of(50, 0.8);
+    for (class, n) in [(0, 40), (1, 10)] {
+        cells[COMMON + 2 * class] = n;
+        cells[COMMON + 2 * class + 1] = (0.8 * n as f64 * super::super::ONE) as i64;
+    }
+    let came = Confusion::from([((0, 0), 5.0), ((1, 0), 3.0), ((1, 1), 1.0)]);
+    let told = known.by_label(&names()[..2], &cells, Some(&came));
+    let [billing, delivery] = told.as_slice() else { panic!("two classes: {told:?}") };
+    assert_eq!((billing.label.as_str(), delivery.label.as_str()), ("billing", "delivery"));
+    assert_eq!((billing.reference.support, billing.reference.given), (100.0, 110.0));
+    assert!((value(billing.reference.recall) - 0.9).abs() < 1e-12);
+    assert!((value(billing.reference.precision) - 90.0 / 110.0).abs() < 1e-12);
+    let estimated = billing.estimated.as_ref().expect("there are answers");
+    assert!((estimated.given - 40.0).abs() < 1e-6 && (value(estimated.precision) - 0.8).abs() < 1e-6, "{estimated:?}");
+    let realised = delivery.realised.as_ref().expect("labels came");
+    assert_eq!((realised.support, realised.given, value(realised.recall)), (4.0, 1.0, 0.25));
+    let tokens = Performance { kind: TaskKind::TokenLabels, ..known.clone() };
+    assert!(tokens.by_label(&names(), &cells, None).is_empty() && tokens.kept_cells(&cells).is_empty());
+    let kept = known.kept_cells(&cells);
+    assert_eq!(known.sum_of_kept([kept.as_slice(), &[], &kept].into_iter()).expect("of one width")[0], 100);
+}

@@ -15,6 +15,8 @@ use crate::stats::binning::Bins;
 use crate::stats::performance::confidence::Calibration;
 use crate::stats::performance::confusion::{Confusion, expected, macro_f1, macro_f1_of_labels};
 
+/// Each class of a head by itself: how often it is missed.
+pub mod by_class;
 /// Each label of a multi-label head by itself.
 pub mod by_label;
 /// What a reference learns of a head.
@@ -222,9 +224,13 @@ impl Performance {
     }
 
     fn expected_table(&self, classes: &[i64]) -> Confusion {
-        let sample: Confusion = self.confusion.iter().map(|(t, p, n)| ((*t, *p), f64::from(*n))).collect();
         let pairs = (0..).zip(classes.chunks_exact(2)).map(|(c, pair)| (c, pair[0] as f64, pair[1] as f64 / ONE));
-        expected(pairs, &sample)
+        expected(pairs, &self.sample())
+    }
+
+    /// The reference's labelled answers, by true and predicted class.
+    fn sample(&self) -> Confusion {
+        self.confusion.iter().map(|(truth, predicted, n)| ((*truth, *predicted), f64::from(*n))).collect()
     }
 
     fn expected_f1(&self, classes: &[i64], n: f64, loss: f64) -> Option<f64> {
@@ -283,5 +289,10 @@ impl Performance {
             classes: 2,
             offset: 0,
         }
+    }
+
+    /// The same with these answers, by true and given class.
+    pub(super) fn confusing(self, confusion: Vec<(u32, u32, u32)>) -> Performance {
+        Performance { confusion, ..self }
     }
 }

@@ -9,3 +9,5 @@ pub mod confidence;
 pub mod confusion;
 /// Confidence intervals of shares.
 pub mod interval;
+/// Evidence that more events happen than are expected.
+pub mod rate;

@@ -75,7 +75,7 @@ export function span(values: (number | null)[], room = 0.02): [number, number] {
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Labels of a multi-label head, those whose F1 lost most against the reference first: by labels where these came, else as estimated. */
+/** Labels of a multi-label head, or classes, those whose F1 lost most against the reference first: by labels where these came, else as estimated. */
 export function byLoss(labels: LabelPerformance[]): LabelPerformance[] {
   const lost = (l: LabelPerformance): number => {
     const now = l.realised?.f1 ?? l.estimated?.f1;

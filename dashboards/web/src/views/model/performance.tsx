@@ -184,20 +184,27 @@ function TaskPanel({ task }: { task: TaskPerformance }) {
           <Calibration points={points} limits={limits} hovered={shown} />
         </ChartFrame>
       </div>
-      {task.labels.length > 0 && <LabelTable labels={task.labels} />}
+      {task.labels.length > 0 && <LabelTable labels={task.labels} one={task.metric === "label_accuracy" ? "Label" : "Class"} />}
     </Panel>
   );
 }
 
-/** Each label of a multi-label head, those that lost most first. */
-function LabelTable({ labels }: { labels: LabelPerformance[] }) {
+/** Rows of the table of labels or classes at most. */
+const MOST_LABELS = 60;
+
+/** Each label of a multi-label head, or each class, those that lost most first. */
+function LabelTable({ labels, one }: { labels: LabelPerformance[]; one: "Label" | "Class" }) {
+  const by = `${one} by ${one.toLowerCase()}`;
+  const rest = labels.length - MOST_LABELS;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Label by label, table">
+    <div class="scroll" tabIndex={0} role="region" aria-label={`${by}, table`}>
       <table class="plain">
-        <caption>Label by label, over the windows shown; what lost most comes first</caption>
+        <caption>
+          {by}, over the windows shown; what lost most comes first{rest > 0 && `, and ${count(rest)} that lost less are left out`}
+        </caption>
         <thead>
           <tr>
-            <th scope="col">Label</th>
+            <th scope="col">{one}</th>
             {["F1 in the reference", "estimated", "by labels", "precision", "recall", "records with it"].map((head) => (
               <th key={head} scope="col" class="number">
                 {head}
@@ -206,7 +213,7 @@ function LabelTable({ labels }: { labels: LabelPerformance[] }) {
           </tr>
         </thead>
         <tbody>
-          {byLoss(labels).map((l) => (
+          {byLoss(labels).slice(0, MOST_LABELS).map((l) => (
             <tr key={l.label}>
               <th scope="row">{l.label}</th>
               <td class="number">{figure(l.reference.f1)}</td>
