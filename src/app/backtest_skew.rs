@@ -1,8 +1,10 @@
-//! Harmless skew in a back-test: production's numbers differ from the exported model's, its answers do not.
+//! Skew in a back-test that is no alert: production's numbers differ from the exported model's, and of its answers so
+//! few that they are nobody's business, or not enough to be proven.
 
 use serde_json::{Value, json};
 
 use super::backtest_report::Told;
+use crate::drift::signal::answer_skew::HARMLESS;
 
 /// Numbers that were served otherwise, without an alert.
 pub struct HarmlessSkew {
@@ -12,6 +14,25 @@ pub struct HarmlessSkew {
     pub windows: usize,
     /// `embedding`, and the tasks whose confidences they are.
     pub parts: Vec<String>,
+    /// Answers that were compared since, by task.
+    answers: Vec<Compared>,
+}
+
+/// Answers of one task beside the exported model's.
+struct Compared {
+    task: String,
+    /// How many were compared in windows that were tested.
+    compared: i64,
+    /// How many of them are others.
+    differ: i64,
+    /// The share that is in the reference.
+    reference: f64,
+}
+
+impl Compared {
+    fn share(&self) -> f64 {
+        self.differ as f64 / self.compared.max(1) as f64
+    }
 }
 
 impl HarmlessSkew {
@@ -32,23 +53,66 @@ impl HarmlessSkew {
         let name = |task: Option<usize>| {
             task.map_or_else(|| "embedding".to_owned(), |task| told.reference.spec.tasks[task].name.clone())
         };
-        Some(HarmlessSkew { first_window: first_window?, windows, parts: tasks.into_iter().map(name).collect() })
+        let parts = tasks.into_iter().map(name).collect();
+        let first_window = first_window?;
+        Some(HarmlessSkew { first_window, windows, parts, answers: compared(told, first_window) })
     }
 
     /// One sentence.
     pub fn words(&self) -> String {
-        let HarmlessSkew { first_window, windows, parts } = self;
-        format!(
-            "harmless skew from window {first_window} on, in {windows} windows: production's numbers are not the \
-             exported model's ({}), and its answers are, as with another precision or batch size",
+        let HarmlessSkew { first_window, windows, parts, answers } = self;
+        let numbers = format!(
+            "from window {first_window} on, told by {windows} windows: production's numbers are not the exported model's \
+             ({})",
             parts.join(", ")
-        )
+        );
+        let worst = answers.iter().max_by(|a, b| (a.share() - a.reference).total_cmp(&(b.share() - b.reference)));
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        match worst {
+            Some(worst) if worst.share() > worst.reference + HARMLESS => format!(
+                "skew {numbers}, and {} of {} compared answers of `{}` are others ({}; {} in the reference): more than is \
+                 nobody's business, though not proven by these alone",
+                worst.differ,
+                worst.compared,
+                worst.task,
+                percent(worst.share()),
+                percent(worst.reference)
+            ),
+            Some(worst) => format!(
+                "harmless skew {numbers}, and its answers are, as with another precision or batch size ({} of `{}` \
+                 differ at most)",
+                percent(worst.share()),
+                worst.task
+            ),
+            None => format!("skew {numbers}; whether its answers are was not tested"),
+        }
     }
 
     /// For the report's summary.
     pub fn json(&self) -> Value {
+        let answers = self.answers.iter().map(|a| json!({"task": a.task, "compared": a.compared, "differ": a.differ}));
         json!({
-            "first_window": self.first_window, "windows": self.windows, "parts": self.parts, "summary": self.words(),
+            "first_window": self.first_window, "windows": self.windows, "parts": self.parts,
+            "answers": answers.collect::<Vec<_>>(), "summary": self.words(),
         })
     }
+}
+
+/// What the windows from this one on that were tested for it say of each task's answers.
+fn compared(told: &Told, first_window: usize) -> Vec<Compared> {
+    let signals = told.reference.signals.iter().enumerate();
+    let served = signals.filter(|(_, s)| s.key.signal == "served_answer" && s.key.segment.is_none());
+    let of_signal = |(i, signal): (usize, &crate::drift::reference::SignalReference)| {
+        let tested = told.judged[first_window..].iter().filter_map(|judged| judged.report.statistics.get(i));
+        let (mut compared, mut differ) = (0, 0);
+        for statistic in tested.filter(|statistic| statistic.tested.is_some()) {
+            compared += statistic.n;
+            let others = statistic.movers.iter().find(|mover| mover.cell == "differs");
+            differ += others.map_or(0, |mover| mover.current_count);
+        }
+        let [same, other] = [0, 1].map(|cell| signal.totals.get(cell).copied().unwrap_or(0) as f64);
+        let task = told.reference.task_name(&signal.key)?.to_owned();
+        (compared > 0).then_some(Compared { task, compared, differ, reference: other / (same + other).max(1.0) })
+    };
+    served.filter_map(of_signal).collect()
 }

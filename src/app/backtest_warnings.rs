@@ -39,6 +39,7 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
         ));
     }
     found.extend(stream.noticed.iter().cloned());
+    found.extend(hardly_read(stream));
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
     found.extend(lacks.said());
@@ -55,6 +56,23 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
         ));
     }
     found
+}
+
+/// A larger share of refused records than this is told in words.
+const MOST_REFUSED: f64 = 0.01;
+
+/// Said where so many records were refused that what was judged is not the stream.
+fn hardly_read(stream: &Stream) -> Option<String> {
+    let Counts { records, refused, .. } = stream.counts;
+    let share = refused as f64 / (records + refused).max(1) as f64;
+    (share > MOST_REFUSED).then(|| {
+        format!(
+            "{refused} of {} records ({:.1} %) were refused and not judged: {}. What is said here is said of the others",
+            records + refused,
+            100.0 * share,
+            stream.refused
+        )
+    })
 }
 
 /// Tests of skew in a stream, below which a change of serving may have come and gone between two of them.

@@ -43,12 +43,23 @@ pub struct Change {
     pub seen: f64,
     /// What sampling alone makes of it, on average.
     pub chance: f64,
+    /// Units that were counted.
+    pub units: f64,
 }
+
+/// Two total variation distances of n units each differ by chance by more than this, divided by √n, in less than one
+/// of three hundred cases: neither has a standard error of more than ½/√n.
+const BEYOND: f64 = 2.0;
 
 impl Change {
     /// The share without what chance adds, in [0, 1]. Where cells moved far chance adds less, and it is too small.
     pub fn least(self) -> f64 {
         (self.seen - self.chance).max(0.0)
+    }
+
+    /// Whether more units moved than did in another way, beyond what chance adds to the one and takes off the other.
+    pub fn is_beyond(self, other: Change) -> bool {
+        self.least() > other.seen + BEYOND / self.units.min(other.units).max(1.0).sqrt()
     }
 }
 
@@ -63,7 +74,7 @@ pub fn change(current: &[i64], reference: &[f64]) -> Option<Change> {
     if n <= 0.0 || total <= 0.0 {
         return None;
     }
-    let mut change = Change { seen: 0.0, chance: 0.0 };
+    let mut change = Change { seen: 0.0, chance: 0.0, units: n };
     for (c, r) in current.iter().zip(reference) {
         let (q, p) = (*c as f64 / n, r / total);
         change.seen += 0.5 * (q - p).abs();

@@ -61,6 +61,10 @@ struct Fault {
     between: f64,
     /// There is one head, and it gives sets of labels.
     labels: bool,
+    /// Records have no attribute.
+    without_attribute: bool,
+    /// They bring answers and nothing else.
+    answers_alone: bool,
 }
 
 const SOUND: Fault = Fault {
@@ -77,6 +81,8 @@ const SOUND: Fault = Fault {
     often: 1.0,
     between: 0.0,
     labels: false,
+    without_attribute: false,
+    answers_alone: false,
 };
 const TOPIC: usize = 0;
 const FLAG: usize = 1;
@@ -176,7 +182,7 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
         Answer::Tokens { labels: spans, confidence: Confidence::Absent, uncertainty: Uncertainty::default() },
     ];
     let length = rng.random_range(3..30);
-    let joined = Joined {
+    let mut joined = Joined {
         input: Some(InputFacts {
             tokens: length,
             unknown: 0,
@@ -191,6 +197,12 @@ fn record(rng: &mut StdRng, centres: &[Vec<f64>], second: i64, fault: Fault) -> 
         answers: if fault.labels { vec![Some(labels)] } else { answers.into_iter().map(Some).collect() },
         skew: None,
     };
+    if fault.without_attribute {
+        joined.attributes.clear();
+    }
+    if fault.answers_alone {
+        joined = Joined { input: None, text: None, embedding: Vec::new(), ..joined };
+    }
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
 }
 
@@ -213,7 +225,10 @@ impl World {
         let of = |second| record(&mut rng, &centres, second as i64, sound);
         let mut records: Vec<FitRecord> = (0..REFERENCE_RECORDS).map(of).collect();
         let labels = ModelSpec { tasks: vec![task("labels", TaskKind::Multilabel, 4)], ..spec() };
-        let spec = if sound.labels { labels } else { spec() };
+        let mut spec = if sound.labels { labels } else { spec() };
+        if sound.without_attribute {
+            spec.attributes.clear();
+        }
         let fitted = fit(&plan(&spec, WindowRule::Records(window)), &mut records).expect("enough to learn from");
         World { centres, sound, reference: fitted.reference, window }
     }
@@ -346,4 +361,32 @@ fn another_mix_of_answers_to_the_same_texts_is_no_prior_shift() {
         let wrong = told_as(&world, Fault { swapped: true, often, ..sound }, "prior_shift");
         assert_eq!(wrong, 0, "of 120");
     }
+}
+
+#[test]
+fn a_mix_hides_nothing_that_it_cannot_account_for() {
+    let world = World::new(WINDOW);
+    let attribute = Fault { amount: 3.0, ..SOUND };
+    let mix = Fault { first: 4.0, ..SOUND };
+    let with_attribute = Fault { amount: 3.0, ..mix };
+    world.tells(&[(mix, 30)], &["prior_shift topic"]);
+    world.tells(&[(with_attribute, 10)], &["input", "prior_shift topic"]);
+    world.tells(&[(attribute, 6), (with_attribute, 10)], &["input", "prior_shift topic"]);
+    for before in [6, 24] {
+        world.tells(&[(mix, before), (with_attribute, 10)], &["input", "prior_shift topic"]);
+    }
+    // Texts that nobody knows, half of all: more than have another class.
+    world.tells(&[(mix, 24), (Fault { new: 0.5, ..mix }, 10)], &["encoder", "prior_shift topic"]);
+}
+
+#[test]
+fn a_head_is_not_named_where_nobody_looked_at_what_it_reads() {
+    let sound = Fault { without_attribute: true, ..SOUND };
+    let world = World::of(sound, WINDOW);
+    let blind = Fault { answers_alone: true, ..sound };
+    world.tells(&[(blind, 12)], &[]);
+    // Two at once: what both read may have changed.
+    world.tells(&[(Fault { broken: &[TOPIC, FLAG], ..blind }, 8)], &["undetermined"]);
+    // The others read the same and are as they were.
+    world.tells(&[(Fault { broken: &[TOPIC], ..blind }, 8)], &["head topic"]);
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::Findings;
+use crate::drift::cause::CauseKind;
 use crate::drift::reference::SignalReference;
-use crate::drift::signal::Measure;
+use crate::drift::signal::{Measure, Scope};
 use crate::drift::task::TaskKind;
+use crate::stats::distance::Change;
 
 /// Of what a head's mix of classes or a pair of heads holds, in logarithms, more than this within the encoder's
 /// regions says that it is not the texts that are mixed otherwise.
@@ -59,6 +61,45 @@ impl Findings<'_> {
         let of_records = own.key.task.is_some_and(|t| self.reference.spec.tasks[t].kind != TaskKind::TokenLabels);
         let acquitted = given.peek().is_some() && given.all(|i| self.is_quiet(i, evidence));
         of_records && own.measure.is_mix() && of_texts && acquitted
+    }
+
+    /// Input, or encoder, where more of the records moved by one of its counts than another mix of this head's classes
+    /// accounts for: whatever the texts of a class are like, no more of them can differ than come oftener or less often.
+    pub(super) fn beyond_the_mix_of(&self, task: usize) -> Option<CauseKind> {
+        let mixed = |i: &usize| self.is_mix(*i) && self.reference.signals[*i].key.task == Some(task);
+        let mixes = self.all().filter(mixed).filter_map(|i| self.change(i));
+        let most = mixes.max_by(|a, b| a.seen.total_cmp(&b.seen))?;
+        let beyond = |scope: Scope| self.moved_in(scope).any(|change| change.is_beyond(most));
+        match () {
+            () if beyond(Scope::Input) => Some(CauseKind::Input),
+            () if beyond(Scope::Encoder) => Some(CauseKind::Encoder),
+            () => None,
+        }
+    }
+
+    /// Whether input and encoder moved as no mix of any head's classes has them: each is quiet itself, or its head moved
+    /// more given its classes, or more of the records moved. A head that errs moves a little given its classes too where
+    /// their mix does, since it takes more of the one for the others.
+    pub(super) fn is_beyond_mixes(&self) -> bool {
+        let shared = || [Scope::Input, Scope::Encoder].into_iter().flat_map(|scope| self.moved_in(scope));
+        let cannot = |mix: usize| {
+            let (task, evidence) = (self.reference.signals[mix].key.task, self.steps[mix].ln_moved);
+            let given = |i: &usize| self.is_given_the_answer(*i) && self.reference.signals[*i].key.task == task;
+            let moved_given = self.whole().filter(given).any(|i| self.steps[i].ln_moved > evidence);
+            let moved_more = || self.change(mix).is_some_and(|mix| shared().any(|change| change.is_beyond(mix)));
+            self.is_quiet(mix, f64::NEG_INFINITY) || moved_given || moved_more()
+        };
+        self.all().filter(|i| self.is_mix(*i)).all(cannot)
+    }
+
+    /// How many records moved by each drifting count of a part.
+    fn moved_in(&self, scope: Scope) -> impl Iterator<Item = Change> {
+        self.whole().filter(move |i| self.scope(*i) == scope).filter_map(|i| self.change(i))
+    }
+
+    /// Whether a signal looks at how often a head's classes come.
+    fn is_mix(&self, signal: usize) -> bool {
+        self.reference.signals[signal].measure.is_mix()
     }
 
     /// The link, where the strongest of all signals is one and its heads' classes are as frequent as ever: other

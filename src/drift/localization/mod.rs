@@ -9,7 +9,7 @@
 //! |---|---|
 //! | production's answers are not the exported model's | skew, of the encoder or of single heads |
 //! | segments, more than the same signals of all records, while the rest of their tag is quiet | each of those segments, and what moved more records than they hold |
-//! | a head's classes, and the encoder, which is quiet given them: their mix explains the rest | prior shift of that head |
+//! | a head's classes, and the encoder, which is quiet given them: their mix explains the rest | prior shift of that head; beside it input, or encoder, where more of the records moved there than have other classes |
 //! | which answers go together, far more than anything else, and no head given what it answers or within the encoder's regions | link of two heads |
 //! | heads, given what they answer, and with them input or encoder | input, or encoder |
 //! | heads within the encoder's regions, by more records than the encoder's own counts show | each of those heads, beside any of the above |
@@ -25,6 +25,8 @@ mod by_itself;
 mod confined;
 /// Another mix of answers.
 mod mix;
+/// Production's answers beside our own.
+mod skewed;
 
 use std::collections::BTreeSet;
 
@@ -36,7 +38,7 @@ use super::segment::Segment;
 use super::signal::{Measure, Scope};
 use super::tree::{Part, part_moved, weights};
 pub use super::witness::{Found, Witness};
-use super::witness::{explains_signal, follows_from_head, owns_signal, strongest_of};
+use super::witness::{follows_from_head, owns_signal, strongest_of};
 use crate::stats::multiplicity::e_bh;
 use crate::stats::probability::ln_add;
 
@@ -73,15 +75,16 @@ pub fn localize(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) 
     found.with_witnesses(skews.into_iter().map(Named::plain).chain(others).collect())
 }
 
-/// A cause, and whether it stands whatever else is found.
+/// A cause, and whether it stands whatever else is found, or whatever mix of classes is.
 struct Named {
     cause: Cause,
     by_itself: bool,
+    beyond_mixes: bool,
 }
 
 impl Named {
     fn plain(cause: Cause) -> Named {
-        Named { cause, by_itself: false }
+        Named { cause, by_itself: false, beyond_mixes: false }
     }
 }
 
@@ -120,29 +123,6 @@ impl<'a> Findings<'a> {
         Findings { reference, steps, ln_threshold, ln_share, all_drifting, drifting, skewed, encoder_skewed }
     }
 
-    /// Skews: of the encoder where embeddings differ, or where they are not known and more than one head
-    /// does; else of each head.
-    fn skews(&self) -> Vec<Cause> {
-        let mut skewed = self.tasks_of(|found, i| found.scope(i) == Scope::Skew);
-        skewed.sort_unstable();
-        let of_encoder = self.embeddings_skewed() || (skewed.len() > 1 && !self.embeddings_compared());
-        let skew = |task, tasks_affected| Cause { kind: CauseKind::Skew, task, segment: None, tasks_affected };
-        match skewed.as_slice() {
-            [] => Vec::new(),
-            _ if of_encoder => vec![skew(None, skewed)],
-            heads => heads.iter().map(|task| skew(Some(*task), vec![*task])).collect(),
-        }
-    }
-
-    /// Sets aside what the skews explain.
-    fn set_aside(&mut self, skews: &[Cause]) {
-        let explained = |i: &usize| skews.iter().any(|skew| explains_signal(skew, self.reference, *i));
-        let rest = self.drifting.iter().copied().filter(|i| !explained(i)).collect();
-        self.encoder_skewed = skews.iter().any(|skew| skew.task.is_none());
-        self.skewed = skews.iter().flat_map(|skew| skew.tasks_affected.clone()).collect();
-        self.drifting = rest;
-    }
-
     /// Causes of what is not skew; `undetermined` only if it must say something.
     fn others(&self, must: bool) -> Vec<Named> {
         let confined = self.confined_to();
@@ -160,7 +140,7 @@ impl<'a> Findings<'a> {
             tasks_affected: self.tasks_in(*segment),
         };
         let causes = confined.iter().map(of).chain(more.into_iter().map(|named| named.cause));
-        causes.map(|cause| Named { cause, by_itself }).collect()
+        causes.map(|cause| Named { by_itself, ..Named::plain(cause) }).collect()
     }
 
     /// The same for what is not confined to a segment.
@@ -172,21 +152,28 @@ impl<'a> Findings<'a> {
         let given = self.heads_given_their_answers();
         let head = |task: usize| {
             let cause = Cause { tasks_affected: vec![task], ..place(CauseKind::Head, Some(task)) };
-            Named { cause, by_itself: own.contains(&task) }
+            Named { by_itself: own.contains(&task), ..Named::plain(cause) }
         };
         let heads = |tasks: &BTreeSet<usize>| tasks.iter().copied().map(head).collect();
         // Heads by themselves are not reached by what stands beside them.
-        let beside = |mut cause: Cause| {
+        let beside = |mut cause: Cause| -> Vec<Named> {
             let others: BTreeSet<usize> = own.iter().copied().filter(|t| cause.task != Some(*t)).collect();
             cause.tasks_affected.retain(|task| !others.contains(task));
-            std::iter::once(Named::plain(cause)).chain(heads(&others)).collect()
+            let is_shared = matches!(cause.kind, CauseKind::Input | CauseKind::Encoder);
+            let named = Named { beyond_mixes: is_shared && self.is_beyond_mixes(), ..Named::plain(cause) };
+            std::iter::once(named).chain(heads(&others)).collect()
         };
         let all: BTreeSet<usize> = given.union(&own).copied().collect();
         match () {
             () if let Some(task) = self.prior(&own)
                 && !self.texts_are_still(task) =>
             {
-                beside(place(CauseKind::PriorShift, Some(task)))
+                let beyond = self.beyond_the_mix_of(task);
+                let mut named = beside(place(CauseKind::PriorShift, Some(task)));
+                // Each of the two is no part of the other.
+                named[0].by_itself = beyond.is_some();
+                let shared = beyond.map(|kind| Named { beyond_mixes: true, ..Named::plain(place(kind, None)) });
+                named.into_iter().chain(shared).collect()
             }
             () if given.is_empty()
                 && let Some(pair) = self.strongest_link() =>
@@ -196,7 +183,7 @@ impl<'a> Findings<'a> {
             () if given.is_empty() && own.is_empty() && self.may_be_prior() => {
                 vec![Named::plain(Cause::undetermined(self.tasks()))]
             }
-            () if input || encoder => beside(place(shared, None)),
+            () if (input || encoder) && !self.is_dwarfed_by(&given) => beside(place(shared, None)),
             () if all.len() == 1
                 && let Some(task) = given.first().copied()
                 && self.is_quiet_before(task) =>
@@ -253,7 +240,11 @@ impl<'a> Findings<'a> {
         };
         let causes = || named.iter().enumerate();
         let all: Vec<Vec<Witness>> = causes().map(|(at, named)| witnesses(at, &named.cause)).collect();
-        let found = |(Named { cause, by_itself }, witnesses)| Found { by_itself, ..Found::plain(cause, witnesses) };
+        let found = |(Named { cause, by_itself, beyond_mixes }, witnesses)| Found {
+            by_itself,
+            beyond_mixes,
+            ..Found::plain(cause, witnesses)
+        };
         named.into_iter().zip(all).map(found).collect()
     }
 
@@ -271,11 +262,12 @@ impl<'a> Findings<'a> {
     }
 
     /// Input or encoder where it does not drift for certain and yet holds more evidence than a quiet one does, over all
-    /// of its signals. Both read the same texts: where both lean at once, half of that in logarithms is as rare.
+    /// of its signals, and gains some in this very window: what is left of a chance of hours ago is no sign of what
+    /// moves a head now. Both read the same texts: where both lean at once, half of that in logarithms is as rare.
     fn moved_as_well(&self) -> Option<CauseKind> {
         let parts = part_moved(self.reference, self.steps);
         let of = |scope: Scope| parts.iter().filter(move |(part, _)| part.scope == scope).map(|(_, ln)| *ln);
-        let most = |scope: Scope| of(scope).fold(f64::NEG_INFINITY, f64::max);
+        let most = |scope: Scope| of(scope).filter(|_| self.gains(scope)).fold(f64::NEG_INFINITY, f64::max);
         let (input, encoder) = (most(Scope::Input), if self.encoder_skewed { 0.0 } else { most(Scope::Encoder) });
         match () {
             () if input >= MOVED.ln() => Some(CauseKind::Input),
@@ -283,6 +275,13 @@ impl<'a> Findings<'a> {
             () if input.min(encoder) >= 0.5 * MOVED.ln() => Some(CauseKind::Input),
             () => None,
         }
+    }
+
+    /// Whether the strongest signal of a part gains evidence in this window, or was not looked at in it.
+    fn gains(&self, scope: Scope) -> bool {
+        let own = self.all().filter(|i| self.scope(*i) == scope);
+        let strongest = own.max_by(|a, b| self.steps[*a].ln_moved.total_cmp(&self.steps[*b].ln_moved));
+        strongest.is_some_and(|i| self.steps[i].tested.is_none_or(|(_, ln_e)| ln_e > 0.0))
     }
 
     /// Tasks with a drifting signal of some kind, the strongest first.
@@ -322,20 +321,6 @@ impl<'a> Findings<'a> {
         self.whole().find(|i| self.scope(*i) == Scope::Head).and_then(|i| self.reference.signals[i].key.task)
     }
 
-    /// The steps of the signals that compare embeddings: they have no weight, and their own threshold.
-    fn of_embeddings(&self) -> impl Iterator<Item = &SignalStep> {
-        let pairs = self.reference.signals.iter().zip(self.steps);
-        pairs.filter(|(s, _)| s.key.scope == Scope::Skew && s.key.task.is_none()).map(|(_, step)| step)
-    }
-
-    fn embeddings_skewed(&self) -> bool {
-        self.of_embeddings().any(|step| step.ln_evidence >= self.ln_threshold)
-    }
-
-    fn embeddings_compared(&self) -> bool {
-        self.of_embeddings().any(|step| step.cells.iter().any(|records| *records > 0))
-    }
-
     /// Whether input and encoder are quiet beside what drifts in a head, and would not be so if they had moved: more
     /// records have changed in the head than in the encoder's space, or nothing at all speaks against it.
     fn is_quiet_before(&self, task: usize) -> bool {
@@ -344,13 +329,18 @@ impl<'a> Findings<'a> {
         let quiet = self.all().filter(before).all(|i| self.is_quiet(i, strongest));
         let is_own = |i: &usize| self.reference.signals[*i].key.task == Some(task);
         let is_beyond = || self.whole().filter(is_own).any(|i| self.is_beyond_the_encoder(i));
-        quiet && (self.is_still_before(strongest) || is_beyond())
+        quiet && self.is_seen(Some(task), strongest) && (self.is_still_before(strongest) || is_beyond())
     }
 
     /// Whether the encoder sees the texts that it always saw, beside what drifts in a head. Another mix of answers is
     /// then the head's doing.
     fn texts_are_still(&self, task: usize) -> bool {
         self.all().any(|i| self.scope(i) == Scope::Encoder) && self.is_still_before(self.most_moved(task))
+    }
+
+    /// Whether input and encoder, though they drift, hold next to nothing beside heads that drift given what they answer.
+    fn is_dwarfed_by(&self, given: &BTreeSet<usize>) -> bool {
+        !given.is_empty() && given.iter().all(|task| self.is_still_before(self.most_moved(*task)))
     }
 
     /// Whether input and encoder hold as little evidence as quiet parts mostly do, by themselves or beside what is to be

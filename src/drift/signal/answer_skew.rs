@@ -12,7 +12,7 @@ use crate::drift::task::TaskSpec;
 use crate::stats::hypothesis::{Allowance, TestResult, rate_above};
 
 /// Flips beyond the reference's own rate that are nobody's business.
-const HARMLESS: f64 = 0.02;
+pub const HARMLESS: f64 = 0.02;
 
 /// Records that agree, and records that differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
