@@ -96,10 +96,11 @@ fn labels_of_a_head_that_is_as_it_was_prove_nothing() {
         |hear: &dyn Fn(Prediction) -> Heard| (0..5).filter(|seed| windows_until(400, *seed, hear).is_some()).count();
     let same = |one: Prediction| Some((one.answer(), true));
     let more = |one: Prediction| (one.rare || one_in_four(one)).then_some((one.answer(), true));
-    let unsure = |one: Prediction| Some((one.answer(), (0.1..0.9).contains(&one.p)));
+    let is_doubtful = |one: Prediction| (0.1..0.5).contains(&one.p);
+    let unsure = |one: Prediction| Some((one.answer(), is_doubtful(one)));
     let flagged = |one: Prediction| Some((one.answer(), one.answer()));
     // Four times as much of it, and only what the head is unsure of is labelled.
-    let both = |one: Prediction| (one.rare || one_in_four(one)).then_some((one.answer(), (0.1..0.9).contains(&one.p)));
+    let both = |one: Prediction| (one.rare || one_in_four(one)).then_some((one.answer(), is_doubtful(one)));
     assert_eq!([found(&same), found(&more), found(&unsure), found(&flagged), found(&both)], [0; 5]);
 }
 
