@@ -12,6 +12,9 @@ mod labels_told;
 /// What records lack.
 #[path = "command_line/lacking.rs"]
 mod lacking;
+/// Records through a pipe.
+#[path = "command_line/pipe.rs"]
+mod pipe;
 /// What references are fitted to.
 #[path = "command_line/reference_input.rs"]
 mod reference_input;

@@ -40,6 +40,8 @@ mod native_label;
 mod native_number;
 mod native_problem;
 mod native_quick;
+/// Files that can be read only once.
+mod once;
 /// Answers of two models to the same rows.
 pub mod paired;
 /// Records to Kafka, and a broker inside the process.
