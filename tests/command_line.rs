@@ -12,6 +12,9 @@ mod labels_told;
 /// What records lack.
 #[path = "command_line/lacking.rs"]
 mod lacking;
+/// Models that `check` opens.
+#[path = "command_line/opened.rs"]
+mod opened;
 /// Records through a pipe.
 #[path = "command_line/pipe.rs"]
 mod pipe;

@@ -15,11 +15,12 @@ fn fit(input: &Path, output: &Path) -> Command {
     command
 }
 
-/// What a shell writes into a pipe by that name, while the command reads it.
+/// What a shell writes into a pipe by that name, while the command reads it; to who opens it again it writes nothing.
 fn through(pipe: &Path, writes: &str, command: &mut Command) -> Output {
     assert!(Command::new("mkfifo").arg(pipe).status().expect("mkfifo").success());
-    let mut writer =
-        Command::new("sh").args(["-c", &format!("{writes} > '{}'", pipe.display())]).spawn().expect("a shell");
+    let named = pipe.display();
+    let script = format!("{writes} > '{named}'; while true; do : > '{named}'; sleep 0.1; done");
+    let mut writer = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
     let output = command.output().expect("the binary starts");
     let _ = writer.kill();
     writer.wait().expect("it ends");
