@@ -208,6 +208,14 @@ pub enum SourceError {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// The broker does not take us for who we say we are.
+    #[error("the broker at `{brokers}` refuses the client's credentials: {reason}; see `kafka.properties`")]
+    Refused {
+        /// Where.
+        brokers: String,
+        /// What was said.
+        reason: String,
+    },
     /// A topic is missing.
     #[error("the broker at `{brokers}` has no topic `{topic}`: create it, or correct `kafka.topics`")]
     NoTopic {
