@@ -84,6 +84,17 @@ pub fn schema<T: JsonSchema>() -> Value {
 /// # Errors
 /// [`Problems`]: unreadable, not YAML, or every place that breaks the schema.
 pub fn read<T: JsonSchema + DeserializeOwned>(file: &Path) -> Result<Document<T>, Problems> {
+    whole(read_but_unknown(file)?)
+}
+
+/// As [`read`], but keys that nobody knows are left out and told beside the document: they need not hide what else is
+/// wrong with it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_but_unknown<T: JsonSchema + DeserializeOwned>(
+    file: &Path,
+) -> Result<(Document<T>, Vec<Problem>), Problems> {
     let fail = |message: String| Problems {
         file: file.to_owned(),
         problems: vec![Problem { line: 0, path: String::new(), message }],
@@ -94,7 +105,7 @@ pub fn read<T: JsonSchema + DeserializeOwned>(file: &Path) -> Result<Document<T>
         Err(error) => return Err(fail(format!("cannot be read: {error}"))),
     }
     let text = std::fs::read_to_string(file).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    parse(file, &text)
+    parse_but_unknown(file, &text)
 }
 
 /// Checks a text as [`read`] does; `file` is only named in problems.
@@ -102,27 +113,52 @@ pub fn read<T: JsonSchema + DeserializeOwned>(file: &Path) -> Result<Document<T>
 /// # Errors
 /// As [`read`].
 pub fn parse<T: JsonSchema + DeserializeOwned>(file: &Path, text: &str) -> Result<Document<T>, Problems> {
+    whole(parse_but_unknown(file, text)?)
+}
+
+fn whole<T>((document, unknown): (Document<T>, Vec<Problem>)) -> Result<Document<T>, Problems> {
+    if unknown.is_empty() { Ok(document) } else { Err(Problems { file: document.file, problems: unknown }) }
+}
+
+fn parse_but_unknown<T: JsonSchema + DeserializeOwned>(
+    file: &Path,
+    text: &str,
+) -> Result<(Document<T>, Vec<Problem>), Problems> {
     let fail = |problems| Problems { file: file.to_owned(), problems };
     let nodes = MarkedYaml::load_from_str(text).map_err(|error| {
         let message = format!("not valid YAML: {error}");
         fail(vec![Problem { line: 0, path: String::new(), message }])
     })?;
     let mut lines = BTreeMap::new();
-    let value = match nodes.first() {
+    let mut value = match nodes.first() {
         Some(node) => to_json(node, String::new(), &mut lines),
         None => Value::Object(Map::new()),
     };
     let schema = schema::<T>();
     let validator = jsonschema::validator_for(&schema).expect("a schema that we generated is a schema");
-    let mut problems: Vec<Problem> = validator.iter_errors(&value).map(|e| describe(&e, &schema, &lines)).collect();
-    if problems.is_empty() {
-        match serde_json::from_value(value) {
-            Ok(content) => return Ok(Document { file: file.to_owned(), content, lines }),
-            Err(error) => problems.push(Problem { line: 0, path: String::new(), message: error.to_string() }),
+    let (mut problems, mut unknown) = (Vec::new(), Some(Vec::new()));
+    for error in validator.iter_errors(&value) {
+        problems.push(describe(&error, &schema, &lines));
+        match (error.kind(), &mut unknown) {
+            (ValidationErrorKind::AdditionalProperties { unexpected }, Some(unknown)) => {
+                unknown.push((error.instance_path().to_string(), unexpected.clone()));
+            }
+            _ => unknown = None,
         }
     }
     problems.sort_by_key(|p| p.line);
-    Err(fail(problems))
+    let Some(unknown) = unknown else { return Err(fail(problems)) };
+    for (path, keys) in unknown {
+        let object = value.pointer_mut(&path).and_then(Value::as_object_mut);
+        object.into_iter().for_each(|object| object.retain(|key, _| !keys.contains(key)));
+    }
+    match serde_json::from_value(value) {
+        Ok(content) => Ok((Document { file: file.to_owned(), content, lines }, problems)),
+        Err(error) => {
+            problems.push(Problem { line: 0, path: String::new(), message: error.to_string() });
+            Err(fail(problems))
+        }
+    }
 }
 
 fn describe(error: &jsonschema::ValidationError, schema: &Value, lines: &BTreeMap<String, usize>) -> Problem {

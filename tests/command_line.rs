@@ -12,9 +12,18 @@ mod labels_told;
 /// What records lack.
 #[path = "command_line/lacking.rs"]
 mod lacking;
+/// Models that `check` opens.
+#[path = "command_line/opened.rs"]
+mod opened;
+/// Records through a pipe.
+#[path = "command_line/pipe.rs"]
+mod pipe;
 /// What references are fitted to.
 #[path = "command_line/reference_input.rs"]
 mod reference_input;
+/// A silence that names what is not there.
+#[path = "command_line/silence_of_nothing.rs"]
+mod silence_of_nothing;
 mod support;
 /// Heads that answer token by token.
 #[path = "command_line/tokens.rs"]
@@ -295,6 +304,14 @@ fn a_wrong_configuration_tells_everything_at_once() {
         ":6: models.0.windows: unknown key",
         "reference",
     ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    // A key that nobody knows hides nothing of what takes more than the shape to see.
+    let broken = "store: {url: 'sqlite:x'}\nstroe: 1\nmodels:\n  - manifest: m.yaml\n    window: {length: soon}\nroutes:\n  - to: [pager]\n";
+    std::fs::write(&file, broken).expect("written");
+    let said = fail_with(driftd().arg("check").arg("-c").arg(&file), 3);
+    for part in ["3 problems", ":2: stroe: unknown key", ":5: models.0.window.length: ", "there is no endpoint `pager`"]
+    {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
     let said = fail_with(driftd().arg("check").arg("-c").arg(directory.path().join("none.yaml")), 3);

@@ -1,5 +1,8 @@
 //! The model door with the real example model in the real ONNX Runtime.
 
+/// Other element types and sizes.
+#[path = "model/exported.rs"]
+mod exported;
 /// Binary heads with one column.
 #[path = "model/one_logit.rs"]
 mod one_logit;

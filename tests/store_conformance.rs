@@ -5,8 +5,13 @@
 mod access;
 #[path = "conformance/alerting.rs"]
 mod alerting;
+#[path = "delivery/doors.rs"]
+#[allow(dead_code, reason = "a house of its own is for the tests of delivery")]
+mod doors;
 #[path = "conformance/examples.rs"]
 mod examples;
+#[path = "conformance/rounds.rs"]
+mod rounds;
 #[path = "conformance/shadows.rs"]
 mod shadows;
 mod support;
@@ -34,6 +39,10 @@ use driftd::store::*;
 use examples::{
     examples_of_an_alert_are_replaced_together_and_read_on_record, texts_go_with_time_and_where_they_are_off,
     texts_wait_for_the_judgement_of_their_window,
+};
+use rounds::{
+    a_clock_that_is_set_back_changes_no_order, the_end_is_the_last_that_is_told_when_a_silence_began_between,
+    what_a_silence_held_back_ends_without_a_word, windows_of_one_round_are_told_in_their_order,
 };
 use shadows::{
     a_candidate_that_the_gate_refused_stands_beside_nothing, what_flushes_count_of_a_candidate_is_added_once,
@@ -1152,6 +1161,10 @@ conformance!(
     a_failing_endpoint_is_left_alone_and_probed,
     messages_wait_for_their_group_and_follow_what_was_told,
     standing_alerts_are_known_by_endpoint,
+    windows_of_one_round_are_told_in_their_order,
+    a_clock_that_is_set_back_changes_no_order,
+    what_a_silence_held_back_ends_without_a_word,
+    the_end_is_the_last_that_is_told_when_a_silence_began_between,
     silences_last_and_end,
     leases_exclude_each_other,
     models_are_registered_and_updated,

@@ -6,14 +6,14 @@ use anyhow::{Context as _, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{golden, load_reference, runtime, without_model, write_output};
+use super::{load_reference, runtime, trial, without_model, write_output};
 use crate::api;
 use crate::cli::{Check, ConfigFile, GpuCheck, SchemaOf};
 use crate::config::{self, raw::RawConfig};
 use crate::document;
 use crate::drift::record::InputText;
 use crate::model::manifest::RawManifest;
-use crate::model::{Manifest, gpu_check, inspect as draft, precheck};
+use crate::model::{Manifest, gpu_check, inspect as draft};
 use crate::simulate::grammar::Grammar;
 use crate::source::RECORDS_SCHEMA;
 use crate::store::SqlStore;
@@ -45,14 +45,13 @@ pub fn main(args: &Check) -> anyhow::Result<()> {
                 None => println!("model {}: takes the reference that is active in the store", manifest.spec.name),
             }
             without_model::check(&manifest, model)?;
-            manifest.onnx.as_deref().map(precheck::check).transpose()?;
+            if let Some(did) = trial::of_model(&manifest, model, config.onnxruntime.as_deref())? {
+                println!("model {}: {did}", manifest.spec.name);
+            }
             if let Some(shadow) = model.shadow.as_ref().filter(|shadow| !shadow.follows_runs()) {
                 let candidate = Manifest::load(Path::new(&shadow.manifest))?;
                 super::shadow::check(shadow, &manifest, &candidate)?;
-                candidate.onnx.as_deref().map(precheck::check).transpose()?;
-            }
-            if let Some(texts) = golden::check(&manifest, model, config.onnxruntime.as_deref())? {
-                println!("model {}: answers its golden set of {texts} texts as expected", manifest.spec.name);
+                trial::answering(&candidate, model, config.onnxruntime.as_deref())?;
             }
             if let Some(remark) = without_model::remark(&manifest) {
                 println!("model {}: {remark}", manifest.spec.name);

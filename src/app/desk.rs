@@ -1,6 +1,7 @@
 //! What people do about alerts, by the command line, on the store itself: `driftd alerts`, `driftd silence`,
 //! `driftd deliveries`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -8,11 +9,12 @@ use serde_json::Value;
 use super::runtime;
 use crate::cli::desk::{Ack, AddSilence, Alerts, Deliveries, ExpireSilence, ListDeliveries, Redeliver, Silence};
 use crate::clock;
-use crate::config;
+use crate::config::{self, Config};
 use crate::desk::{self, By, NewSilence};
 use crate::drift::time::Timestamp;
+use crate::model::Manifest;
 use crate::store::access::Actor;
-use crate::store::{AuditRow, DeliveryRow, DeskStore as _, Page, SilenceRow, SqlStore};
+use crate::store::{AuditRow, DeliveryRow, DeskStore as _, Page, ReadStore as _, SilenceRow, SqlStore};
 
 /// Messages sent again by one command at most.
 const MOST_REDELIVERED: i64 = 10_000;
@@ -66,11 +68,46 @@ fn add_silence(args: &AddSilence) -> anyhow::Result<()> {
         starts: args.from,
         ends: args.from.unwrap_or(now).plus(args.lasts),
     };
+    let config = config::load(&args.config.config)?;
     on_store(&args.config.config, async |store| {
         let row = desk::silence(store, new, by(&who(args.by.as_deref())), now).await?;
         println!("{}", row.silence_id);
+        if let Some(nothing) = of_nothing(&row, &known(&config, store).await?) {
+            eprintln!("driftd: warning: {nothing}");
+        }
         Ok(())
     })
+}
+
+/// Models that are configured or were judged, with their tasks.
+async fn known(config: &Config, store: &SqlStore) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in store.models().await? {
+        let tasks: Vec<Value> = serde_json::from_str(&row.tasks)?;
+        let names = tasks.iter().filter_map(|task| task["name"].as_str().map(str::to_owned));
+        known.entry(row.name).or_default().extend(names);
+    }
+    for spec in config.models.iter().filter_map(|model| Some(Manifest::load(&model.manifest).ok()?.spec)) {
+        known.entry(spec.name).or_default().extend(spec.tasks.into_iter().map(|task| task.name));
+    }
+    Ok(known)
+}
+
+/// Said of a silence that holds nothing back. What it names may still come.
+fn of_nothing(silence: &SilenceRow, known: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let named = |name: &String| silence.model.as_ref().is_none_or(|model| model == name);
+    let models: Vec<_> = known.iter().filter(|(name, _)| named(name)).collect();
+    let list = |names: Vec<&String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let (what, there) = match (&silence.model, &silence.task) {
+        (Some(model), _) if models.is_empty() => (format!("model `{model}`"), list(known.keys().collect())),
+        (_, Some(task)) if !models.iter().any(|(_, tasks)| tasks.contains(task)) => {
+            let all: BTreeSet<&String> = models.iter().flat_map(|(_, tasks)| tasks.iter()).collect();
+            (format!("task `{task}`"), list(all.into_iter().collect()))
+        }
+        _ => return None,
+    };
+    let there = if there.is_empty() { "none".to_owned() } else { there };
+    Some(format!("there is no {what}, so this holds nothing back; known: {there}"))
 }
 
 fn silence_line(row: &SilenceRow, now: Timestamp) -> String {

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use super::replay::MOST_LINE_BYTES;
-use crate::config;
-use crate::config::Infer;
 use crate::drift::golden::{Tolerance, Unlike, unlike};
 use crate::drift::inference::Inference;
 use crate::drift::record::{InputText, Record, VersionMatch};
@@ -149,24 +147,4 @@ impl Golden {
             }
         }
     }
-}
-
-/// The golden set of a configured model, run once on its own; how many texts it has. Nothing where the model
-/// is never run.
-///
-/// # Errors
-/// If the model cannot be loaded; as [`Golden::load`] and [`Golden::check`].
-pub fn check(
-    manifest: &Manifest,
-    model: &config::Model,
-    library: Option<&std::path::Path>,
-) -> anyhow::Result<Option<usize>> {
-    let Some(golden) = Golden::load(manifest)? else { return Ok(None) };
-    if model.infer == Infer::Never {
-        return Ok(None);
-    }
-    let loaded = OnnxModel::load(manifest.clone(), model.device, model.batching.threads, library);
-    let mut loaded = loaded.context("the golden set needs the model")?;
-    golden.check_at_once(&mut loaded)?;
-    Ok(Some(golden.texts_known()))
 }

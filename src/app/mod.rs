@@ -102,6 +102,8 @@ pub mod shadow;
 pub mod simulate;
 /// Records on disk, to be read more than once.
 pub mod spool;
+/// A model run once on its own.
+mod trial;
 /// A model whose file one does not have.
 mod without_model;
 

@@ -227,6 +227,13 @@ pub struct Collect {
 /// # Errors
 /// [`Problems`], all of them at once.
 pub fn load(file: &Path) -> Result<Config, Problems> {
-    let document = document::read::<raw::RawConfig>(file)?;
-    validate::validate(&document, &|name| std::env::var(name).ok())
+    let (document, unknown) = document::read_but_unknown::<raw::RawConfig>(file)?;
+    let config = validate::validate(&document, &|name| std::env::var(name).ok());
+    if unknown.is_empty() {
+        return config;
+    }
+    let mut problems = unknown;
+    problems.extend(config.err().into_iter().flat_map(|more| more.problems));
+    problems.sort_by_key(|problem| problem.line);
+    Err(Problems { file: document.file, problems })
 }

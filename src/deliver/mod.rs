@@ -27,12 +27,19 @@ use crate::store::{self, DeliverStore, Delivery, NewDelivery, Settled, Settlemen
 mod again;
 /// Whether somebody wants quiet.
 mod mute;
+/// What of a queue may be told before its turn.
+mod out_of_turn;
 /// What is sent of what waits.
 pub mod plan;
 
 use mute::Mute;
 pub use plan::Together;
 use plan::{Plan, plan};
+
+/// The event of an alert's end.
+const RESOLVED: &str = "drift.alarm.resolved";
+/// Somebody has taken an alert on. It opens nothing at a receiver: it never stands for a message that does.
+const ACKNOWLEDGED: &str = "drift.alarm.acknowledged";
 
 /// How often due messages are looked for without being told.
 const EVERY: Duration = Duration::from_millis(500);
@@ -211,8 +218,7 @@ async fn handle(doors: &Doors, mute: &Mute, claimed: Delivery) -> Result<(), Sto
     if queue.first().is_none_or(|first| first.delivery_id != claimed.delivery_id) {
         queue = vec![claimed];
     }
-    // Ends and acknowledgements are looked at when their turn comes.
-    queue.retain(|d| is_last_word(d) || quiet(mute, d).is_none());
+    queue = out_of_turn::may_be_told(store, mute, queue).await?;
     let Plan { send, covers, late } = plan(&queue, route.together, doors.clock.now());
     let bodies: Vec<(String, Timestamp)> = send.iter().map(|i| (queue[*i].body.clone(), queue[*i].created)).collect();
     let covers = covers.into_iter().map(|i| queue[i].delivery_id.clone()).collect();
@@ -223,10 +229,6 @@ async fn handle(doors: &Doors, mute: &Mute, claimed: Delivery) -> Result<(), Sto
     fault::point("after_answer");
     let outcome = settlement(&attempt, &first, route.max_age, doors.clock.now());
     settle(doors, first, covers, outcome, started.elapsed()).await
-}
-
-fn is_last_word(delivery: &Delivery) -> bool {
-    matches!(delivery.event.as_str(), "drift.alarm.resolved" | "drift.alarm.acknowledged")
 }
 
 fn quiet(mute: &Mute, delivery: &Delivery) -> Option<String> {
@@ -242,11 +244,11 @@ fn quiet(mute: &Mute, delivery: &Delivery) -> Option<String> {
 /// else; an acknowledgement is always told.
 async fn unwanted(store: &dyn DeliverStore, mute: &Mute, delivery: &Delivery) -> Result<Option<String>, StoreError> {
     match (delivery.event.as_str(), &delivery.alert_id) {
-        ("drift.alarm.resolved", Some(alert)) => {
+        (RESOLVED, Some(alert)) => {
             let told = store::within(store.was_told(alert, &delivery.endpoint)).await?;
             Ok((!told).then(|| "nothing was told of it".to_owned()))
         }
-        ("drift.alarm.acknowledged", _) => Ok(None),
+        (ACKNOWLEDGED, _) => Ok(None),
         _ => Ok(quiet(mute, delivery)),
     }
 }

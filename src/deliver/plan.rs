@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{ACKNOWLEDGED, RESOLVED};
 use crate::drift::time::{Span, Timestamp};
 use crate::store::Delivery;
 
@@ -17,8 +18,6 @@ use crate::store::Delivery;
 const LATE: Span = Span::from_secs(60);
 /// Alerts told at once at most; the rest follow.
 const MOST_TOGETHER: usize = 100;
-/// An acknowledgement opens nothing at a receiver: it never stands for a message that does.
-const ACKNOWLEDGED: &str = "drift.alarm.acknowledged";
 
 /// What a receiver can do with several messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +81,7 @@ pub fn plan(queue: &[Delivery], together: Together, now: Timestamp) -> Plan {
 
 /// An acknowledgement is told by the end of its alert only.
 fn may_be_told(delivery: &Delivery, queue: &[Delivery], newest: &BTreeMap<&str, usize>, about: &str) -> bool {
-    let ends = |i: &usize| queue[*i].event == "drift.alarm.resolved";
+    let ends = |i: &usize| queue[*i].event == RESOLVED;
     delivery.event != ACKNOWLEDGED || newest.get(about).is_some_and(ends)
 }
 

@@ -88,7 +88,7 @@ pub enum Outcome {
     Corrected,
     /// It took an earlier one back.
     Retracted,
-    /// A duplicate, or older than the one that counts.
+    /// It repeats what is known, or is older than what counts.
     Superseded,
     /// It cannot be compared with the answer.
     Unusable,
@@ -171,6 +171,8 @@ impl Joined {
         let counted = contribution(&self.answer, self.predicted, &label, scale);
         let loss = counted.as_ref().map(Contribution::loss).filter(|_| !self.has_bet);
         let outcome = match (&counted, &self.counted) {
+            // Its time still decides what a later one comes after.
+            (Some(_), Some(_)) if label.value == self.label.value => Outcome::Superseded,
             (Some(_), Some(_)) => Outcome::Corrected,
             (Some(_), None) => Outcome::Joined,
             (None, _) => without_loss(&label),

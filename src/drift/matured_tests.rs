@@ -73,6 +73,7 @@ fn evidence_is_drawn_once_from_each_prediction() {
     for (label, outcome) in [
         (label(0, 1, 2_000, Some(LabelValue::Class(3))), Outcome::Corrected),
         (label(0, 0, 1_000, Some(LabelValue::Class(3))), Outcome::Superseded),
+        (label(0, 0, 9_000, Some(LabelValue::Class(4))), Outcome::Superseded),
         (label(0, 2, 0, None), Outcome::Retracted),
         (label(0, 2, 0, Some(LabelValue::Value(1.0))), Outcome::Unusable),
         (label(0, 2, 1, Some(LabelValue::Unknown)), Outcome::UnknownClass),

@@ -24,25 +24,39 @@ pub fn mismatches(manifest: &Manifest, graph: &Graph, vocabulary: usize) -> Vec<
 
 fn inputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) {
     let names = &manifest.inputs;
-    let named: Vec<&String> = [Some(&names.input_ids), names.attention_mask.as_ref(), names.token_type_ids.as_ref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    for name in &named {
-        match signature.inputs.get(*name) {
-            None => found.push(format!("the graph has no input `{name}`; it has {}", list(signature.inputs.keys()))),
-            Some(port) => {
-                if port.element != element::INT64 {
-                    found.push(format!("input `{name}` is not int64"));
-                }
-                if port.shape.len() != 2 {
-                    found.push(format!("input `{name}` has rank {}, expected 2: [batch, sequence]", port.shape.len()));
-                }
-            }
+    let keys = [
+        ("input_ids", Some(&names.input_ids)),
+        ("attention_mask", names.attention_mask.as_ref()),
+        ("token_type_ids", names.token_type_ids.as_ref()),
+    ];
+    let named: Vec<(&str, &String)> = keys.into_iter().filter_map(|(key, name)| Some((key, name?))).collect();
+    for (key, name) in &named {
+        let Some(port) = signature.inputs.get(*name) else {
+            let known = list(signature.inputs.keys());
+            found.push(format!("inputs.{key}: the graph has no input `{name}`; it has {known}"));
+            continue;
+        };
+        let mut wrong = |what: String| found.push(format!("inputs.{key}: the graph's input `{name}` {what}"));
+        let taken = match port.element {
+            element::INT64 | element::INT32 => true,
+            element::FLOAT => *key == "attention_mask",
+            _ => false,
+        };
+        if !taken {
+            let is = element::name(port.element);
+            wrong(format!("is {is}, not int64 or int32: put a `Cast` behind it in the graph"));
+        }
+        let [_, sequence] = port.shape[..] else {
+            wrong(format!("has rank {}, expected 2: [batch, sequence]", port.shape.len()));
+            continue;
+        };
+        let most = manifest.tokenizer.as_ref().map_or(0, |tokenizer| tokenizer.max_tokens);
+        if let Some(tokens) = sequence.filter(|n| *n > 0 && i64::try_from(most).is_ok_and(|most| most > *n)) {
+            wrong(format!("takes {tokens} tokens, and `tokenizer.max_tokens` is {most}: {tokens} at most"));
         }
     }
-    for name in signature.inputs.keys().filter(|name| !named.contains(name)) {
-        found.push(format!("the graph's input `{name}` is not named in the manifest"));
+    for name in signature.inputs.keys().filter(|name| !named.iter().any(|(_, named)| named == name)) {
+        found.push(format!("inputs: the graph's input `{name}` is not named in the manifest"));
     }
 }
 
@@ -63,8 +77,11 @@ fn outputs(manifest: &Manifest, signature: &Signature, found: &mut Vec<String>) 
             found.push(format!("{what}: the graph has no output `{name}`; it has {}", list(signature.outputs.keys())));
             return;
         };
-        if port.element != element::FLOAT {
-            found.push(format!("{what}: output `{name}` is not 32-bit float"));
+        if ![element::FLOAT, element::FLOAT16].contains(&port.element) {
+            let is = element::name(port.element);
+            found.push(format!(
+                "{what}: output `{name}` is {is}, not a 32-bit or 16-bit float: put a `Cast` behind it in the graph"
+            ));
         }
         let hint = if is_one_column(port) { one_column } else { "" };
         let rank = port.shape.len();
@@ -120,4 +137,50 @@ fn last_dimension(port: &Port) -> Option<i64> {
 fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::graph::{Dimension, Shape, TensorType, ValueInfo, ValueType};
+    use super::*;
+
+    fn input(name: &str, element: i32, dims: &[i64]) -> ValueInfo {
+        let free = |n: &i64| Dimension { value: (*n > 0).then_some(*n), name: None };
+        let shape = Some(Shape { dim: dims.iter().map(free).collect() });
+        let tensor = Some(TensorType { element, shape });
+        ValueInfo { name: name.into(), value_type: Some(ValueType { tensor }) }
+    }
+
+    fn told(max_tokens: usize, inputs: Vec<ValueInfo>) -> Vec<String> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/support/manifest.yaml");
+        let mut manifest = Manifest::load(&file).expect("the example");
+        manifest.tokenizer.as_mut().expect("the example's").max_tokens = max_tokens;
+        let mut found = Vec::new();
+        super::inputs(&manifest, &signature(&Graph { input: inputs, ..Graph::default() }), &mut found);
+        found
+    }
+
+    #[test]
+    fn inputs_that_cannot_be_fed_are_told_with_their_key() {
+        let mask = || input("attention_mask", element::INT64, &[0, 0]);
+        let with = |element, dims: &[i64]| vec![input("input_ids", element, dims), mask()];
+        let is = |what: &str| vec![format!("inputs.input_ids: the graph's input `input_ids` {what}")];
+        assert_eq!(told(64, with(element::INT64, &[0, 0])), Vec::<String>::new());
+        assert_eq!(told(64, with(element::INT32, &[8, 64])), Vec::<String>::new());
+        let cast = |was: &str| is(&format!("is {was}, not int64 or int32: put a `Cast` behind it in the graph"));
+        assert_eq!(told(64, with(element::FLOAT, &[0, 0])), cast("float"));
+        assert_eq!(told(64, with(11, &[0, 0])), cast("double"));
+        assert_eq!(told(64, with(element::INT64, &[0])), is("has rank 1, expected 2: [batch, sequence]"));
+        let short = "takes 32 tokens, and `tokenizer.max_tokens` is 64: 32 at most";
+        assert_eq!(told(64, with(element::INT64, &[0, 32])), is(short));
+        assert_eq!(
+            told(64, vec![mask(), input("positions", element::INT64, &[0, 0])]),
+            [
+                "inputs.input_ids: the graph has no input `input_ids`; it has `attention_mask`, `positions`",
+                "inputs: the graph's input `positions` is not named in the manifest"
+            ]
+        );
+    }
 }

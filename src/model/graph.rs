@@ -197,8 +197,38 @@ pub struct Dimension {
 pub mod element {
     /// 32-bit float.
     pub const FLOAT: i32 = 1;
+    /// 32-bit integer.
+    pub const INT32: i32 = 6;
     /// 64-bit integer.
     pub const INT64: i32 = 7;
+    /// 16-bit float.
+    pub const FLOAT16: i32 = 10;
+
+    /// Names by number.
+    const NAMES: [&str; 17] = [
+        "undefined",
+        "float",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "double",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
+    ];
+
+    /// What ONNX calls it.
+    pub fn name(element: i32) -> &'static str {
+        usize::try_from(element).ok().and_then(|i| NAMES.get(i)).unwrap_or(&"of an unknown type")
+    }
 }
 
 /// One input or output: `None` in the shape is a free dimension.

@@ -66,7 +66,10 @@ fn task(name: &str, port: &Port, is_squashed: bool) -> String {
     };
     let start = format!("  - {{name: {name}, output: {name}, ");
     match (port.element, port.shape.len(), columns(port)) {
-        (kind, ..) if kind != element::FLOAT => format!("  # output `{name}` is not 32-bit float and cannot be a head"),
+        (kind, ..) if ![element::FLOAT, element::FLOAT16].contains(&kind) => {
+            let is = element::name(kind);
+            format!("  # output `{name}` is {is} and cannot be a head: put a `Cast` to float behind it if it is one")
+        }
         (_, 1, _) | (_, 2, Some(1)) => one_column(&start, is_squashed, &classes(2)),
         (_, 2, Some(2)) => format!("{start}kind: binary, temperature: 1.0, {}", classes(2)),
         (_, 2, Some(n)) => format!("{start}kind: multiclass, temperature: 1.0, {} (or kind: multilabel)", classes(n)),

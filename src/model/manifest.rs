@@ -103,11 +103,12 @@ pub struct RawTokenizer {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawInputs {
-    /// Token ids, int64 [batch, sequence].
+    /// Token ids, int64 or int32 [batch, sequence]. Both sizes may be free or fixed: batches are filled up to a fixed
+    /// one, texts are padded to a fixed length.
     pub input_ids: String,
-    /// 1 for tokens, 0 for padding, int64 [batch, sequence].
+    /// 1 for tokens, 0 for padding, int64, int32 or float [batch, sequence].
     pub attention_mask: Option<String>,
-    /// Segment ids, int64 [batch, sequence].
+    /// Segment ids, int64 or int32 [batch, sequence].
     pub token_type_ids: Option<String>,
 }
 
@@ -121,7 +122,7 @@ impl Default for RawInputs {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEmbedding {
-    /// Output name, float [batch, dimension]; needed with `onnx`.
+    /// Output name, float or float16 [batch, dimension]; needed with `onnx`.
     pub output: Option<String>,
     /// Its dimension.
     #[schemars(range(min = 1, max = 65536))]
@@ -136,7 +137,7 @@ pub struct RawTask {
     pub name: String,
     /// What it answers.
     pub kind: TaskKind,
-    /// Name of the graph's output; by default the task's name.
+    /// Name of the graph's output, float or float16; by default the task's name.
     pub output: Option<String>,
     /// What turns the output into probabilities; by default what the kind implies for logits.
     pub activation: Option<Activation>,

@@ -18,6 +18,8 @@ pub mod agreement;
 pub mod batching;
 /// What texts are cut with.
 pub mod cutter;
+/// Numbers in and out of a graph.
+mod feeding;
 /// Whether a reference belongs to a model.
 pub mod fits;
 /// Proof that CUDA computes what the CPU computes.

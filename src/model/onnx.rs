@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ort::ep::{CPU, CUDA};
 use ort::session::{Session, SessionInputValue};
-use ort::value::Tensor;
 
 use super::agreement::mismatches;
+use super::feeding::{Feeding, floats};
 use super::heads::answer;
 use super::manifest::Manifest;
 use super::precheck::{self, Checked};
@@ -47,6 +47,7 @@ pub struct OnnxModel {
     manifest: Manifest,
     /// How long a text may be, and what fills short ones.
     limits: Limits,
+    feeding: Feeding,
     spec: Arc<ModelSpec>,
     tokenizer: Tokenizer,
     session: Session,
@@ -82,13 +83,14 @@ impl OnnxModel {
         if !mismatches.is_empty() {
             return Err(ModelError::Mismatch { manifest: manifest.file, mismatches });
         }
+        let feeding = Feeding::of(graph, &manifest.inputs);
         let session = open(file, &checked, device, threads, library)?;
         let placement = placement(&session)?;
         if device == Device::Cuda && placement.device != "cuda" {
             return Err(ModelError::NoCuda("no node of the graph was placed on it".into()));
         }
         let spec = Arc::new(manifest.spec.clone());
-        Ok(OnnxModel { manifest, limits, spec, tokenizer, session, placement })
+        Ok(OnnxModel { manifest, limits, feeding, spec, tokenizer, session, placement })
     }
 
     /// Where it really runs.
@@ -160,10 +162,9 @@ impl OnnxModel {
     ) -> Result<(), ModelError> {
         let widths: Vec<usize> = tokens.iter().map(|t| self.width(t)).collect();
         order.sort_by_key(|i| widths[*i]);
+        let most = self.feeding.batch.map_or(max_batch, |fixed| max_batch.min(fixed)).max(1);
         let mut same_width = order.chunk_by(|a, b| widths[*a] == widths[*b]);
-        same_width.try_for_each(|texts| {
-            texts.chunks(max_batch.max(1)).try_for_each(|batch| self.run_halving(batch, tokens, sink))
-        })
+        same_width.try_for_each(|texts| texts.chunks(most).try_for_each(|batch| self.run_halving(batch, tokens, sink)))
     }
 
     /// Seconds that a bare loop over the same session, tokens and batches takes: ONNX Runtime's own
@@ -176,8 +177,12 @@ impl OnnxModel {
         let mut tokens: Vec<Tokens> =
             texts.iter().map(|(text, _)| self.tokenizer.encode(text)).collect::<Result<_, _>>()?;
         tokens.sort_by_key(|t| t.ids.len());
-        for batch in tokens.chunks(max_batch.max(1)) {
-            let all: Vec<usize> = (0..batch.len()).collect();
+        let most = self.feeding.batch.map_or(max_batch, |fixed| max_batch.min(fixed)).max(1);
+        for batch in tokens.chunks(most) {
+            let mut all: Vec<usize> = (0..batch.len()).collect();
+            if self.feeding.batch.is_some() {
+                all = self.feeding.filled(&all);
+            }
             let inputs = self.inputs(&all, batch)?;
             self.session.run(inputs).map_err(runtime)?;
         }
@@ -211,6 +216,9 @@ impl OnnxModel {
     /// the batch: the last bits of an answer depend on it, and a replay must give the same.
     fn width(&self, tokens: &Tokens) -> usize {
         let count = tokens.ids.len();
+        if let Some(fixed) = self.feeding.width {
+            return fixed.max(count);
+        }
         count.max(1).next_multiple_of(WIDTH).min(self.limits.max_tokens).max(count)
     }
 
@@ -222,41 +230,40 @@ impl OnnxModel {
     ) -> Result<Vec<(String, SessionInputValue<'v>)>, ModelError> {
         let width = batch.iter().map(|i| self.width(&tokens[*i])).max().unwrap_or(WIDTH);
         let shape = [batch.len(), width];
-        let fill = |of: &dyn Fn(&Tokens) -> Vec<i64>, padding: i64| {
+        let fill = |name: &str, of: &dyn Fn(&Tokens) -> Vec<i64>, padding: i64| {
             let mut flat = Vec::with_capacity(batch.len() * width);
             for &i in batch {
                 let row = of(&tokens[i]);
                 flat.extend_from_slice(&row);
                 flat.resize(flat.len() + width - row.len(), padding);
             }
-            Tensor::from_array((shape, flat)).map_err(runtime)
+            self.feeding.tensor(name, shape, flat).map_err(runtime)
         };
         let names = &self.manifest.inputs;
         let pad = i64::from(self.limits.pad_id);
         let mut inputs: Vec<(String, SessionInputValue)> =
-            vec![(names.input_ids.clone(), fill(&|t| t.ids.clone(), pad)?.into())];
+            vec![(names.input_ids.clone(), fill(&names.input_ids, &|t| t.ids.clone(), pad)?)];
         if let Some(name) = &names.attention_mask {
-            inputs.push((name.clone(), fill(&|t| vec![1; t.ids.len()], 0)?.into()));
+            inputs.push((name.clone(), fill(name, &|t| vec![1; t.ids.len()], 0)?));
         }
         if let Some(name) = &names.token_type_ids {
-            inputs.push((name.clone(), fill(&|t| t.segments.clone(), 0)?.into()));
+            inputs.push((name.clone(), fill(name, &|t| t.segments.clone(), 0)?));
         }
         Ok(inputs)
     }
 
     fn run(&mut self, batch: &[usize], tokens: &[Tokens], sink: &mut Sink) -> Result<(), ModelError> {
         let wanted = batch.len();
-        // A single row goes another way through the kernels than one among several.
-        let batch = &[batch, batch].concat()[..wanted.max(2)];
-        let inputs = self.inputs(batch, tokens)?;
+        let batch = self.feeding.filled(batch);
+        let inputs = self.inputs(&batch, tokens)?;
         let outputs = self.session.run(inputs).map_err(runtime)?;
         let rows = |name: &str| {
             let value = outputs.get(name).ok_or_else(|| ModelError::Runtime(format!("no output `{name}`")))?;
-            let (_, data) = value.try_extract_tensor::<f32>().map_err(runtime)?;
+            let data = floats(value).map_err(runtime)?;
             if data.len() % batch.len() != 0 {
                 return Err(ModelError::Runtime(format!("output `{name}` does not divide into the batch")));
             }
-            Ok(data.chunks_exact((data.len() / batch.len()).max(1)))
+            Ok(data)
         };
         // Every output is looked up before any row is given away, so that a batch is whole or nothing.
         let mut all = Vec::with_capacity(self.manifest.heads.len() + 1);
@@ -266,7 +273,8 @@ impl OnnxModel {
         for (task, head) in self.manifest.heads.iter().enumerate() {
             all.push((Output::Head(task), rows(&head.output)?));
         }
-        for (output, rows) in all {
+        for (output, data) in all {
+            let rows = data.chunks_exact((data.len() / batch.len()).max(1));
             batch.iter().zip(rows).take(wanted).for_each(|(i, row)| sink(*i, output, row));
         }
         Ok(())

@@ -1,8 +1,13 @@
 //! How the broker is reached: what the operator wrote, what ours are, and what is checked at start.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
 
+use super::rebalance::Context;
 use super::{ANSWER, SourceError};
 use crate::config;
 use crate::drift::checkpoint::Partition;
@@ -85,13 +90,10 @@ pub(super) fn count(consumer: &BaseConsumer<impl ConsumerContext + 'static>, top
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
-pub(super) fn check_topics(
-    consumer: &BaseConsumer<impl ConsumerContext + 'static>,
-    kafka: &config::Kafka,
-) -> Result<(), SourceError> {
-    let unreachable = |source| SourceError::Unreachable { brokers: kafka.brokers.clone(), source };
+pub(super) fn check_topics(consumer: &BaseConsumer<Context>, kafka: &config::Kafka) -> Result<(), SourceError> {
     for topic in &kafka.topics {
-        let metadata = consumer.fetch_metadata(Some(topic), ANSWER).map_err(unreachable)?;
+        let metadata =
+            consumer.fetch_metadata(Some(topic), ANSWER).map_err(|source| unreached(consumer, kafka, source))?;
         let found =
             metadata.topics().iter().any(|t| t.name() == topic && t.error().is_none() && !t.partitions().is_empty());
         if !found {
@@ -99,4 +101,14 @@ pub(super) fn check_topics(
         }
     }
     Ok(())
+}
+
+/// Why nothing was answered: a broker that refuses us is there. The client tells of that when it is polled.
+fn unreached(consumer: &BaseConsumer<Context>, kafka: &config::Kafka, source: KafkaError) -> SourceError {
+    let brokers = kafka.brokers.clone();
+    let _ = consumer.poll(Duration::from_millis(100));
+    match consumer.context().refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(reason) => SourceError::Refused { brokers, reason },
+        None => SourceError::Unreachable { brokers, source },
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::native::NativeDecoder;
+use super::once::kept;
 use crate::drift::record::{Record, RejectReason, Rejected};
 use crate::drift::time::Timestamp;
 
@@ -73,11 +74,24 @@ impl Iterator for FileRecords<'_> {
     }
 }
 
-/// A file's bytes, decompressed where its name says that they are compressed.
+/// A file's bytes, decompressed where its name says that they are compressed. What can be read only once is kept, and
+/// decompressed where its first bytes say so: a pipe has no name.
 pub(super) fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
-    Ok(match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
+    let ending = path.extension().and_then(|e| e.to_str());
+    if let Some(kept) = kept(path)? {
+        let ending = match kept.beginning()? {
+            [0x1f, 0x8b, ..] => Some("gz"),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some("zst"),
+            _ => None,
+        };
+        return decompressed(kept, ending);
+    }
+    decompressed(File::open(path)?, ending)
+}
+
+fn decompressed(file: impl Read + 'static, ending: Option<&str>) -> std::io::Result<Box<dyn BufRead>> {
+    Ok(match ending {
+        Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(BufReader::new(file)))),
         Some("zst") => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?)),
         _ => Box::new(BufReader::new(file)),
     })

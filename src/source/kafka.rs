@@ -92,6 +92,7 @@ impl KafkaSource {
             paused: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             received: Mutex::default(),
+            refused: Mutex::default(),
         };
         let consumer: BaseConsumer<Context> =
             consumer_config(kafka).create_with_context(context).map_err(SourceError::Configuration)?;

@@ -40,6 +40,8 @@ mod native_label;
 mod native_number;
 mod native_problem;
 mod native_quick;
+/// Files that can be read only once.
+mod once;
 /// Answers of two models to the same rows.
 pub mod paired;
 /// Records to Kafka, and a broker inside the process.
@@ -205,6 +207,14 @@ pub enum SourceError {
         /// The client's error.
         #[source]
         source: rdkafka::error::KafkaError,
+    },
+    /// The broker does not take us for who we say we are.
+    #[error("the broker at `{brokers}` refuses the client's credentials: {reason}; see `kafka.properties`")]
+    Refused {
+        /// Where.
+        brokers: String,
+        /// What was said.
+        reason: String,
     },
     /// A topic is missing.
     #[error("the broker at `{brokers}` has no topic `{topic}`: create it, or correct `kafka.topics`")]

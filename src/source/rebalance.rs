@@ -32,11 +32,16 @@ pub(super) struct Context {
     pub paused: AtomicBool,
     pub failed: AtomicBool,
     pub received: Mutex<Received>,
+    /// How the broker refused who we say we are.
+    pub refused: Mutex<Option<String>>,
 }
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         metrics::kafka_error();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
         tracing::warn!(%error, reason, "Kafka");
     }
 

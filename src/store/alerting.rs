@@ -47,8 +47,7 @@ impl DeskStore for SqlStore {
             "-- told
             select d.* from delivery as d where d.alert_id = $1 and not exists (
                 select 1 from delivery as newer where newer.alert_id = d.alert_id and newer.endpoint = d.endpoint
-                    and (newer.created_us > d.created_us
-                        or (newer.created_us = d.created_us and newer.delivery_id > d.delivery_id)))
+                    and newer.place > d.place)
             order by d.endpoint",
         )
         .bind(alert_id)
@@ -179,7 +178,7 @@ impl DeskStore for SqlStore {
         let rows = sqlx::query(
             "-- deliveries_in
             select * from delivery where ($1 = '*' or state = $1) and ($2 = '*' or endpoint = $2)
-            order by created_us desc, delivery_id limit $3",
+            order by created_us desc, place desc limit $3",
         )
         .bind(state.unwrap_or("*"))
         .bind(endpoint.unwrap_or("*"))
@@ -250,10 +249,9 @@ pub(super) async fn latest_told(
             and (a.state = 'firing' or (d.event = 'drift.alarm.resolved' and d.created_us >= $2))
             and not exists (
                 select 1 from delivery as newer where newer.alert_id = d.alert_id and newer.endpoint = d.endpoint
-                    and (newer.created_us > d.created_us
-                        or (newer.created_us = d.created_us and newer.delivery_id > d.delivery_id)))
+                    and newer.place > d.place)
             and ($1 <> '*' or d.alert_id not in (select alert_id from alert_acknowledgement))
-        order by d.created_us, d.delivery_id",
+        order by d.place",
     )
     .bind(endpoint.unwrap_or("*"))
     .bind(resolved_since.map_or(i64::MAX, Timestamp::micros))

@@ -13,9 +13,10 @@ use crate::drift::time::{Span, Timestamp};
 #[async_trait]
 impl DeliverStore for SqlStore {
     async fn claim(&self, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Delivery>, StoreError> {
-        // The oldest pending message of an endpoint holds back the younger ones; the conditional
-        // update gives a row to one claimer even if two chose it at the same time. A first attempt
-        // waits for no clock unless it waits for its group: one that was set back must not hold an alert.
+        // The first pending message of an endpoint holds back the later ones, whatever the clock said when they were
+        // written: an end never comes before its beginning. The conditional update gives a row to one claimer even
+        // if two chose it at the same time. A first attempt waits for no clock unless it waits for its group: one
+        // that was set back must not hold an alert.
         let due = sqlx::query(
             "-- claim (due)
             select delivery_id from delivery as d
@@ -24,9 +25,8 @@ impl DeliverStore for SqlStore {
                 and endpoint not in (select endpoint from endpoint_circuit where open_until_us > $1)
                 and not exists (
                     select 1 from delivery as older where older.endpoint = d.endpoint and older.state = 'pending'
-                        and (older.created_us < d.created_us
-                            or (older.created_us = d.created_us and older.delivery_id < d.delivery_id)))
-            order by created_us, delivery_id limit 100",
+                        and older.place < d.place)
+            order by place limit 100",
         )
         .bind(now.micros())
         .fetch_all(&self.pool)
@@ -125,7 +125,7 @@ impl DeliverStore for SqlStore {
     async fn waiting(&self, endpoint: &str, limit: i64) -> Result<Vec<Delivery>, StoreError> {
         let rows = sqlx::query(
             "-- waiting
-            select * from delivery where endpoint = $1 and state = 'pending' order by created_us, delivery_id limit $2",
+            select * from delivery where endpoint = $1 and state = 'pending' order by place limit $2",
         )
         .bind(endpoint)
         .bind(limit)

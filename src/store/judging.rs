@@ -173,8 +173,8 @@ impl JudgeStore for SqlStore {
             write_transition(&mut transaction, transition).await?;
         }
         super::examples::write_examples(&mut transaction, judged).await?;
-        // A microsecond apart, so that an endpoint gets them in the order they were written: whoever hears of an
-        // alert and of the request that it led to hears of the alert first.
+        // An endpoint gets them in the order in which they are written: whoever hears of an alert and of the request
+        // that it led to hears of the alert first. A microsecond apart, so that pages of them can end between two.
         let mut at = judged.now;
         for delivery in &judged.deliveries {
             write_delivery(&mut transaction, delivery, at).await?;

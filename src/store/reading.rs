@@ -146,7 +146,7 @@ impl ReadStore for SqlStore {
         let rows = sqlx::query(
             "-- deliveries
             select * from delivery where ($1 = '*' or model = $1) and created_us < $2
-            order by created_us desc, delivery_id limit $3",
+            order by created_us desc, place desc limit $3",
         )
         .bind(model.unwrap_or("*"))
         .bind(page.before_us)

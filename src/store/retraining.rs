@@ -346,7 +346,7 @@ async fn write_callback(transaction: &mut Tx, callback: &Callback, most: i64) ->
     Ok(())
 }
 
-/// A microsecond apart, so that an endpoint gets them in the order they were written.
+/// A microsecond apart, so that pages of them can end between two.
 async fn write_deliveries(transaction: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), StoreError> {
     for (i, delivery) in (0..).zip(deliveries) {
         write_delivery(transaction, delivery, now.plus(Span::from_micros(i))).await?;

@@ -10,6 +10,23 @@ use crate::support::proxy::{Proxy, Way};
 use crate::support::services::Own;
 use crate::support::{compile, eventually, service};
 
+/// A broker that is there and does not take us for who we say we are is not told as one that does not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_refuses_us() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.setup.properties = "security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN, sasl.username: me, \
+                            sasl.password: {env: TEST_SECRET}"
+        .into();
+    let mut daemon = run.setup.start();
+    let waits = tokio::task::spawn_blocking(move || daemon.child.wait());
+    let ended = tokio::time::timeout(LONG, waits).await.expect("it ends").expect("no panic").expect("waited for");
+    let log = run.setup.log();
+    assert_eq!(ended.code(), Some(4), "{log}");
+    let last = log.lines().rfind(|line| line.starts_with("driftd: ")).expect("it says why");
+    assert!(last.contains("refuses the client's credentials: ") && last.contains("see `kafka.properties`"), "{log}");
+}
+
 /// A database that goes away in every way it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_comes_and_goes() {

@@ -13,7 +13,7 @@ use super::support::{self, driftd, fail_with, succeed};
 use super::texts;
 
 /// A field with its length, as protobuf writes strings and messages.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut left = content.len();
     while left > 127 {
@@ -24,12 +24,12 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     [bytes, content.to_vec()].concat()
 }
 
-fn number(number: u8, value: u8) -> Vec<u8> {
+pub(super) fn number(number: u8, value: u8) -> Vec<u8> {
     vec![number << 3, value]
 }
 
 /// A node of a graph.
-fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+pub(super) fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
     field(1, &[inputs, field(2, output.as_bytes()), field(4, operator.as_bytes())].concat())
 }
