@@ -91,7 +91,7 @@ fn a_rare_class_that_is_lost_is_found_and_named() {
 
 #[test]
 fn labels_of_a_head_that_is_as_it_was_prove_nothing() {
-    let one_in_four = |one: Prediction| one.p.to_bits() % 4 == 0;
+    let one_in_four = |one: Prediction| one.p.to_bits().is_multiple_of(4);
     let found =
         |hear: &dyn Fn(Prediction) -> Heard| (0..5).filter(|seed| windows_until(400, *seed, hear).is_some()).count();
     let same = |one: Prediction| Some((one.answer(), true));
@@ -119,7 +119,7 @@ fn one_bet_alone_would_take_other_labels_for_harm() {
     // Four times as much of it: more is missing, and no larger share.
     let (mut harm, mut answers) = (ClassHarm::default(), Answers::default());
     for one in std::iter::repeat_with(|| prediction(&mut rng)).take(40_000) {
-        if one.rare || one.p.to_bits() % 4 == 0 {
+        if one.rare || one.p.to_bits().is_multiple_of(4) {
             one.labelled(one.answer(), &mut answers);
         }
     }

@@ -99,14 +99,14 @@ impl Spread {
         let over_all = |of: &dyn Fn(&(f64, f64, f64)) -> f64| phases.iter().map(|p| p.0 * of(p)).sum::<f64>() / all;
         let mean = over_all(&|p| p.1);
         let used = phases.iter().filter(|p| p.0 > 0.0).count();
-        if used < 2 || !(mean > 0.0) {
+        if used < 2 || mean <= 0.0 {
             return Spread::default();
         }
         let one = over_all(&|p| p.2);
         let squares: f64 = phases.iter().map(|(n, square, _)| n * (square - mean).powi(2)).sum();
         let evenness = all - phases.iter().map(|(n, ..)| n * n).sum::<f64>() / all;
         let between = (squares - one * (used - 1) as f64) / evenness;
-        if !(between > 0.0) {
+        if between <= 0.0 {
             return Spread::default();
         }
         let shrunk = |(n, square, _): &(f64, f64, f64)| {
