@@ -78,7 +78,6 @@ fn lost(_: Prediction) -> Heard {
 fn a_rare_class_that_is_lost_is_found_and_named() {
     let mut windows: Vec<u32> = (0..9).filter_map(|seed| windows_until(400, seed, lost)).collect();
     windows.sort_unstable();
-    println!("windows of a hundred labels: {windows:?}");
     assert!(windows.len() == 9 && windows[4] <= 60, "{windows:?}");
 
     let mut rng = StdRng::seed_from_u64(1);

@@ -99,9 +99,9 @@ fn kept_cells_add_up_over_windows_and_other_heads_keep_none() {
     assert_eq!((sum[0], &sum[COMMON..]), (17, &[6, 2, 3, 4][..]));
     let short = postcard::to_stdvec(&vec![1_i64; 3]).expect("encodes");
     assert!(known.sum_of_kept(std::iter::once(short.as_slice())).is_err(), "of another layout");
-    let binary = Performance { kind: TaskKind::Binary, ..known };
-    assert!(binary.kept_cells(&a).is_empty() && binary.by_label(&names(), &a, None).is_empty());
-    let multilabel = Performance { kind: TaskKind::Multilabel, ..binary };
+    let values = Performance { kind: TaskKind::Regression, ..known };
+    assert!(values.kept_cells(&a).is_empty() && values.by_label(&names(), &a, None).is_empty());
+    let multilabel = Performance { kind: TaskKind::Multilabel, ..values };
     assert!(multilabel.by_label(&names(), &vec![0; a.len()], None).iter().all(|l| l.estimated.is_none()));
 }
 
