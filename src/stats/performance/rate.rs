@@ -3,7 +3,7 @@
 //! Of an event whose probability given the past is at most m, ρˣ·exp(−(ρ − 1)·m) is at most 1 on average for any
 //! ρ > 1, since 1 + (ρ − 1)·m ≤ exp((ρ − 1)·m): the bound that a Poisson count meets. A product of such payoffs needs no
 //! more than how many events there were and the sum of what was expected of each, and it loses little to the product of
-//! exact ones where each event is rare. It feeds Shiryaev–Roberts recursions as in [`super::betting`], one for every ρ.
+//! exact ones where each event is rare. It feeds Shiryaev–Roberts recursions as in [`crate::stats::performance::betting`], one for every ρ.
 
 use serde::{Deserialize, Serialize};
 
