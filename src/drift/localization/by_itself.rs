@@ -17,7 +17,7 @@ impl Findings<'_> {
     pub(super) fn heads_by_themselves(&self) -> BTreeSet<usize> {
         let tasks = self.tasks_of(|found, i| {
             let evidence = found.steps[i].ln_moved;
-            let is_seen = || found.is_seen(found.reference.signals[i].key.task, evidence);
+            let is_seen = || found.is_seen(found.reference.signals[i].key.task);
             let is_still = || found.is_quiet_around(i) && found.is_still_before(evidence) && is_seen();
             found.is_within_leaves(i) && (found.is_beyond_the_encoder(i) || is_still())
         });
@@ -29,15 +29,15 @@ impl Findings<'_> {
         matches!(self.reference.signals[signal].measure, Measure::ClassGivenLeaf(_) | Measure::AnswerGivenLeaf(_))
     }
 
-    /// Whether what a head reads was looked at: the encoder, or the input where the reference knows no encoder. Where it
-    /// was not, whether the other heads, which read the same, were, and are quiet beside it.
-    pub(super) fn is_seen(&self, task: Option<usize>, beside: f64) -> bool {
+    /// Whether what a head reads is looked at in this window: the encoder, or the input where the reference knows no
+    /// encoder. Where it is not, whether the other heads, which read the same, were, and are quiet.
+    pub(super) fn is_seen(&self, task: Option<usize>) -> bool {
         let of = |scope: Scope| self.all().filter(move |i| self.scope(*i) == scope);
         let read = if of(Scope::Encoder).next().is_some() { Scope::Encoder } else { Scope::Input };
         let others = || of(Scope::Head).filter(|i| self.reference.signals[*i].key.task != task);
         of(read).next().is_none()
-            || of(read).any(|i| self.is_looked_at(i))
-            || (others().any(|i| self.is_looked_at(i)) && others().all(|i| self.is_quiet(i, beside)))
+            || of(read).any(|i| self.reference.signals[i].measure.as_signal().n(&self.steps[i].cells) > 0)
+            || (others().any(|i| self.is_looked_at(i)) && others().all(|i| self.is_quiet(i, f64::NEG_INFINITY)))
     }
 
     fn is_quiet_around(&self, signal: usize) -> bool {

@@ -329,7 +329,7 @@ impl<'a> Findings<'a> {
         let quiet = self.all().filter(before).all(|i| self.is_quiet(i, strongest));
         let is_own = |i: &usize| self.reference.signals[*i].key.task == Some(task);
         let is_beyond = || self.whole().filter(is_own).any(|i| self.is_beyond_the_encoder(i));
-        quiet && self.is_seen(Some(task), strongest) && (self.is_still_before(strongest) || is_beyond())
+        quiet && self.is_seen(Some(task)) && (self.is_still_before(strongest) || is_beyond())
     }
 
     /// Whether the encoder sees the texts that it always saw, beside what drifts in a head. Another mix of answers is
