@@ -116,3 +116,31 @@ fn compared(told: &Told, first_window: usize) -> Vec<Compared> {
     };
     served.filter_map(of_signal).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(differ: &[i64]) -> String {
+        let of = |(i, differ): (usize, &i64)| Compared {
+            task: format!("t{i}"),
+            compared: 200,
+            differ: *differ,
+            reference: 0.01,
+        };
+        let answers = differ.iter().enumerate().map(of).collect();
+        HarmlessSkew { first_window: 3, windows: 2, parts: vec!["embedding".to_owned()], answers }.words()
+    }
+
+    #[test]
+    fn it_is_called_harmless_while_hardly_an_answer_differs() {
+        let harmless = words(&[0, 6]);
+        assert!(
+            harmless.starts_with("harmless skew from window 3 on") && harmless.contains("3.0 % of `t1`"),
+            "{harmless}"
+        );
+        let not = words(&[7, 0]);
+        assert!(not.starts_with("skew from window 3 on") && not.contains("7 of 200 compared answers of `t0`"), "{not}");
+        assert!(words(&[]).ends_with("was not tested"));
+    }
+}

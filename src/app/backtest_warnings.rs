@@ -39,7 +39,7 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
         ));
     }
     found.extend(stream.noticed.iter().cloned());
-    found.extend(hardly_read(stream));
+    found.extend(hardly_read(stream.counts, &stream.refused));
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
     found.extend(lacks.said());
@@ -62,15 +62,15 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
 const MOST_REFUSED: f64 = 0.01;
 
 /// Said where so many records were refused that what was judged is not the stream.
-fn hardly_read(stream: &Stream) -> Option<String> {
-    let Counts { records, refused, .. } = stream.counts;
+fn hardly_read(counts: Counts, refusals: &Refusals) -> Option<String> {
+    let Counts { records, refused, .. } = counts;
     let share = refused as f64 / (records + refused).max(1) as f64;
     (share > MOST_REFUSED).then(|| {
         format!(
             "{refused} of {} records ({:.1} %) were refused and not judged: {}. What is said here is said of the others",
             records + refused,
             100.0 * share,
-            stream.refused
+            refusals
         )
     })
 }
@@ -134,4 +134,17 @@ fn served_by_another(reference: &Reference, counts: Counts) -> Option<String> {
              production serves a model that this reference says nothing about, and they were not judged"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_of_which_much_was_refused_is_told_to_be_the_rest() {
+        let told = |refused| hardly_read(Counts { records: 1_000, refused, ..Counts::default() }, &Refusals::default());
+        assert_eq!((told(0), told(10)), (None, None), "stragglers");
+        let half = told(1_000).expect("half of them");
+        assert!(half.starts_with("1000 of 2000 records (50.0 %) were refused"), "{half}");
+    }
 }

@@ -3,9 +3,10 @@
 //! Each head with a known error bets on its losses against "the mean is at most what is tolerated", and against "each
 //! is what its confidence says, and as much more as is tolerated of all", one step a window of the time at which labels
 //! were given, as the other detectors do. The smaller of the two counts: who labels the answers that a model is least
-//! sure of finds many wrong that were expected to be (docs/decisions/0050). The mean over heads is one e-detector; it has
-//! its share of the tree's weight wherever the reference knows an error, so the model's evidence stays one number with
-//! one budget. The worst head leads: it is named, never their mean.
+//! sure of finds many wrong that were expected to be (docs/decisions/0050). Half of a head's evidence is
+//! its classes' ([`super::harm_by_class`]): a rare one that is lost hardly moves the mean. The mean over heads is one
+//! e-detector; it has its share of the tree's weight wherever the reference knows an error, so the model's evidence
+//! stays one number with one budget. The worst head leads: it is named, never their mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,9 +46,9 @@ struct Bets {
 }
 
 /// What is left of a window's weight one window later: answers of some twenty windows say what is expected of all.
-const KEPT: f64 = 0.95;
+pub(super) const KEPT: f64 = 0.95;
 /// Answers that the reference weighs among them.
-const OF_REFERENCE: f64 = 100.0;
+pub(super) const OF_REFERENCE: f64 = 100.0;
 
 /// Evidence as courses of earlier formats hold it: of each head without its classes,
 pub(super) type WithoutClasses = Vec<(usize, Betting, (Betting, EvenBetting), (f64, f64))>;

@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::harm::{KEPT, OF_REFERENCE};
 use super::losses::Answers;
 use super::performance::Performance;
 use super::performance::by_class::KnownClass;
@@ -39,11 +40,6 @@ struct ClassBets {
     /// How many of the latest answers were given it.
     latest: f64,
 }
-
-/// What is left of a window's weight one window later, as for the head as a whole.
-const KEPT: f64 = 0.95;
-/// Answers that the reference weighs among the latest.
-const OF_REFERENCE: f64 = 100.0;
 
 impl ClassHarm {
     /// One window's cells, and the answers whose labels came in it.
