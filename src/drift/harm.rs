@@ -4,7 +4,7 @@
 //! is what its confidence says, and as much more as is tolerated of all", one step a window of the time at which labels
 //! were given, as the other detectors do. The smaller of the two counts: who labels the answers that a model is least
 //! sure of finds many wrong that were expected to be (docs/decisions/0050). Half of a head's evidence is
-//! its classes' ([`super::harm_by_class`]): a rare one that is lost hardly moves the mean. The mean over heads is one
+//! its classes' ([`crate::drift::harm_by_class`]): a rare one that is lost hardly moves the mean. The mean over heads is one
 //! e-detector; it has its share of the tree's weight wherever the reference knows an error, so the model's evidence
 //! stays one number with one budget. The worst head leads: it is named, never their mean.
 
