@@ -139,6 +139,11 @@ impl Alerts {
         self.firing.iter().map(|f| &f.alert)
     }
 
+    /// Causes of the firing ones, and whether the latest window was no quiet one for them.
+    pub fn renewed(&self) -> impl Iterator<Item = (&Cause, bool)> {
+        self.firing.iter().map(|f| (&f.alert.cause, f.quiet == 0))
+    }
+
     /// All of them: those that fire, and the one whose evidence is rising.
     pub fn open(&self) -> impl Iterator<Item = &Alert> {
         self.firing().chain(&self.pending)
@@ -181,8 +186,10 @@ impl Alerts {
             let alert = &firing.alert;
             match (is_version(alert), report.verdict) {
                 (true, _) => Quiet::all(versions == Standing::Ours),
-                // What an alarm moves is the alarm's, which evidence is counted anew after.
-                (_, Verdict::Drift) => Quiet::all(!renewed.contains(&place)),
+                // What an alarm moves is the alarm's.
+                (_, Verdict::Drift) if renewed.contains(&place) => Quiet::Not,
+                (_, Verdict::Drift) if looks.moves(alert) => Quiet::ButMoving,
+                (_, Verdict::Drift) => Quiet::Entirely,
                 (_, Verdict::Ok) => match (looks.moves(alert), looks.heard(alert)) {
                     (true, true) => Quiet::ButMoving,
                     (true, false) => Quiet::Not,

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{self, Alert, AlertState, Alerts, Transition};
-use super::cause::CauseKind;
+use super::anew;
+use super::cause::{Cause, CauseKind};
 use super::detector::{self, Detectors, Sensitivity};
 use super::harm::{self, Harm, HarmReport};
 use super::judgement::{ClosedWindow, Report, Verdict, judge};
@@ -22,8 +23,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 14;
-/// Its labels did not speak of single classes yet.
+const FORMAT: u16 = 15;
+/// All evidence began anew at each alarm.
+const WITHOUT_RECENT: u16 = 14;
+/// Nor did its labels speak of single classes.
 const WITHOUT_CLASSES: u16 = 13;
 /// Nor did its losses know what was expected, or its alerts what labels prove.
 const WITHOUT_EXPECTED: u16 = 12;
@@ -53,12 +56,12 @@ type WithoutPatience<D> = (
     Option<(Slot, losses::Earlier)>,
     versions::Watched,
 );
-/// and since, whose harm, alerts and losses have grown.
+/// and since, whose harm, alerts and losses have grown, until evidence did.
 type Earlier<H, A, L> = (
     u16,
     String,
     Option<Slot>,
-    Detectors,
+    detector::WithoutRecent,
     H,
     A,
     Option<Timestamp>,
@@ -67,7 +70,9 @@ type Earlier<H, A, L> = (
     Labelling,
     Lasting,
 );
-/// As long as they knew no classes,
+/// As long as all evidence began anew,
+type WithoutRecent = Earlier<Harm, Alerts, Losses>;
+/// as long as they knew no classes,
 type WithoutClasses = Earlier<harm::WithoutClasses, alert::WithoutClasses, losses::WithoutClasses>;
 /// and as long as losses were not beside what was expected.
 type WithoutExpected = Earlier<harm::Earlier, alert::Earlier, losses::Earlier>;
@@ -230,7 +235,8 @@ impl Course {
             // What alarms by itself restarts; where neither does, both made the alarm.
             let (by_drift, by_harm) = (ln_drift >= ln_threshold, ln_harm >= ln_threshold);
             if by_drift || !by_harm {
-                self.detectors.restart();
+                let firing: Vec<(&Cause, bool)> = self.alerts.renewed().collect();
+                self.detectors.restart(&anew::go_on(reference, &steps, &firing, ln_threshold));
             }
             if by_harm || !by_drift {
                 self.harm.restart();
@@ -268,6 +274,7 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_RECENT => Ok(Course::from(postcard::from_bytes::<WithoutRecent>(bytes)?)),
             WITHOUT_CLASSES => Ok(Course::from(postcard::from_bytes::<WithoutClasses>(bytes)?)),
             WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<WithoutExpected>(bytes)?)),
             WITHOUT_LACKS | WITHOUT_SAMPLE | WITHOUT_NOTICES => {
@@ -281,7 +288,9 @@ impl Course {
                 let bytes = [bytes, labels.as_slice(), lacks.as_slice()].concat();
                 Ok(Course::from(postcard::from_bytes::<WithoutExpected>(&bytes)?))
             }
-            WITHOUT_PATIENCE => Ok(Course::from(postcard::from_bytes::<WithoutPatience<Detectors>>(bytes)?)),
+            WITHOUT_PATIENCE => {
+                Ok(Course::from(postcard::from_bytes::<WithoutPatience<detector::WithoutRecent>>(bytes)?))
+            }
             WITH_ONE_NUMBER | WITHOUT_VERSIONS | WITHOUT_LABELS => {
                 // `None` is one byte.
                 let labels: &[u8] = if format == WITHOUT_LABELS { &[0] } else { &[] };
@@ -303,7 +312,7 @@ impl<H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<H, A, 
             format: FORMAT,
             reference_id,
             next_slot,
-            detectors,
+            detectors: detectors.into(),
             harm: harm.into(),
             alerts: alerts.into(),
             last_request,

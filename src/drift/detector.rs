@@ -48,22 +48,45 @@ struct ScaleDetector {
     windows: u32,
     carried: Vec<i64>,
     phases: Vec<i64>,
+    /// Since an alarm last took what this signal had gathered.
+    gathered: Gathered,
+    /// Since the last alarm, whatever alarmed.
+    recent: Gathered,
+}
+
+/// Evidence of a signal's fit, and of each direction that its middle may move in.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Gathered {
     fit: Evidence,
     sides: [Evidence; 2],
 }
 
-/// Detectors as courses of earlier formats hold them, whose evidence was one number for all drifts: of each
-/// signal and scale its windows, carried cells and phases, ln R of the fit and of each side.
-pub(super) type Earlier = Vec<Vec<(u32, Vec<i64>, Vec<i64>, f64, [f64; 2])>>;
+/// Detectors as courses of earlier formats hold them: of each signal and scale its windows, carried cells and
+/// phases, and the evidence of its fit and of each side,
+type Formerly<E> = Vec<Vec<(u32, Vec<i64>, Vec<i64>, E, [E; 2])>>;
+/// when all of it began anew at each alarm,
+pub(super) type WithoutRecent = Formerly<Evidence>;
+/// and when it was one number, ln R, for all drifts.
+pub(super) type Earlier = Formerly<f64>;
+
+impl From<WithoutRecent> for Detectors {
+    fn from(earlier: WithoutRecent) -> Detectors {
+        restored(earlier, |evidence| evidence)
+    }
+}
 
 impl From<Earlier> for Detectors {
     fn from(earlier: Earlier) -> Detectors {
-        let of_scale = |(windows, carried, phases, fit, sides)| {
-            let (fit, sides) = (Evidence::even(fit), <[f64; 2]>::map(sides, Evidence::even));
-            ScaleDetector { windows, carried, phases, fit, sides }
-        };
-        Detectors { signals: earlier.into_iter().map(|scales| scales.into_iter().map(of_scale).collect()).collect() }
+        restored(earlier, Evidence::even)
     }
+}
+
+fn restored<E>(earlier: Formerly<E>, evidence: fn(E) -> Evidence) -> Detectors {
+    let of_scale = |(windows, carried, phases, fit, sides): (u32, Vec<i64>, Vec<i64>, E, [E; 2])| {
+        let gathered = Gathered { fit: evidence(fit), sides: sides.map(evidence) };
+        ScaleDetector { windows, carried, phases, gathered, recent: gathered }
+    };
+    Detectors { signals: earlier.into_iter().map(|scales| scales.into_iter().map(of_scale).collect()).collect() }
 }
 
 /// A signal's evidence at one scale.
@@ -87,13 +110,20 @@ pub struct SignalStep {
     pub cells: Vec<i64>,
     /// What they were compared with.
     pub expected: Expected,
-    /// ln of the signal's evidence over all scales and directions.
+    /// ln of the signal's evidence over all scales and directions, since an alarm last took it.
     pub ln_evidence: f64,
-    /// The same for whoever asks whether it has moved, once something has alarmed: on a scale on which a quiet
-    /// signal is seldom far up.
+    /// The same for whoever asks whether it has moved, once something has alarmed: since the alarm before, and on a
+    /// scale on which a quiet signal is seldom far up.
     pub ln_moved: f64,
     /// Its evidence scale by scale, the shortest first.
     pub by_scale: Vec<AtScale>,
+}
+
+impl SignalStep {
+    /// Evidence by which an alarm names the signal: what it gathered beside earlier alarms that did not name it counts.
+    pub fn ln_named(&self) -> f64 {
+        self.ln_moved.max(self.ln_evidence - AS_RARE.ln())
+    }
 }
 
 impl Detectors {
@@ -120,10 +150,16 @@ impl Detectors {
         pairs.map(|(detectors, signal)| step(detectors, signal, reference, window, sensitivity)).collect()
     }
 
-    /// Takes all evidence back to zero, after an alarm; carried cells stay.
-    pub fn restart(&mut self) {
-        for detector in self.signals.iter_mut().flatten() {
-            (detector.fit, detector.sides) = (Evidence::NONE, [Evidence::NONE; 2]);
+    /// Takes evidence back to zero, after an alarm: all that is recent, and what the signals gathered that do not
+    /// go on. Carried cells stay.
+    pub fn restart(&mut self, goes_on: &[bool]) {
+        for (scales, goes_on) in self.signals.iter_mut().zip(goes_on) {
+            for detector in scales {
+                detector.recent = Gathered::NOTHING;
+                if !goes_on {
+                    detector.gathered = Gathered::NOTHING;
+                }
+            }
         }
     }
 }
@@ -139,11 +175,11 @@ fn step(
     let measured = signal.measure.as_signal();
     let per_window = reference.units_a_window(signal, 0);
     let gather = if per_window > 0.0 { (sensitivity.min_records as f64 / per_window).ceil() as u32 } else { 0 };
-    let mut gathered = Vec::with_capacity(scales.len());
+    let mut merged = Vec::with_capacity(scales.len());
     let mut base = None;
     for (index, (scale, detector)) in scales.iter().zip(detectors.iter_mut()).enumerate() {
         detector.carry(&window.cells[signal.cells()], &window.phases);
-        gathered.push(gather.max(*scale).max(detector.windows));
+        merged.push(gather.max(*scale).max(detector.windows));
         let ticks = detector.windows >= *scale && measured.n(&detector.carried) >= sensitivity.min_records;
         if !ticks && index > 0 {
             continue;
@@ -151,7 +187,8 @@ fn step(
         let expected = signal.expected(&detector.phases);
         let look = ticks.then(|| Look::new(reference, signal, index, &detector.carried, &expected, sensitivity.margin));
         if let Some(look) = &look {
-            look.step(&mut detector.fit, &mut detector.sides);
+            detector.gathered.step(look);
+            detector.recent.step(look);
         }
         if index == 0 {
             let tested = look.and_then(|look| look.told());
@@ -162,21 +199,20 @@ fn step(
         }
     }
     let (ticked, tested, cells, expected) = base.expect("every reference has the base scale");
-    let of_scale = |index: usize, ln: fn(Evidence) -> f64| {
-        let detector = &detectors[index];
-        let evidence = together(measured.tests(), ln(detector.fit), detector.sides.map(ln));
-        (f64::from(scales[index]) * scale_share(index, scales.len()), evidence)
+    let share = |index: usize| f64::from(scales[index]) * scale_share(index, scales.len());
+    let weighted = |since: fn(&ScaleDetector) -> Gathered, ln: fn(Evidence) -> f64| {
+        let of_scale = |(index, detector)| (share(index), since(detector).together(measured.tests(), ln));
+        ln_weighted_sum(detectors.iter().enumerate().map(of_scale))
     };
-    let weighted = |ln| ln_weighted_sum((0..scales.len()).map(|index| of_scale(index, ln)));
-    let ln_evidence = weighted(Evidence::ln);
+    let ln_evidence = weighted(|d| d.gathered, Evidence::ln);
     let at_scale = |(index, windows): (usize, u32)| {
-        let (share, ln) = of_scale(index, Evidence::ln);
-        AtScale { windows, ln_evidence: share.ln() + ln }
+        let ln = detectors[index].gathered.together(measured.tests(), Evidence::ln);
+        AtScale { windows, ln_evidence: share(index).ln() + ln }
     };
-    let by_scale = gathered.into_iter().enumerate().map(at_scale).collect();
+    let by_scale = merged.into_iter().enumerate().map(at_scale).collect();
     // One recursion on the mixture is the quieter one where nothing moves; a slow drift, which it hardly sees,
     // has moved as well.
-    let ln_moved = weighted(Evidence::ln_mixed).max(ln_evidence - AS_RARE.ln());
+    let ln_moved = weighted(|d| d.recent, Evidence::ln_mixed).max(weighted(|d| d.recent, Evidence::ln) - AS_RARE.ln());
     SignalStep { ticked, tested, cells, expected, ln_evidence, ln_moved, by_scale }
 }
 
@@ -188,22 +224,33 @@ fn scale_share(index: usize, scales: usize) -> f64 {
     }
 }
 
-/// ln of a scale's evidence, for a signal that has a fit, sides, or both.
-fn together(tests: (bool, bool), fit: f64, [up, down]: [f64; 2]) -> f64 {
-    match tests {
-        (true, true) => {
-            let parts = [(THIRD, fit), (THIRD, up), (THIRD, down)];
-            ln_weighted_sum(parts.into_iter())
+impl Gathered {
+    const NOTHING: Gathered = Gathered { fit: Evidence::NONE, sides: [Evidence::NONE; 2] };
+
+    fn step(&mut self, look: &Look) {
+        if let Some(test) = look.fit {
+            self.fit.stake(test.ln_p, look.stake);
         }
-        (false, true) => ln_weighted_sum([(0.5, up), (0.5, down)].into_iter()),
-        (_, false) => fit,
+        if let Some((_, ln_p)) = look.location {
+            self.sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_p));
+        }
+    }
+
+    /// ln of all of it, for a signal that has a fit, sides, or both.
+    fn together(self, tests: (bool, bool), ln: fn(Evidence) -> f64) -> f64 {
+        let (fit, [up, down]) = (ln(self.fit), self.sides.map(ln));
+        match tests {
+            (true, true) => ln_weighted_sum([(THIRD, fit), (THIRD, up), (THIRD, down)].into_iter()),
+            (false, true) => ln_weighted_sum([(0.5, up), (0.5, down)].into_iter()),
+            (_, false) => fit,
+        }
     }
 }
 
 impl ScaleDetector {
     fn new(width: usize, phases: usize) -> ScaleDetector {
-        let (fit, sides) = (Evidence::NONE, [Evidence::NONE; 2]);
-        ScaleDetector { windows: 0, carried: vec![0; width], phases: vec![0; phases], fit, sides }
+        let (gathered, recent) = (Gathered::NOTHING, Gathered::NOTHING);
+        ScaleDetector { windows: 0, carried: vec![0; width], phases: vec![0; phases], gathered, recent }
     }
 
     fn carry(&mut self, cells: &[i64], phases: &[i64]) {
@@ -252,15 +299,6 @@ impl Look {
         }
     }
 
-    fn step(&self, fit: &mut Evidence, sides: &mut [Evidence; 2]) {
-        if let Some(test) = self.fit {
-            fit.stake(test.ln_p, self.stake);
-        }
-        if let Some((_, ln_p)) = self.location {
-            sides.iter_mut().zip(ln_p).for_each(|(side, ln_p)| side.step(ln_p));
-        }
-    }
-
     /// The test to show: the better of fit and location, with its p-value doubled for having looked
     /// twice, and ln e of both together.
     fn told(&self) -> Option<(TestResult, f64)> {
@@ -299,21 +337,19 @@ impl Reference {
 /// sound reference keeps low.
 pub(super) struct Trial {
     scale: usize,
-    fit: Evidence,
-    sides: [Evidence; 2],
+    gathered: Gathered,
     /// ln of the most evidence so far.
     pub(super) most: f64,
 }
 
 impl Trial {
     pub(super) fn new(scale: usize) -> Trial {
-        Trial { scale, fit: Evidence::NONE, sides: [Evidence::NONE; 2], most: f64::NEG_INFINITY }
+        Trial { scale, gathered: Gathered::NOTHING, most: f64::NEG_INFINITY }
     }
 
     pub(super) fn step(&mut self, reference: &Reference, signal: &SignalReference, cells: &[i64], expected: &Expected) {
         let look = Look::new(reference, signal, self.scale, cells, expected, 0.0);
-        look.step(&mut self.fit, &mut self.sides);
-        let evidence = together(signal.measure.as_signal().tests(), self.fit.ln(), self.sides.map(Evidence::ln));
-        self.most = self.most.max(evidence);
+        self.gathered.step(&look);
+        self.most = self.most.max(self.gathered.together(signal.measure.as_signal().tests(), Evidence::ln));
     }
 }

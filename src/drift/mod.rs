@@ -11,6 +11,8 @@ pub mod alert;
 mod alert_state;
 /// How many texts are re-computed for comparison.
 pub mod allowance;
+/// Which evidence begins anew after an alarm, and which goes on.
+mod anew;
 /// What one head said about one record.
 pub mod answer;
 /// A reference's windows while it is fitted.

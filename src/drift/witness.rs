@@ -114,7 +114,7 @@ impl Looks for Looked<'_> {
         // What the cause explains tells of it as well.
         let steps = alert.witnesses.iter().filter_map(|w| self.steps.get(w.signal as usize));
         let weight = 1.0 / steps.clone().count().max(1) as f64;
-        ln_weighted_sum(steps.map(|step| (weight, step.ln_moved))) >= MOVED.ln()
+        ln_weighted_sum(steps.map(|step| (weight, step.ln_named()))) >= MOVED.ln()
     }
 
     fn heard(&self, alert: &Alert) -> bool {

@@ -390,3 +390,17 @@ fn a_head_is_not_named_where_nobody_looked_at_what_it_reads() {
     // They read the same and are as they were.
     world.tells(&[(Fault { broken: &[TOPIC], ..blind }, 8)], &["head topic"]);
 }
+
+#[test]
+fn what_is_light_adds_up_beside_what_alarms_in_every_window() {
+    let world = World::new(WINDOW);
+    let head = Fault { broken: &[TOPIC], ..SOUND };
+    world.tells(&[(head, 60)], &["head topic"]);
+    // Each needs several windows, and evidence that all alarms took was told in none of ten streams.
+    for windows in [12, 16, 24, 36] {
+        world.tells(&[(head, 10), (Fault { amount: 1.05, ..head }, windows)], &["head topic", "input"]);
+    }
+    world.tells(&[(head, 10), (Fault { new: 0.04, ..head }, 24)], &["encoder", "head topic"]);
+    let unsure = Fault { sureness: 0.3, ..SOUND };
+    world.tells(&[(unsure, 10), (Fault { new: 0.04, ..unsure }, 16)], &["encoder", "head topic"]);
+}

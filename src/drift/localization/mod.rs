@@ -13,12 +13,15 @@
 //! | which answers go together, far more than anything else, and no head given what it answers or within the encoder's regions | link of two heads |
 //! | heads, given what they answer, and with them input or encoder | input, or encoder |
 //! | heads within the encoder's regions, by more records than the encoder's own counts show | each of those heads, beside any of the above |
+//! | heads, given what they answer, by far the most, and input or encoder, which gathered what would alarm by itself beside earlier alarms | each of those heads, and input, or encoder |
 //! | heads, given what they answer, while nothing speaks against input and encoder, or fewer records changed there | each of those heads |
 //! | heads, while input or encoder is neither drifting nor quiet | input, or encoder, if it holds more evidence than a quiet one does; else undetermined |
 //! | input or encoder alone | input, or encoder |
 //! | which answers go together, and nothing else | link of two heads |
 //! | one segment, and nothing else | that segment |
 
+/// Input and encoder beside heads that drift far more.
+mod beside;
 /// Heads that answer otherwise whatever else has moved.
 mod by_itself;
 /// Drift of segments alone.
@@ -94,7 +97,7 @@ struct Findings<'a> {
     reference: &'a Reference,
     steps: &'a [SignalStep],
     ln_threshold: f64,
-    /// ln of each signal's share in the model's evidence, on the scale of what has moved.
+    /// ln of each signal's share in the model's evidence, as [`SignalStep::ln_named`] has it.
     ln_share: Vec<f64>,
     /// Drifting signals that no cause explains so far.
     drifting: Vec<usize>,
@@ -109,7 +112,7 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     fn new(reference: &'a Reference, steps: &'a [SignalStep], ln_threshold: f64) -> Findings<'a> {
         let weights = weights(reference);
-        let weighted = |(step, weight): (&SignalStep, &f64)| step.ln_moved + weight.ln();
+        let weighted = |(step, weight): (&SignalStep, &f64)| step.ln_named() + weight.ln();
         let ln_share: Vec<f64> = steps.iter().zip(&weights).map(weighted).collect();
         let m = weights.iter().filter(|w| **w > 0.0).count() as f64;
         let ln_e: Vec<f64> = ln_share.iter().map(|ln| ln + m.ln() - ln_threshold).collect();
@@ -184,6 +187,13 @@ impl<'a> Findings<'a> {
                 vec![Named::plain(Cause::undetermined(self.tasks()))]
             }
             () if (input || encoder) && !self.is_dwarfed_by(&given) => beside(place(shared, None)),
+            () if self.is_dwarfed_by(&given)
+                && let Some(kind) = self.alarms_beside() =>
+            {
+                let shared = Named::plain(Cause { tasks_affected: Vec::new(), ..place(kind, None) });
+                let each = all.iter().copied().map(head).chain([shared]);
+                each.map(|named| Named { by_itself: true, ..named }).collect()
+            }
             () if all.len() == 1
                 && let Some(task) = given.first().copied()
                 && self.is_quiet_before(task) =>
@@ -336,11 +346,6 @@ impl<'a> Findings<'a> {
     /// then the head's doing.
     fn texts_are_still(&self, task: usize) -> bool {
         self.all().any(|i| self.scope(i) == Scope::Encoder) && self.is_still_before(self.most_moved(task))
-    }
-
-    /// Whether input and encoder, though they drift, hold next to nothing beside heads that drift given what they answer.
-    fn is_dwarfed_by(&self, given: &BTreeSet<usize>) -> bool {
-        !given.is_empty() && given.iter().all(|task| self.is_still_before(self.most_moved(*task)))
     }
 
     /// Whether input and encoder hold as little evidence as quiet parts mostly do, by themselves or beside what is to be
