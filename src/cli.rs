@@ -250,7 +250,8 @@ pub struct Fit {
     /// Whose answers feed the head signals; by default production's where the records carry them
     #[arg(long, value_parser = parse_heads)]
     pub heads: Option<HeadSource>,
-    /// What the reference stands for: fixed, trailing, previous_period or other_version
+    /// What the reference stands for, as it is shown: fixed, trailing, previous_period, or other_version, whose answers
+    /// another version of the model gave: it need not be the manifest's
     #[arg(long, default_value = "fixed", value_parser = parse_kind)]
     pub kind: ReferenceKind,
     /// Keep the words behind tokens, so that alerts can tell which rose and fell: those in 20 records or more
@@ -286,7 +287,7 @@ pub struct Simulate {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Time of the first record (RFC 3339); now by default
+    /// Time of the first record (RFC 3339); now by default, and with `--rate` when each is sent
     #[arg(long)]
     pub start: Option<String>,
     /// Event time from one record to the next

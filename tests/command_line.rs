@@ -6,6 +6,9 @@ mod bad_input;
 /// Texts of alerts.
 #[path = "command_line/examples.rs"]
 mod examples;
+/// Windows without records.
+#[path = "command_line/gaps.rs"]
+mod gaps;
 /// What becomes of labels, and what they say.
 #[path = "command_line/labels_told.rs"]
 mod labels_told;

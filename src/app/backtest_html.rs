@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::backtest_alerts::AlertTold;
+use super::backtest_gaps::between;
 use super::backtest_lacks::window_told;
 use super::backtest_map;
 use super::backtest_notices;
@@ -14,6 +15,7 @@ use super::backtest_warnings::records_told;
 use super::backtest_words::{moment, p_text, place_and_signal, ratio_text, strongest};
 use crate::drift::cause::CauseKind;
 use crate::drift::judgement::{Mover, Report, Statistic, Verdict};
+use crate::drift::window::WindowRule;
 
 /// Width of a picture.
 pub const WIDTH: f64 = 960.0;
@@ -80,7 +82,7 @@ h1 small{font-weight:400;color:var(--soft)}h2{margin-top:2.2rem}.verdict{font-si
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .8rem .2rem 0;text-align:right;border-bottom:1px solid var(--line)}\
 td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}\
 .evidence{fill:none;stroke:var(--blue);stroke-width:1.5}.limit{stroke:var(--red);stroke-dasharray:5 4}.drift{fill:var(--red)}\
-.firing{fill:var(--red);opacity:.1}.reference{fill:var(--grey)}.current{fill:var(--blue)}.whisker{stroke:var(--ink)}\
+.firing{fill:var(--red);opacity:.1}.gap{stroke:var(--soft);stroke-dasharray:1 3}.reference{fill:var(--grey)}.current{fill:var(--blue)}.whisker{stroke:var(--ink)}\
 .texts{padding-left:1.2rem}blockquote{margin:.6rem 0 0;overflow-wrap:anywhere}small{color:var(--soft)}\
 .unjudged{background:repeating-linear-gradient(45deg,var(--grey) 0 2px,transparent 2px 4px)}.scroll{overflow-x:auto}details{margin:1rem 0}summary{cursor:pointer;color:var(--soft)}.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";
 
@@ -155,11 +157,29 @@ fn chart(told: &Told, page: &mut String) {
         let (cx, cy) = (x(i), y(value(&judged.report)));
         let _ = write!(page, "<circle class=drift cx='{cx:.1}' cy='{cy:.1}' r=3><title>window {i}</title></circle>");
     }
+    let mut gaps = false;
+    for (i, pair) in told.judged.windows(2).enumerate() {
+        let missing = between(&pair[0].report, &pair[1].report);
+        if missing > 0 && matches!(told.window, WindowRule::Time(_)) {
+            gaps = true;
+            let x = column(i + 1, n);
+            let _ = write!(
+                page,
+                "<line class=gap x1='{x:.1}' x2='{x:.1}' y1=0 y2='{HEIGHT}'><title>{missing} windows without records</title></line>"
+            );
+        }
+    }
     time_axis(told, HEIGHT + 18.0, page);
-    page.push_str("</svg><p><span class=key style='background:var(--red);opacity:.3'></span>an alert is firing; after an alarm, evidence is counted anew</p>");
+    page.push_str("</svg><p><span class=key style='background:var(--red);opacity:.3'></span>an alert is firing; after an alarm, evidence of what it told is counted anew");
+    if gaps {
+        page.push_str(
+            "<span class=key style='border-left:2px dotted var(--soft)'></span>windows without records are left out",
+        );
+    }
+    page.push_str("</p>");
 }
 
-/// A few starts of windows; the date only where it is another than before.
+/// A few starts of windows, in UTC; the date only where it is another than before.
 pub fn time_axis(told: &Told, y: f64, page: &mut String) {
     const TICKS: usize = 6;
     let n = told.judged.len();
@@ -167,7 +187,11 @@ pub fn time_axis(told: &Told, y: f64, page: &mut String) {
     for index in (0..n).step_by(n.div_ceil(TICKS).max(1)) {
         let start = told.judged[index].report.start.to_string();
         let (day, time) = (start.get(..10).unwrap_or(&start), start.get(11..16).unwrap_or_default());
-        let label = if day == date { time.to_owned() } else { format!("{day} {time}") };
+        let label = match (index, day == date) {
+            (0, _) => format!("{day} {time} UTC"),
+            (_, true) => time.to_owned(),
+            (_, false) => format!("{day} {time}"),
+        };
         day.clone_into(&mut date);
         let x = column(index, n) + WIDTH / n as f64 / 2.0;
         let _ = write!(page, "<text x='{x:.1}' y='{y}' text-anchor=middle>{label}</text>");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::backtest::{Counts, Stream};
 use super::backtest_alerts::{AlertTold, alerts, json_of};
+use super::backtest_gaps::Gaps;
 use super::backtest_labels::Labels;
 use super::backtest_lacks::{Lacks, standing, window_told};
 use super::backtest_skew::HarmlessSkew;
@@ -84,7 +85,8 @@ impl<'a> Told<'a> {
     pub fn windows(&self) -> String {
         let alone = self.labels_alone();
         let more = if alone > 0 { format!(", {alone} of labels alone") } else { String::new() };
-        format!("{} windows of {}{more}", self.judged.len() - alone, self.window)
+        let gaps = Gaps::of(self.window, self.judged).said();
+        format!("{} windows of {}{more}{gaps}", self.judged.len() - alone, self.window)
     }
 
     /// ln of the most that evidence reached, as a share of the threshold.
@@ -142,7 +144,8 @@ fn summary(told: &Told) -> Value {
     json!({
         "model": told.reference.spec.name, "version": told.reference.spec.version, "reference": told.reference.id,
         "window": told.window.to_string(), "threshold": told.watch.threshold, "guarantee": told.reference.guarantee(),
-        "windows": told.judged.len(), "windows_of_labels_alone": told.labels_alone(), "alerts": told.alerts.len(), "warnings": told.warnings,
+        "windows": told.judged.len(), "windows_of_labels_alone": told.labels_alone(),
+        "without_records": Gaps::of(told.window, told.judged).json(), "alerts": told.alerts.len(), "warnings": told.warnings,
         "not_judged": told.lacks.json(told.reference),
         "harmless_skew": HarmlessSkew::of(told).map(|skew| skew.json()),
         "windows_by_verdict": {

@@ -22,6 +22,8 @@ pub mod backtest;
 mod backtest_alerts;
 /// Redacted texts of a back-test's alerts.
 pub mod backtest_examples;
+/// Windows without records.
+mod backtest_gaps;
 /// A back-test as a page.
 pub mod backtest_html;
 /// The labels of a back-test.

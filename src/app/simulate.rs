@@ -113,7 +113,7 @@ fn to_kafka(mut traffic: Traffic, args: &Simulate, brokers: &str, topic: &str) -
             // At a given rate, a few sends a second keep the stream even.
             let chunk = args.rate.map_or(CHUNK, |rate| ((rate / 5.0).ceil() as usize).clamp(1, CHUNK));
             let chunk = chunk.min(usize::try_from(left).unwrap_or(chunk));
-            if args.rate.is_some() {
+            if args.rate.is_some() && args.start.is_none() {
                 traffic.set_time(clock::now());
             }
             producer.send(&traffic.next(chunk)?).await?;

@@ -179,6 +179,8 @@ impl NativeDecoder {
                 continue;
             };
             answers.resize_with(model.spec.tasks.len(), || None);
+            // `null` is no answer, and no tag.
+            let Some(output) = output else { continue };
             let follows = Cell::new(None);
             let noted = Noted { unknown: &unknown_classes.of(task), follows: &follows };
             answers[task] = Some(answer(&model.spec.tasks[task], &model.classes[task], output, &noted)?);
@@ -213,7 +215,7 @@ impl NativeDecoder {
             }
         }
         let tags: Vec<(String, String)> =
-            raw.tags.map_or_else(Vec::new, |tags| tags.0.into_iter().take(MOST_TAGS).map(tag).collect());
+            raw.tags.map_or_else(Vec::new, |tags| tags.0.into_iter().take(MOST_TAGS).filter_map(tag).collect());
         let attributes = attributes(&model.spec.attributes, raw.attributes, &tags);
         let input = raw.input.and_then(|i| i.text.map(|text| (text, i.text_pair)));
         Ok(Record {
@@ -255,9 +257,9 @@ fn checked(record: Record, latest: Timestamp) -> Result<Record, Rejected> {
     Ok(record)
 }
 
-fn tag((name, value): (Text, Text)) -> (String, String) {
+fn tag((name, value): (Text, Option<Text>)) -> Option<(String, String)> {
     let short = |text: &str| text.chars().take(MOST_TAG_CHARACTERS).collect();
-    (short(&name.0), short(&value.0))
+    Some((short(&name.0), short(&value?.0)))
 }
 
 /// The attributes that the manifest names, in its order; a tag of that name stands in for a

@@ -28,11 +28,11 @@ pub(super) struct RawRecord<'a> {
     #[serde(borrow)]
     pub(super) embedding: Option<RawEmbedding<'a>>,
     #[serde(borrow)]
-    pub(super) outputs: Option<Pairs<'a, RawOutput<'a>>>,
+    pub(super) outputs: Option<Pairs<'a, Option<RawOutput<'a>>>>,
     #[serde(borrow)]
     pub(super) labels: Option<RawLabels<'a>>,
     #[serde(borrow)]
-    pub(super) tags: Option<Pairs<'a, Text<'a>>>,
+    pub(super) tags: Option<Pairs<'a, Option<Text<'a>>>>,
     #[serde(borrow)]
     pub(super) attributes: Option<Pairs<'a, RawAttribute<'a>>>,
     #[serde(borrow)]

@@ -91,11 +91,12 @@ fn input<'a>(cursor: &mut Cursor<'a>) -> Option<RawInput<'a>> {
     Some(input)
 }
 
-fn outputs<'a>(cursor: &mut Cursor<'a>) -> Option<Pairs<'a, RawOutput<'a>>> {
+fn outputs<'a>(cursor: &mut Cursor<'a>) -> Option<Pairs<'a, Option<RawOutput<'a>>>> {
     let mut outputs = Vec::with_capacity(USUAL);
     cursor.object(|cursor, task| {
-        outputs.push((Text(Cow::Borrowed(task)), RawOutput::default()));
-        outputs.last_mut().and_then(|(_, raw)| output(cursor, raw))
+        // `null` is the careful reader's.
+        outputs.push((Text(Cow::Borrowed(task)), Some(RawOutput::default())));
+        outputs.last_mut().and_then(|(_, raw)| output(cursor, raw.as_mut()?))
     })?;
     Some(Pairs(outputs))
 }
@@ -116,10 +117,10 @@ fn output<'a>(cursor: &mut Cursor<'a>, output: &mut RawOutput<'a>) -> Option<()>
     })
 }
 
-fn tags<'a>(cursor: &mut Cursor<'a>) -> Option<Pairs<'a, Text<'a>>> {
+fn tags<'a>(cursor: &mut Cursor<'a>) -> Option<Pairs<'a, Option<Text<'a>>>> {
     let mut tags = Vec::new();
     cursor.object(|cursor, tag| {
-        tags.push((Text(Cow::Borrowed(tag)), cursor.text()?));
+        tags.push((Text(Cow::Borrowed(tag)), Some(cursor.text()?)));
         Some(())
     })?;
     Some(Pairs(tags))

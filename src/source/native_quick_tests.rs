@@ -22,7 +22,8 @@ fn told(raw: &RawRecord) -> String {
         Numbers::Listed(list) => format!("{:?}", floats(list)),
         Numbers::Packed(packed) => format!("packed {}", text(packed)),
     };
-    let output = |(name, raw): &(Text, RawOutput)| {
+    let output = |(name, raw): &(Text, Option<RawOutput>)| {
+        let Some(raw) = raw else { return format!("{} none", text(name)) };
         let RawOutput { kind, label, labels, scores, logits, value } = raw;
         let labels = labels.as_ref().map(|list| list.iter().map(text).collect::<Vec<_>>());
         let (scores, logits) = (scores.as_ref().map(numbers), logits.as_ref().map(numbers));
@@ -56,7 +57,7 @@ fn told(raw: &RawRecord) -> String {
                 RawLabels::Listed(listed) => vec![label(listed)],
             })
         ),
-        format!("{:?}", raw.tags.as_ref().map(|t| t.0.iter().map(|(n, v)| (text(n), text(v))).collect::<Vec<_>>())),
+        format!("{:?}", raw.tags.as_ref().map(|t| t.0.iter().map(|(n, v)| (text(n), some(v))).collect::<Vec<_>>())),
         format!("{:?}", raw.attributes.as_ref().map(|a| a.0.iter().map(attribute).collect::<Vec<_>>())),
         format!("{:?} {:?} {:?}", some(&raw.task), raw.label.as_ref().map(label), raw.value.as_ref().map(label)),
         format!("{:?} {:?} {:?} {:?}", raw.revision, raw.retracted, some(&raw.deleted), some(&raw.op)),

@@ -69,6 +69,18 @@ fn a_whole_prediction_is_read() {
 }
 
 #[test]
+fn null_is_no_answer_and_no_tag() {
+    let record = decode(
+        r#"{"model":{"name":"support-mtl"},"tags":{"channel":null,"locale":"de"},
+            "outputs":{"intent":null,"urgency":{"value":0.5}}}"#,
+    )
+    .expect("valid");
+    assert_eq!(record.tags, [("locale".to_owned(), "de".to_owned())]);
+    assert_eq!(record.answers, [None, None, None, None, Some(Answer::Value(0.5))]);
+    assert_eq!(with_outputs(r#"{"intent":null}"#).expect("says that no head answered"), vec![None; 5]);
+}
+
+#[test]
 fn the_published_fixtures_are_read() {
     for name in ["native_prediction.json", "native_label.json"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures").join(name);
