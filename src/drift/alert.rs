@@ -241,26 +241,35 @@ impl Alerts {
         renewed: &[usize],
     ) -> (usize, Option<Transition>) {
         let found_in = looks.patience(&found.witnesses);
+        let is_recent = |f: &Firing| report.slot - f.alert.opened_slot <= CATCH_UP;
+        // What moves in the others of a tag, long after a segment was found alone, is not the segment's.
+        let is_of_others = |f: &Firing| found.cause.segment.is_none() && looks.is_elsewhere(&f.alert, &found);
+        // Nor is what is measured of the texts, and would have been seen at once, the encoder's.
+        let is_of_texts = |f: &Firing| {
+            (f.alert.cause.kind, found.cause.kind) == (CauseKind::Encoder, CauseKind::Input)
+                && looks.shows_input_at_once(&found)
+        };
         let explains = |f: &Firing| {
             let own = &f.alert.cause;
             let is_beyond = (found.by_itself && !own.comprises(&found.cause))
-                || (found.beyond_mixes && own.kind == CauseKind::PriorShift);
+                || (found.beyond_mixes && own.kind == CauseKind::PriorShift)
+                || (!is_recent(f) && (is_of_others(f) || is_of_texts(f)));
             own.explains(&found.cause) && !is_beyond
         };
         let explained = self.at(&found.cause).or_else(|| self.firing.iter().position(explains));
         let caught_up = |(place, f): (usize, &Firing)| {
-            let recent = report.slot - f.alert.opened_slot <= CATCH_UP || f.alert.cause.kind == CauseKind::Undetermined;
+            let recent = is_recent(f) || f.alert.cause.kind == CauseKind::Undetermined;
             let explains = recent && !renewed.contains(&place) && found.cause.explains(&f.alert.cause);
             explains.then_some(place)
         };
         let known = explained.or_else(|| self.firing.iter().enumerate().find_map(caught_up));
         if let Some(known) = known {
+            let recent = is_recent(&self.firing[known]);
             let Firing { alert, quiet, patience } = &mut self.firing[known];
-            let recent = report.slot - alert.opened_slot <= CATCH_UP;
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
-            // A name that turns out wrong is given up, however long it stood.
-            let refuted = found.refutes(&alert.cause)
-                || (found.cause.segment.is_none() && found.cause.explains(&alert.cause) && looks.is_spread(alert));
+            // A name that turns out wrong is given up, a mix of answers however long it stood.
+            let of_all = recent && found.cause.segment.is_none() && looks.is_spread(alert);
+            let refuted = found.refutes(&alert.cause) || (of_all && found.cause.explains(&alert.cause));
             let grown = if (recent && leads) || refuted {
                 found.cause.grow(&alert.cause)
             } else {

@@ -37,6 +37,14 @@ impl Looks for Plain {
     fn is_spread(&self, _: &Alert) -> bool {
         false
     }
+
+    fn is_elsewhere(&self, _: &Alert, _: &Found) -> bool {
+        false
+    }
+
+    fn shows_input_at_once(&self, _: &Found) -> bool {
+        true
+    }
 }
 
 fn place(kind: CauseKind, task: Option<usize>, tasks_affected: &[usize]) -> Found {
@@ -266,6 +274,14 @@ impl Looks for Said {
 
     fn is_spread(&self, alert: &Alert) -> bool {
         self.spread && alert.cause.segment.is_some()
+    }
+
+    fn is_elsewhere(&self, _: &Alert, _: &Found) -> bool {
+        false
+    }
+
+    fn shows_input_at_once(&self, _: &Found) -> bool {
+        false
     }
 }
 

@@ -6,7 +6,7 @@ use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
 use super::harm::{HarmReport, Harmed};
-use super::localization::{MAIN_SHARE, MOVED, is_spread};
+use super::localization::{MAIN_SHARE, MOVED, is_spread, moves_elsewhere};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
 use super::tree::weights;
@@ -76,6 +76,10 @@ pub trait Looks {
     fn heard(&self, alert: &Alert) -> bool;
     /// Whether the alert names a segment, and what moves in it moves in the others of its tag too.
     fn is_spread(&self, alert: &Alert) -> bool;
+    /// Whether the alert names a segment, and something of a cause moves in the others of its tag.
+    fn is_elsewhere(&self, alert: &Alert, found: &Found) -> bool;
+    /// Whether this window alone shows a signal of the input that a cause rests on, as an earlier one would have.
+    fn shows_input_at_once(&self, found: &Found) -> bool;
 }
 
 /// Quiet looks in a row until an alert may be over, at the scale that it was found at: one may be missed by chance.
@@ -97,10 +101,9 @@ impl Looks for Looked<'_> {
     fn patience(&self, witnesses: &[Witness]) -> u32 {
         let weights = weights(self.reference);
         let longest = |witness: &Witness| {
-            let signal = witness.signal as usize;
-            let (step, weight) = (self.steps.get(signal)?, weights.get(signal)?);
+            let step = self.steps.get(witness.signal as usize)?;
             // What a single window shows is seen in the next one too.
-            let at_once = step.tested.is_some_and(|(_, ln_e)| ln_e + weight.ln() >= self.ln_threshold);
+            let at_once = self.is_shown_at_once(&weights, witness);
             if at_once { step.by_scale.first() } else { longest_seen(&step.by_scale) }.map(|scale| scale.windows)
         };
         QUIET_LOOKS * witnesses.iter().filter_map(longest).max().unwrap_or(0)
@@ -124,6 +127,28 @@ impl Looks for Looked<'_> {
 
     fn is_spread(&self, alert: &Alert) -> bool {
         alert.cause.segment.is_some_and(|segment| is_spread(self.reference, self.steps, segment))
+    }
+
+    fn is_elsewhere(&self, alert: &Alert, found: &Found) -> bool {
+        let moves = |segment, signal| moves_elsewhere(self.reference, self.steps, segment, signal);
+        let mut signals = found.witnesses.iter().map(|witness| witness.signal as usize);
+        alert.cause.segment.is_some_and(|segment| signals.any(|signal| moves(segment, signal)))
+    }
+
+    fn shows_input_at_once(&self, found: &Found) -> bool {
+        let weights = weights(self.reference);
+        let scope = |witness: &Witness| self.reference.signals.get(witness.signal as usize).map(|s| s.key.scope);
+        let of_input = found.witnesses.iter().filter(|witness| scope(witness) == Some(Scope::Input));
+        of_input.into_iter().any(|witness| self.is_shown_at_once(&weights, witness))
+    }
+}
+
+impl Looked<'_> {
+    /// Whether a signal's single window would alarm by itself.
+    fn is_shown_at_once(&self, weights: &[f64], witness: &Witness) -> bool {
+        let signal = witness.signal as usize;
+        let tested = self.steps.get(signal).and_then(|step| step.tested).zip(weights.get(signal));
+        tested.is_some_and(|((_, ln_e), weight)| ln_e + weight.ln() >= self.ln_threshold)
     }
 }
 

@@ -4,8 +4,13 @@
 //! more there, since the others dilute it. Where that is so, and the rest of the tag's segments is quiet, what else
 //! moved follows from it, as far as so few records can move it (docs/decisions/0039).
 //!
+//! A head in which more records changed than any segment holds has moved everywhere. Its signals say nothing of where
+//! something else moved (docs/decisions/0059).
+//!
 //! A part whose clock has not ticked says nothing, and is no quiet one: where windows hold few records, all of them
 //! and each segment are looked at in windows of their own, and after an alarm their evidence begins anew.
+
+use std::collections::BTreeSet;
 
 use super::{Findings, MOVED};
 use crate::drift::detector::SignalStep;
@@ -23,7 +28,9 @@ const CHANCE: f64 = 1.0;
 impl Findings<'_> {
     /// The segments, of one tag, to which what drifts is confined, the strongest first.
     pub(super) fn confined_to(&self) -> Vec<Segment> {
-        let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i);
+        let everywhere = self.heads_moved_everywhere();
+        let tells = |i: &usize| !self.looks_at(*i, &everywhere);
+        let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i) && tells(i);
         let (mut found, mut of_found): (Vec<Segment>, Vec<usize>) = Default::default();
         for i in self.drifting.iter().copied().filter(of_segment) {
             let Some(segment) = self.reference.signals[i].key.segment else { continue };
@@ -38,7 +45,7 @@ impl Findings<'_> {
             let segment = self.reference.signals[*i].key.segment;
             segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
         };
-        let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).collect();
+        let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).filter(tells).collect();
         let is_quiet = |signals: &[usize]| mean_moved(self.reference, self.steps, signals) < MOVED.ln();
         let alike = |i: &usize| -> Vec<usize> {
             let key = |i: usize| &self.reference.signals[i].key;
@@ -54,13 +61,34 @@ impl Findings<'_> {
     pub(super) fn beyond(&self, segments: &[Segment]) -> Vec<usize> {
         let Some([own, all]) = self.records_in(segments) else { return Vec::new() };
         let share = own as f64 / all.max(1) as f64;
-        let is_beyond = |i: &usize| {
-            let n = self.reference.signals[*i].measure.as_signal().n(&self.steps[*i].cells);
-            let chance = CHANCE / (n.max(1) as f64).sqrt();
-            // Of tokens a segment may hold more than its share of the records.
-            n <= all && self.change(*i).is_some_and(|change| change.least() - chance > share)
-        };
-        self.whole().filter(is_beyond).collect()
+        // Of tokens a segment may hold more than its share of the records.
+        self.whole().filter(|i| self.units_of(*i) <= all && self.has_changed_more(*i, share)).collect()
+    }
+
+    /// Tasks whose heads answer otherwise in more of the records than any segment holds.
+    fn heads_moved_everywhere(&self) -> BTreeSet<usize> {
+        let heads =
+            self.whole().filter(|i| self.reference.signals[*i].key.segment.is_none() && self.is_within_leaves(*i));
+        let moved = heads.filter(|i| self.has_changed_more(*i, MOST_OF_ALL));
+        moved.filter_map(|i| self.reference.signals[i].key.task).collect()
+    }
+
+    /// Whether more than a share of what a signal counts has changed, chance taken off.
+    fn has_changed_more(&self, signal: usize, share: f64) -> bool {
+        let chance = CHANCE / (self.units_of(signal).max(1) as f64).sqrt();
+        self.change(signal).is_some_and(|change| change.least() - chance > share)
+    }
+
+    /// What a signal counts in this window.
+    fn units_of(&self, signal: usize) -> i64 {
+        self.reference.signals[signal].measure.as_signal().n(&self.steps[signal].cells)
+    }
+
+    /// Whether a signal looks at the answers of one of these heads.
+    fn looks_at(&self, signal: usize, heads: &BTreeSet<usize>) -> bool {
+        let SignalReference { key, measure, .. } = &self.reference.signals[signal];
+        let linked = matches!(measure, Measure::TaskLink(link) if link.tasks().iter().any(|task| heads.contains(task)));
+        linked || key.task.is_some_and(|task| heads.contains(&task))
     }
 
     /// Whether a signal is of all records, or of a segment that is most of them.
@@ -115,16 +143,20 @@ impl Findings<'_> {
 
 /// Whether a segment is no place by itself after all: something moves in it, and in the others of its tag as well.
 pub fn is_spread(reference: &Reference, steps: &[SignalStep], segment: Segment) -> bool {
-    let has_moved = |signals: &[usize]| mean_moved(reference, steps, signals) >= MOVED.ln();
+    let is_own = |i: &usize| reference.signals[*i].key.segment == Some(segment);
+    let has_moved = |i: &usize| mean_moved(reference, steps, &[*i]) >= MOVED.ln();
+    let own = (0..steps.len()).filter(is_own).filter(has_moved);
+    own.into_iter().any(|signal| moves_elsewhere(reference, steps, segment, signal))
+}
+
+/// Whether a signal moves in the other segments of a segment's tag.
+pub fn moves_elsewhere(reference: &Reference, steps: &[SignalStep], segment: Segment, signal: usize) -> bool {
     let key = |i: usize| &reference.signals[i].key;
-    let of = |i: usize| key(i).segment;
-    let own = (0..steps.len()).filter(|i| of(*i) == Some(segment) && has_moved(&[*i]));
-    let others = |i: usize| -> Vec<usize> {
-        let is_other =
-            |o: &usize| of(*o).is_some_and(|s| s.tag == segment.tag && s != segment) && key(*o).is_alike(key(i));
-        (0..steps.len()).filter(is_other).collect()
+    let is_other = |i: &usize| {
+        key(*i).segment.is_some_and(|s| s.tag == segment.tag && s != segment) && key(*i).is_alike(key(signal))
     };
-    own.map(others).any(|others| has_moved(&others))
+    let others: Vec<usize> = (0..steps.len()).filter(is_other).collect();
+    mean_moved(reference, steps, &others) >= MOVED.ln()
 }
 
 /// ln of the mean of what signals of segments hold, each with the weight of what it counts. Segments of a tag share no

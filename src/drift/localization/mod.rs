@@ -33,7 +33,7 @@ mod skewed;
 
 use std::collections::BTreeSet;
 
-pub use self::confined::is_spread;
+pub use self::confined::{is_spread, moves_elsewhere};
 use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
 use super::reference::Reference;
@@ -136,13 +136,16 @@ impl<'a> Findings<'a> {
         let more = if beyond.drifting.is_empty() { Vec::new() } else { beyond.places(false) };
         // What is beyond the segments is not theirs, nor are they its.
         let by_itself = !more.is_empty();
-        let of = |segment: &Segment| Cause {
-            kind: CauseKind::Segment,
-            task: None,
-            segment: Some(*segment),
-            tasks_affected: self.tasks_in(*segment),
+        let is_elsewhere = |task: &usize| {
+            more.iter().any(|named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task))
         };
-        let causes = confined.iter().map(of).chain(more.into_iter().map(|named| named.cause));
+        let of = |segment: &Segment| {
+            let mut tasks_affected = self.tasks_in(*segment);
+            tasks_affected.retain(|task| !is_elsewhere(task));
+            Cause { kind: CauseKind::Segment, task: None, segment: Some(*segment), tasks_affected }
+        };
+        let segments: Vec<Cause> = confined.iter().map(of).collect();
+        let causes = segments.into_iter().chain(more.into_iter().map(|named| named.cause));
         causes.map(|cause| Named { by_itself, ..Named::plain(cause) }).collect()
     }
 
