@@ -398,6 +398,7 @@ fn midnight(day: i64, version: i64, summary: &[u8]) -> Judged {
         statistics: of_heads.chain(of_all).collect(),
         alerts: vec![],
         request: None,
+        covered: None,
         labels: LabelChanges::default(),
         shadow: None,
         examples: Vec::new(),

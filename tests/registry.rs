@@ -248,6 +248,7 @@ fn alarmed(reference: &str) -> Judged {
         statistics: Vec::new(),
         alerts: vec![alert("firing"), alert("pending")],
         request: None,
+        covered: None,
         deliveries: vec![NewDelivery {
             delivery_id: "msg_1".into(),
             endpoint: "pager".into(),

@@ -167,6 +167,7 @@ fn judged(expected_version: i64, consumed: Vec<String>) -> Judged {
             },
         )],
         request: Some(new_request("rt_1", "m")),
+        covered: None,
         deliveries: vec![delivery("a", 1), delivery("b", 1), delivery("a", 2)],
         labels: LabelChanges::default(),
         shadow: None,
@@ -190,6 +191,7 @@ fn new_request(id: &str, model: &str) -> NewRequest {
         reason: "x".into(),
         body: "{\"a\":\"ü\"}".into(),
         hook: Some("h".into()),
+        covers_until: None,
         created: at(60),
         deadline: Some(at(5_000)),
         run_url: None,
@@ -225,6 +227,7 @@ fn change(id: &str, from: State, to: State, secs: i64) -> Change {
         result: None,
         callback: None,
         gates: None,
+        body: None,
         audit: None,
         deliveries: vec![NewDelivery {
             delivery_id: format!("msg_{id}_{}", to.name()),
@@ -273,6 +276,42 @@ async fn a_request_moves_only_from_where_it_is(store: &SqlStore) {
     assert!(store.move_request(&ours).await.expect("moves"));
     assert_eq!(store.approvals(at(1_300)).await.expect("counts"), 1, "by driftd itself");
     assert_eq!(store.approvals(at(1_301)).await.expect("counts"), 0);
+}
+
+async fn an_open_request_covers_more_until_somebody_decides(store: &SqlStore) {
+    let covered = |until, body: &str| {
+        let proposal = Proposal {
+            tasks: "[\"intent\",\"ner\"]".into(),
+            protected_tasks: "[\"mood\"]".into(),
+            reason: "it grew".into(),
+            body: body.into(),
+        };
+        Some(Covered { request_id: "rt_1".into(), until: at(until), proposal: Some(proposal) })
+    };
+    let window = |version, covered| Judged { request: None, covered, deliveries: vec![], ..judged(version, vec![]) };
+    let open = async || store.open_request("m").await.expect("read");
+    assert_eq!(open().await, None);
+    assert!(store.commit_judged(&judged(0, vec![])).await.expect("applied"));
+    let first = open().await.expect("it is open");
+    assert_eq!((&*first.request_id, first.covers_until), ("rt_1", None));
+    assert!(store.commit_judged(&window(1, covered(120, "{\"b\":1}"))).await.expect("applied"));
+    let grown = open().await.expect("it is open");
+    assert_eq!((&*grown.tasks, &*grown.protected_tasks), ("[\"intent\",\"ner\"]", "[\"mood\"]"));
+    assert_eq!((&*grown.reason, &*grown.body, grown.covers_until), ("it grew", "{\"b\":1}", Some(at(120))));
+
+    // Who decides about what it was before has not seen this.
+    let approved =
+        |body: &str| Change { body: Some(body.into()), ..change("rt_1", State::Proposed, State::Requested, 1_100) };
+    assert!(!store.move_request(&approved(&first.body)).await.expect("answers"));
+    assert!(store.move_request(&approved(&grown.body)).await.expect("moves"));
+    assert!(store.commit_judged(&window(2, covered(180, "{\"c\":1}"))).await.expect("applied"));
+    let sent = open().await.expect("it is open");
+    assert_eq!((&*sent.body, sent.covers_until), ("{\"b\":1}", Some(at(180))), "what was decided about stays");
+    assert!(store.move_request(&change("rt_1", State::Requested, State::Failed, 1_200)).await.expect("moves"));
+    assert!(store.commit_judged(&window(3, covered(240, "{\"d\":1}"))).await.expect("applied"));
+    let history = store.request("rt_1").await.expect("read").expect("is there");
+    assert_eq!(history.row.covers_until, Some(at(180)), "and at its end all of it");
+    assert_eq!(open().await, None);
 }
 
 async fn what_the_gate_said_is_kept_and_holds_a_move(store: &SqlStore) {
@@ -1178,6 +1217,7 @@ conformance!(
     the_audit_is_read_page_by_page,
     a_write_with_a_key_happens_once,
     a_request_moves_only_from_where_it_is,
+    an_open_request_covers_more_until_somebody_decides,
     what_the_gate_said_is_kept_and_holds_a_move,
     a_start_is_claimed_by_one_and_kept,
     the_kill_switch_keeps_its_newest_word,

@@ -40,6 +40,10 @@ pub struct RequestView {
     /// When the state it is in has lasted too long.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// Until when it covers the time of its alerts so far: as long as it is open and they stand, up to the last
+    /// judged window. What its hook was told ends with its approval (`data.window` of `body`).
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub covers_until: Option<Timestamp>,
     /// What starts it.
     pub hook: Option<String>,
     /// Where its run can be looked at.
@@ -168,6 +172,7 @@ impl From<RequestRow> for RequestView {
             protected_tasks: stored(&row.protected_tasks),
             reason: row.reason,
             created_at: row.created,
+            covers_until: row.covers_until,
             hook: row.hook,
             run_url: row.run_url,
             new_model_version: row.new_model_version,

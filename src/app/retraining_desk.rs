@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::drift::retraining::life::State;
 use crate::model::Manifest;
 use crate::retrain::desk::{ALL_MODELS, Desk};
+use crate::retrain::messages;
 use crate::retrain::word::{By, Refusal};
 use crate::store::access::Actor;
 use crate::store::{AuditRow, Page, ReadStore as _, RequestHistory, RetrainingStore as _, SqlStore};
@@ -131,6 +132,9 @@ fn shown(history: &RequestHistory) -> String {
     let _ = writeln!(text, "  why        {}", row.reason);
     let _ = writeln!(text, "  retrain    {}", row.tasks);
     let _ = writeln!(text, "  protect    {}", row.protected_tasks);
+    if let Some((start, end)) = messages::covers(row) {
+        let _ = writeln!(text, "  covers     {start} to {end}");
+    }
     for (name, value) in [("hook", &row.hook), ("run", &row.run_url), ("candidate", &row.new_model_version)] {
         if let Some(value) = value {
             let _ = writeln!(text, "  {name:<10} {value}");

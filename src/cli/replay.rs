@@ -30,17 +30,18 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// The retraining request that it is for: a file with what its hook was told, or its id in the store; names
-    /// the alarm's time, the seed and the sizes
+    /// the alarm's time, the seed and the sizes. By its id an open request covers its alerts' time so far; what its
+    /// hook was told, and the `manifest.json` of a set, draw the same again
     #[arg(long, value_name = "FILE|ID")]
     pub request: Option<String>,
     /// Where the store is, if the request is given by its id.
     #[command(flatten)]
     pub config: ConfigFile,
-    /// Begin of the alarm's time, where no request names it
-    #[arg(long, value_parser = parse_time, requires = "alarm_to", conflicts_with = "request")]
+    /// Begin of the alarm's time, where no request names it or it began earlier
+    #[arg(long, value_parser = parse_time)]
     pub alarm_from: Option<Timestamp>,
     /// End of the alarm's time; later records are left out
-    #[arg(long, value_parser = parse_time, requires = "alarm_from")]
+    #[arg(long, value_parser = parse_time)]
     pub alarm_to: Option<Timestamp>,
     /// Everything random follows from it and from the records' ids; the request's id by default
     #[arg(long, value_name = "TEXT")]

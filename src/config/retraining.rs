@@ -32,6 +32,9 @@ pub struct RawRetraining {
     pub decide_within: String,
     /// From approval to the end of the run; call-backs are taken so long.
     pub finish_within: String,
+    /// So much of an alert's time there must be, in event time, before driftd approves by itself: of a drift that
+    /// has only begun there are few records to train on. An alert that is over before has asked for nothing.
+    pub gather: String,
     /// Do everything but call the hook.
     pub dry_run: bool,
     /// What training may do with the encoder; by default what the cause asks for: `freeze` for one head,
@@ -67,6 +70,7 @@ impl Default for RawRetraining {
             hook: None,
             decide_within: "3d".into(),
             finish_within: "1d".into(),
+            gather: "0s".into(),
             dry_run: false,
             encoder: None,
             freeze_layers: Vec::new(),

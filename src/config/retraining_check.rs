@@ -28,6 +28,10 @@ impl Checker<'_> {
         let cooldown = self.span(&at("cooldown"), &raw.cooldown);
         let decide_within = self.positive(&at("decide_within"), &raw.decide_within);
         let finish_within = self.positive(&at("finish_within"), &raw.finish_within);
+        let gather = self.span(&at("gather"), &raw.gather);
+        if gather.zip(decide_within).is_some_and(|(gather, decide)| gather >= decide) {
+            self.fail(&at("gather"), "must be shorter than `decide_within`: the request expires before");
+        }
         if finish_within.is_some_and(|f| f > LONGEST_RUN) {
             self.fail(&at("finish_within"), "at most 90d: a request holds its model's place until then");
         }
@@ -58,6 +62,7 @@ impl Checker<'_> {
             decide_within: decide_within?,
             finish_within: finish_within?,
             schedule,
+            gather: gather?,
             dry_run: raw.dry_run,
             encoder: raw.encoder,
             freeze_layers: raw.freeze_layers.clone(),

@@ -10,13 +10,15 @@ use super::compared::Compared;
 use super::gate_report::{Code, Cost, FlipReport, GateReport, Reason, Role, SCHEMA, Side, TaskReport, Verdict};
 use super::gold::{Gold, metric, score};
 use super::task::{ModelSpec, TaskKind, TaskSpec};
-use crate::stats::paired::{Difference, Level, PairCounts, bounded_difference, pairs_needed, share, usual_power};
+use crate::stats::paired::{
+    Difference, Level, PairCounts, bounded_difference, least_pairs, pairs_needed, share, usual_power,
+};
 
 /// A gain that one may hope for on a drifted task, beyond what is asked, to plan its labels.
 pub(super) const HOPED_GAIN: f64 = 0.02;
 /// Nearer to its limit than this, a difference takes more labels than anybody has.
 const LEAST_DISTANCE: f64 = 0.001;
-/// A row is right where its score is at least this.
+/// A row of tokens or numbers is right where its score is at least this.
 pub(super) const RIGHT: f64 = 0.5;
 
 /// What is asked of a candidate.
@@ -196,7 +198,8 @@ impl<'a> Gate<'a> {
             Role::Protected { margin } => margin.max(LEAST_DISTANCE),
             Role::Drifted { .. } => HOPED_GAIN,
         };
-        pairs_needed(discordance, distance, self.level, usual_power()).ceil() as u64
+        let planned = pairs_needed(discordance, distance, self.level, usual_power());
+        planned.max(least_pairs(distance, self.level)).ceil() as u64
     }
 
     fn flips(&self, tally: &Tally) -> Option<FlipReport> {
@@ -255,6 +258,11 @@ fn has_two_scores(kind: TaskKind) -> bool {
     matches!(kind, TaskKind::Binary | TaskKind::Multiclass)
 }
 
+/// Whether a row of such a score is right: a set of labels is so as a whole, as in docs/labels.md.
+fn is_right(kind: TaskKind, score: f64) -> bool {
+    score >= if kind == TaskKind::Multilabel { 1.0 } else { RIGHT }
+}
+
 impl Tally {
     /// A labelled row. A model that does not answer what the other answers is wrong.
     fn pair(&mut self, task: &TaskSpec, answers: [Option<&Answer>; 2], gold: &Gold, scale: f64) {
@@ -265,7 +273,7 @@ impl Tally {
         };
         self.scores[0] += first;
         self.scores[1] += second;
-        match (first >= RIGHT, second >= RIGHT) {
+        match (is_right(task.kind, first), is_right(task.kind, second)) {
             (true, false) => self.flips.losses += 1,
             (false, true) => self.flips.gains += 1,
             _ => self.flips.ties += 1,

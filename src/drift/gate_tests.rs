@@ -91,6 +91,10 @@ fn the_labels_still_needed_follow_from_how_often_the_two_differ() {
     let report = gate.report(Side::default(), Side::default());
     assert_eq!((report.verdict, report.tasks[0].reasons[0].code), (Verdict::Undecided, Code::NoLabels));
     assert!((1_200..1_400).contains(&report.labels_needed.expect("known")), "at most 2 % can be discordant");
+    let mut gate = Gate::new(&spec, demands(&[PROTECTED])).expect("a level");
+    (0..4_000).for_each(|_| gate.take(&[class(0)], &[class(0)], &[None]));
+    let alike = gate.report(Side::default(), Side::default()).labels_needed.expect("known");
+    assert!((290..310).contains(&alike), "two that never differ need the labels that a bound takes: {alike}");
     let answers = report.tasks[0].answers.as_ref().expect("rows were compared");
     assert!((answers.differ - 0.02).abs() < 1e-12 && answers.movers[0].class == "a", "{answers:?}");
 }
@@ -169,6 +173,9 @@ fn label_sets_and_tokens_are_judged() {
     let report = gate.report(Side::default(), Side::default());
     let verdicts: Vec<Verdict> = report.tasks.iter().map(|t| t.verdict).collect();
     assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Pass], "{report:?}");
+    // A set that lacks a label is wrong, although its F1 is two thirds.
+    let flips = report.tasks[0].flips.as_ref().expect("labelled");
+    assert!((280..320).contains(&flips.negative), "{flips:?}");
 }
 
 /// A quick version of what `examples/gate_trials.rs` measures.

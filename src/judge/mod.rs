@@ -36,6 +36,7 @@ pub mod examples;
 pub mod labels;
 /// What could not be judged.
 mod lacking;
+mod requests;
 /// Judgements to rows and messages.
 pub mod rows;
 /// Candidates beside the current model.
@@ -325,7 +326,8 @@ impl Judge {
             let estimates = self.estimates(&window.summary, start);
             let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
             let examples = self.examples_of(store, &outcome, &window.summary, partials, now).await?;
-            (Judged { labels, examples, ..rows::judged(self, &window, &outcome, now) }, Some(outcome.lacked))
+            let covered = self.covers(store, course, &outcome.report).await?;
+            (Judged { labels, examples, covered, ..rows::judged(self, &window, &outcome, now) }, Some(outcome.lacked))
         };
         if let Some(report) = &mut judged.report {
             report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));

@@ -7,14 +7,12 @@ use serde_json::json;
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
 use super::evidence as of_alert;
-use super::lacking;
+use super::{lacking, requests};
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
 use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
 use crate::drift::reference::Reference;
-use crate::drift::retraining::Request;
-use crate::drift::retraining::life::State;
 use crate::drift::severity::Severity;
 use crate::drift::signal::{Effect, Scope};
 use crate::drift::summary::Summary;
@@ -22,10 +20,8 @@ use crate::drift::time::Timestamp;
 use crate::drift::tree::Part;
 use crate::drift::versions::Others;
 use crate::drift::window::Slot;
-use crate::retrain::messages::{Told, messages as tell};
 use crate::store::{
-    AlertRow, GapRow, Judged, LabelChanges, NewDelivery, NewRequest, ReportRow, RequestRow, StatisticRow, Thread,
-    TransitionRow, stable_id,
+    AlertRow, GapRow, Judged, LabelChanges, NewDelivery, ReportRow, StatisticRow, Thread, TransitionRow, stable_id,
 };
 
 /// An endpoint as the judge sees it: who gets which events.
@@ -55,8 +51,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
     for ((row, change), transition) in alerts.iter().zip(&outcome.transitions) {
         deliveries.extend(alert_messages(judge, row, change, &transition.alert, report, now));
     }
-    let asked = outcome.request.as_ref().map(|(at, r)| (&alerts[*at].0, &outcome.transitions[*at].alert, r));
-    let request = asked.map(|(row, alert, r)| new_request(judge, r, row, alert, report, now));
+    let request = outcome.request.as_ref().map(|(at, r)| requests::new(judge, r, *at, outcome, now));
     Judged {
         report: Some(ReportRow {
             model: reference.spec.name.clone(),
@@ -145,6 +140,7 @@ pub(super) fn nothing(judge: &Judge, now: Timestamp) -> Judged {
         statistics: Vec::new(),
         alerts: Vec::new(),
         request: None,
+        covered: None,
         deliveries: Vec::new(),
         labels: LabelChanges::default(),
         shadow: None,
@@ -202,7 +198,7 @@ fn statistic_row(reference: &Reference, statistic: &Statistic) -> StatisticRow {
     }
 }
 
-fn names(reference: &Reference, tasks: &[usize]) -> Vec<String> {
+pub(super) fn names(reference: &Reference, tasks: &[usize]) -> Vec<String> {
     tasks.iter().map(|t| reference.spec.tasks[*t].name.clone()).collect()
 }
 
@@ -216,10 +212,6 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
     let alert = &transition.alert;
     let cause = &alert.cause;
     let model = &reference.spec.name;
-    let opened_window = match reference.window.bounds(alert.opened_slot) {
-        _ if alert.opened_slot == report.slot => report.start,
-        _ => alert.opened_at.minus(report.end.since(report.start)),
-    };
     let summary = match transition.to {
         AlertState::Pending | AlertState::Inactive => "evidence is rising; no cause yet".to_owned(),
         AlertState::Firing | AlertState::Resolved => transition.summary(reference),
@@ -237,13 +229,21 @@ fn alert_row(reference: &Reference, report: &Report, transition: &Transition) ->
         tasks_affected: json(&names(reference, &cause.tasks_affected)),
         summary,
         opened: alert.opened_at,
-        opened_window,
+        opened_window: opened_window(alert, report),
         resolved: matches!(transition.to, AlertState::Resolved | AlertState::Inactive).then_some(transition.at),
         // Versions are counted: what was measured meanwhile is no evidence of them.
         ln_evidence: finite(alert.ln_evidence).filter(|_| cause.kind != CauseKind::Version),
         ln_threshold: report.ln_threshold,
         guarantee: json(&reference.guarantee()),
         evidence: json(&of_alert::stored(reference, alert)),
+    }
+}
+
+/// When the window began in which an alert opened.
+pub(super) fn opened_window(alert: &Alert, report: &Report) -> Timestamp {
+    match alert.opened_slot == report.slot {
+        true => report.start,
+        false => alert.opened_at.minus(report.end.since(report.start)),
     }
 }
 
@@ -262,57 +262,6 @@ fn transition_row(transition: &Transition, alert: &AlertRow) -> TransitionRow {
         to: to.to_owned(),
         reason: transition.reason.to_string(),
     }
-}
-
-/// A request as it begins: proposed, whoever decides about it.
-fn new_request(
-    judge: &Judge,
-    request: &Request,
-    alert: &AlertRow,
-    of: &Alert,
-    report: &Report,
-    now: Timestamp,
-) -> NewRequest {
-    let reference = judge.reference.as_ref();
-    let (tasks, protected) = (names(reference, &request.tasks), names(reference, &request.protected));
-    let request_id = stable_id("rt", &[&alert.alert_id]);
-    let body = json!({
-        "model": {"name": alert.model, "version": reference.spec.version},
-        "reason": {
-            "kind": request.kind, "summary": alert.summary, "alarms": [alert.alert_id],
-            "evidence": of_alert::told(reference, of, report),
-        },
-        "scope": judge.plan.scope(Some(of.cause.kind), &tasks, &protected),
-        "data": judge.plan.data(&request_id, Some((alert.opened_window, report.end)), &reference.id),
-        "acceptance": judge.plan.acceptance(&tasks, &protected),
-    });
-    let row = RequestRow {
-        request_id,
-        model: alert.model.clone(),
-        version: reference.spec.version.clone(),
-        kind: request.kind.name().to_owned(),
-        mode: request.mode.name().to_owned(),
-        dry_run: judge.plan.dry_run,
-        alert_id: alert.alert_id.clone(),
-        state: State::Proposed,
-        tasks: json(&tasks),
-        protected_tasks: json(&protected),
-        reason: alert.summary.clone(),
-        body: body.to_string(),
-        hook: judge.plan.hook.clone(),
-        created: request.at,
-        deadline: Some(now.plus(judge.plan.decide_within)),
-        run_url: None,
-        new_model_version: None,
-        result: "{}".to_owned(),
-        attempts: 0,
-        next_attempt: Timestamp::from_micros(0),
-        token: None,
-        moves: 1,
-    };
-    let endpoints: Vec<String> = judge.receivers.iter().filter(|r| r.retraining).map(|r| r.endpoint.clone()).collect();
-    let told = Told { to: State::Proposed, at: request.at, who: "driftd", why: &row.reason, sequence: 1 };
-    NewRequest { deliveries: tell(&endpoints, &row, told), row, who: "driftd".to_owned(), audit: None, now }
 }
 
 /// Messages of a transition: alerts that fire, grow or resolve. Pending ones wake nobody.

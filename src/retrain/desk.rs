@@ -27,6 +27,8 @@ pub const OURSELVES: &str = "driftd";
 pub const THE_RUN: &str = "run";
 /// The kill switch of all models.
 pub const ALL_MODELS: &str = "*";
+/// Times that a request may grow while somebody approves it.
+const MOST_GROWN: u32 = 10;
 /// Longest text of people and runs that is kept.
 const MOST_TEXT: usize = 2 << 10;
 
@@ -74,9 +76,19 @@ impl Desk {
     /// # Errors
     /// [`Refusal`] if it cannot be approved; nothing has changed then.
     pub async fn approve(&self, id: &str, by: impl Into<By>, comment: &str) -> Result<RequestHistory, Refusal> {
-        let row = self.find(id).await?.row;
-        self.running(&row.model).await?;
-        self.decide(&row, Event::Approved, by.into(), comment).await?;
+        let by = by.into();
+        for tries in 0.. {
+            let row = self.find(id).await?.row;
+            self.running(&row.model).await?;
+            match self.decide(&row, Event::Approved, by.clone(), comment).await {
+                // A window was judged meanwhile, and the request covers it.
+                Err(Refusal::Overtaken) if tries < MOST_GROWN => {}
+                decided => {
+                    decided?;
+                    break;
+                }
+            }
+        }
         self.find(id).await
     }
 
@@ -155,7 +167,7 @@ impl Desk {
         let body = json!({
             "model": {"name": model, "version": subject.version},
             "reason": {"kind": kind, "summary": reason, "alarms": [], "evidence": []},
-            "scope": plan.scope(None, &tasks, &protected),
+            "scope": plan.scope(&tasks.iter().map(|task| (task.clone(), None)).collect::<Vec<_>>(), &protected),
             "data": plan.data(id, None, &subject.reference_id),
             "acceptance": plan.acceptance(&tasks, &protected),
         });
@@ -173,6 +185,7 @@ impl Desk {
             reason,
             body: body.to_string(),
             hook: plan.hook.clone(),
+            covers_until: None,
             created: now,
             deadline: Some(now.plus(plan.decide_within)),
             run_url: None,
@@ -310,6 +323,7 @@ impl Desk {
             result: None,
             callback: None,
             gates: None,
+            body: (event == Event::Approved).then(|| row.body.clone()),
             audit: None,
             deliveries: messages(&self.endpoints, row, Told { to, at, who, why: &why, sequence: row.moves + 1 }),
             why,

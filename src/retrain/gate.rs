@@ -98,10 +98,20 @@ pub(super) fn let_through(gates: &[GateRow], policy: GatePolicy, says: Says) -> 
         ("undecided", Says::Person) => Ok(()),
         ("undecided", Says::Run) => {
             let needed = last.labels_needed.map_or_else(|| "more".to_owned(), |n| format!("about {n} more"));
-            refuse(format!("the gate says `undecided`: send pairs with {needed} labels, or let a person close it"))
+            let tasks = undecided(&last.report);
+            let of = if tasks.is_empty() { String::new() } else { format!(" of {}", tasks.join(", ")) };
+            refuse(format!("the gate says `undecided`: send pairs with {needed} labels{of}, or let a person close it"))
         }
         _ => refuse("the gate says `fail`: report `failed`, or send the pairs of another candidate".to_owned()),
     }
+}
+
+/// The tasks that a report leaves open, in backticks.
+fn undecided(report: &str) -> Vec<String> {
+    let report: Value = serde_json::from_str(report).unwrap_or_default();
+    let tasks = report["tasks"].as_array().into_iter().flatten();
+    let open = tasks.filter(|task| task["verdict"] == "undecided").filter_map(|task| task["task"].as_str());
+    open.map(|task| format!("`{task}`")).collect()
 }
 
 /// What the request asks of a candidate. A task that it does not name is protected as the plan says.

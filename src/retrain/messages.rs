@@ -57,6 +57,19 @@ pub fn messages(endpoints: &[String], row: &RequestRow, told: Told<'_>) -> Vec<N
     endpoints.iter().map(message).collect()
 }
 
+/// The alerts' time that a request's body names.
+pub fn window(body: &Value) -> Option<(Timestamp, Timestamp)> {
+    let time = |key: &str| serde_json::from_value(body["data"]["window"][key].clone()).ok();
+    time("start").zip(time("end"))
+}
+
+/// The alerts' time that a request covers so far. What was sent to its hook ends with its approval; this goes on as
+/// long as the request is open and its alerts stand.
+pub fn covers(row: &RequestRow) -> Option<(Timestamp, Timestamp)> {
+    let (start, end) = window(&parsed(&row.body))?;
+    Some((start, row.covers_until.map_or(end, |until| until.max(end))))
+}
+
 /// Who starts it: `auto`, `manual`, or nobody: `dry-run`.
 pub fn mode(row: &RequestRow) -> &'static str {
     match (row.dry_run, row.mode.as_str()) {

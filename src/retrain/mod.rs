@@ -128,6 +128,12 @@ impl Retrainer {
     }
 
     async fn approve(&self, row: &RequestRow, now: Timestamp) -> Result<(), Refusal> {
+        let gather = self.desk.subjects.get(&row.model).map(|subject| subject.plan.gather);
+        let gathered = messages::covers(row).map(|(start, end)| end.since(start));
+        if gather.zip(gathered).is_some_and(|(gather, gathered)| gathered < gather) {
+            metrics::retraining_held("gather");
+            return Ok(());
+        }
         let approved = store::within(self.desk.store.approvals(now.minus(BUDGET_SPAN))).await?;
         if approved >= self.daily_budget {
             metrics::retraining_held("daily_budget");

@@ -182,6 +182,12 @@ pub fn pairs_needed(variance: f64, distance: f64, level: Level, power: Level) ->
     ((level.score() + power.score()) / distance).powi(2) * variance
 }
 
+/// Pairs without which no bound comes within `distance`, be no pair discordant at all: −ln(error)/distance, the rule of
+/// three.
+pub fn least_pairs(distance: f64, level: Level) -> f64 {
+    -normal_ln_sf(level.score()) / distance
+}
+
 /// The score of a power of 80 %, the usual one.
 pub fn usual_power() -> Level {
     Level::new(0.2).expect("an error below one half")

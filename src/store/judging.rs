@@ -180,9 +180,7 @@ impl JudgeStore for SqlStore {
             write_delivery(&mut transaction, delivery, at).await?;
             at = at.plus(Span::from_micros(1));
         }
-        if let Some(request) = &judged.request {
-            super::retraining::add(&mut transaction, request, at).await?;
-        }
+        super::covering::write_requests(&mut transaction, judged, at).await?;
         fault::point("in_judgement");
         transaction.commit().await?;
         Ok(true)

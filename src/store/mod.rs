@@ -26,6 +26,7 @@ mod accounting;
 mod alerting;
 mod changes;
 mod collecting;
+mod covering;
 mod delivering;
 mod examples;
 mod fleet;
@@ -54,6 +55,7 @@ mod values;
 pub use access::{AccessStore, AuditRow};
 pub use alerting::OpenAlert;
 pub use changes::ChangeStore;
+pub use covering::CoverStore;
 pub use examples::{ExampleRow, ExampleStore, ForgetExamples, Kept, ReadExamples, Texts};
 pub use fleet::FleetStore;
 pub use gates::CandidateRow;
@@ -142,7 +144,7 @@ pub trait CollectStore: Send + Sync {
 
 /// What the judge loop asks of a store.
 #[async_trait]
-pub trait JudgeStore: LabelStore + ShadowStore + ExampleStore {
+pub trait JudgeStore: CoverStore + LabelStore + ShadowStore + ExampleStore {
     /// Takes or renews a lease; false while another holds it.
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError>;
 

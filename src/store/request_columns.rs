@@ -29,6 +29,7 @@ pub(super) fn request_row(row: &AnyRow) -> Result<RequestRow, sqlx::Error> {
         reason: row.text("reason")?,
         body: row.text("body")?,
         hook: row.maybe_text("hook")?,
+        covers_until: row.maybe_time("covers_until_us")?,
         created: row.time("created_us")?,
         deadline: row.maybe_time("deadline_us")?,
         run_url: row.maybe_text("run_url")?,

@@ -35,6 +35,8 @@ pub struct RequestRow {
     pub body: String,
     /// What starts it; without one, endpoints are told and nothing is called.
     pub hook: Option<String>,
+    /// How far the time of its alerts reaches so far; `None` if no window was judged since it was made.
+    pub covers_until: Option<Timestamp>,
     /// When.
     pub created: Timestamp,
     /// When the state it is in has lasted too long.
@@ -79,6 +81,30 @@ pub struct NewRequest {
     pub now: Timestamp,
 }
 
+/// What an open request covers now that a window more is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// Which request.
+    pub request_id: String,
+    /// How far the time of its alerts reaches.
+    pub until: Timestamp,
+    /// What it asks for, as long as nobody has decided about it.
+    pub proposal: Option<Proposal>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Tasks to retrain as a JSON array.
+    pub tasks: String,
+    /// Protected tasks as a JSON array.
+    pub protected_tasks: String,
+    /// Why.
+    pub reason: String,
+    /// What a hook is told, as JSON, without the call-back.
+    pub body: String,
+}
+
 /// What became of a request that was to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
@@ -117,6 +143,8 @@ pub struct Change {
     pub callback: Option<String>,
     /// Verdicts of the gate that it rests on: one that came since stops it. `None` for any number.
     pub gates: Option<i64>,
+    /// What the request asks for, as it was read: if it has grown since, nothing is done. `None` for whatever it asks.
+    pub body: Option<String>,
     /// Messages that tell of it.
     pub deliveries: Vec<NewDelivery>,
     /// The act of whoever moved it by the API or the command line.

@@ -226,8 +226,8 @@ pub(super) async fn add(transaction: &mut Tx, request: &NewRequest, told: Timest
     let made = sqlx::query(
         "-- add_request
         insert into retraining_request (request_id, model, alert_id, state, tasks, protected_tasks, reason, created_us,
-            kind, mode, dry_run, version, body, hook, deadline_us, moves)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1) on conflict do nothing",
+            kind, mode, dry_run, version, body, hook, deadline_us, covers_until_us, moves)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1) on conflict do nothing",
     )
     .bind(&row.request_id)
     .bind(&row.model)
@@ -244,6 +244,7 @@ pub(super) async fn add(transaction: &mut Tx, request: &NewRequest, told: Timest
     .bind(&row.body)
     .bind(&row.hook)
     .bind(row.deadline.map(Timestamp::micros))
+    .bind(row.covers_until.map(Timestamp::micros))
     .execute(&mut **transaction)
     .await?
     .rows_affected();
@@ -269,7 +270,7 @@ async fn apply(transaction: &mut Tx, change: &Change) -> Result<bool, StoreError
         update retraining_request set state = $3, moves = moves + 1, deadline_us = coalesce($4, deadline_us),
             run_url = coalesce($5, run_url), new_model_version = coalesce($6, new_model_version),
             result = coalesce($7, result)
-        where request_id = $1 and state = $2
+        where request_id = $1 and state = $2 and body = coalesce(cast($9 as text), body)
             and (select count(*) from retraining_gate where request_id = $1) = coalesce(cast($8 as bigint),
                 (select count(*) from retraining_gate where request_id = $1))
         returning moves",
@@ -282,6 +283,7 @@ async fn apply(transaction: &mut Tx, change: &Change) -> Result<bool, StoreError
     .bind(&change.new_model_version)
     .bind(&change.result)
     .bind(change.gates)
+    .bind(&change.body)
     .fetch_optional(&mut **transaction)
     .await?;
     let Some(row) = moved else { return Ok(false) };

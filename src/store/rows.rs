@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ExampleRow, LabelChanges, Labelled, NewRequest, ShadowChange, ShadowPartial, Texts};
+use super::{Covered, ExampleRow, LabelChanges, Labelled, NewRequest, ShadowChange, ShadowPartial, Texts};
 use crate::drift::checkpoint::{CheckpointDelta, Ledger, Partition};
 use crate::drift::closing::Reached;
 use crate::drift::rollup::Grain;
@@ -295,6 +295,8 @@ pub struct Judged {
     pub alerts: Vec<(AlertRow, TransitionRow)>,
     /// A retraining request; not made where its model has an open one.
     pub request: Option<NewRequest>,
+    /// What the model's open request covers now.
+    pub covered: Option<Covered>,
     /// Messages to send.
     pub deliveries: Vec<NewDelivery>,
     /// What labels change.

@@ -15,7 +15,7 @@ use std::process::Command;
 use driftd::drift::retraining::life::State;
 use driftd::drift::retraining::plan::Plan;
 use driftd::drift::time::Timestamp;
-use driftd::store::{NewRequest, RequestRow, RetrainingStore as _, SqlStore};
+use driftd::store::{Change, CoverStore as _, NewRequest, RequestRow, RetrainingStore as _, SqlStore};
 use serde_json::{Value, json};
 use support::{driftd, example_manifest, fail_with, simulate, succeed};
 
@@ -96,6 +96,11 @@ fn share<'a>(manifest: &'a Value, period: &str, task: Option<(&str, &str, &str)>
     all.iter().find(|s| {
         s["period"] == period && (s["task"].as_str(), s["class"].as_str(), s["by"].as_str()) == (task, class, by)
     })
+}
+
+/// Records of the alarm's time.
+fn in_alarm(manifest: &Value) -> u64 {
+    share(manifest, "alarm", None).expect("told")["records"].as_u64().expect("a count")
 }
 
 #[test]
@@ -273,10 +278,53 @@ async fn a_request_and_its_set_agree() {
     ];
     succeed(&mut world.draw("again", &[&whole], &again));
     assert_eq!(world.set("again").0["files"], manifest["files"]);
+    let drawn = world.path("stored/manifest.json");
+    succeed(&mut world.draw("from_set", &[&whole], &["--request", drawn.to_str().expect("UTF-8")]));
+    assert_eq!(world.set("from_set").0, manifest, "a set's own manifest draws it again");
+
+    // As long as it is open, it covers its alert's time so far; what its hook was told stays what it was.
+    let id = store.open_request("support").await.expect("read").expect("is open").request_id;
+    assert!(store.move_request(&ended(&id)).await.expect("moves"));
+    let later = time("2026-03-01T00:09:40Z");
+    let mut longer = new.clone();
+    longer.row = RequestRow { covers_until: Some(later), ..row("rt_long", &body) };
+    store.add_request(&longer).await.expect("added");
+    let said = succeed(&mut world.draw("so_far", &[&whole], &["--request", "rt_long", "-c", c]));
+    let so_far = world.set("so_far").0;
+    assert_eq!(so_far["window"], json!({"start": window.0, "end": later}));
+    assert!(said.contains("the alarm's time: 2026-03-01T00:06:00Z to 2026-03-01T00:09:40Z"), "{said}");
+    assert!(in_alarm(&so_far) > in_alarm(&manifest), "{so_far}");
+    // Options say otherwise, one at a time.
+    let until = ["--request", "rt_long", "-c", c, "--alarm-to", ALARM.1];
+    succeed(&mut world.draw("until", &[&whole], &until));
+    assert_eq!(world.set("until").0["window"], body["data"]["window"]);
+    let said = fail_with(&mut world.draw("half", &[&whole], &["--alarm-to", ALARM.1]), 1);
+    assert!(said.contains("needs both"), "{said}");
+
     let mut other = driftd();
     other.args(["replay-set", "--request", "rt_none", "-c", c, "-m"]).arg(example_manifest()).arg("-i").arg(&whole);
     let said = fail_with(other.arg("-o").arg(world.path("none")), 1);
     assert!(said.contains("rt_none"), "{said}");
+}
+
+fn ended(id: &str) -> Change {
+    Change {
+        request_id: id.to_owned(),
+        from: State::Proposed,
+        to: State::Rejected,
+        at: Timestamp::from_micros(2),
+        who: "ada".into(),
+        why: String::new(),
+        deadline: None,
+        run_url: None,
+        new_model_version: None,
+        result: None,
+        callback: None,
+        gates: None,
+        body: None,
+        audit: None,
+        deliveries: Vec::new(),
+    }
 }
 
 fn row(id: &str, body: &Value) -> RequestRow {
@@ -294,6 +342,7 @@ fn row(id: &str, body: &Value) -> RequestRow {
         reason: "a test".into(),
         body: body.to_string(),
         hook: None,
+        covers_until: None,
         created: Timestamp::from_micros(1),
         deadline: None,
         run_url: None,

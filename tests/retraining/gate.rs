@@ -92,7 +92,8 @@ async fn a_candidate_that_does_not_pass_is_no_success() {
     assert_eq!(said["verdict"], "undecided");
     let needed = said["labels_needed"].as_u64().expect("a number").to_string();
     let (status, refused) = post(&back, Some(&token), &succeeded).await;
-    assert!(status == 409 && refused["detail"].as_str().is_some_and(|d| d.contains(&needed)), "{refused}");
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    assert!(status == 409 && detail.contains(&needed) && detail.contains("labels of `ner`"), "{refused}");
 
     // Another candidate passes, and its request may succeed.
     let (_, said) = send(&gate, Some(&token), pairs(4_000, 400, 0)).await;

@@ -7,6 +7,8 @@ use driftd::drift::time::Span;
 use driftd::retrain::word::Refusal;
 use driftd::store::{Added, ReadStore as _, RetrainingStore as _};
 
+use serde_json::json;
+
 use crate::scene::Scene;
 
 const PAGE: driftd::store::Page = driftd::store::Page { limit: 500, before_us: i64::MAX };
@@ -49,6 +51,28 @@ async fn fifty_causes_at_once_are_one_request_a_model_within_the_budget() {
     let rows = scene.store.requests(None, PAGE).await.expect("read");
     let proposed = rows.iter().filter(|r| r.state == State::Proposed).count();
     assert_eq!(proposed, 0, "{rows:?}");
+}
+
+/// A drift that has only begun has few records to train on: driftd waits where it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn driftd_approves_once_enough_of_the_drift_was_seen() {
+    let plan = Plan { hook: Some("argo".into()), gather: Span::from_secs(3_600), ..Plan::default() };
+    let scene = Scene::with(vec![("m".to_owned(), plan), ("n".to_owned(), Plan::default())], 10).await;
+    for (model, minutes, state) in [("m", 59, State::Proposed), ("m", 60, State::Requested), ("n", 5, State::Requested)]
+    {
+        let mut request = scene.alerted(model, &format!("al_{model}_{minutes}"));
+        let start = request.now;
+        let window = |end| scene.desk().subjects[model].plan.data("rt", Some((start, end)), "ref");
+        request.row.body = json!({"data": window(start.plus(Span::from_secs(300)))}).to_string();
+        request.row.covers_until = Some(start.plus(Span::from_secs(minutes * 60)));
+        assert_eq!(scene.store.add_request(&request).await.expect("answers"), Added::Made);
+        scene.step().await;
+        let id = &request.row.request_id;
+        assert_eq!(scene.history(id).await.row.state, state, "{model} {minutes}");
+        if state == State::Proposed {
+            scene.desk().reject(id, "ada", "not so soon").await.expect("rejected");
+        }
+    }
 }
 
 /// Row 29: call-backs that are forged, repeated, out of turn, unknown, too late.

@@ -111,6 +111,7 @@ impl Scene {
             reason: "intent drifted".into(),
             body: "{}".into(),
             hook: plan.hook.clone(),
+            covers_until: None,
             created: now,
             deadline: Some(now.plus(plan.decide_within)),
             run_url: None,

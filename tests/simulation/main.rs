@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod broker;
+mod covering;
 mod labels;
 mod silence;
 mod store;
@@ -41,7 +42,7 @@ use driftd::judge::Judge;
 use driftd::judge::labels::Labelling;
 use driftd::judge::rows::Receiver;
 use driftd::source::{DeadLetterSink, Refused, Source, SourceError};
-use driftd::store::{ExampleRow, ModelRow};
+use driftd::store::{ExampleRow, ModelRow, RequestRow};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use store::{MemoryStore, clock};
@@ -336,6 +337,7 @@ struct End {
     examples: Vec<String>,
     performance: Vec<String>,
     messages: Vec<String>,
+    requests: Vec<RequestRow>,
 }
 
 /// For so long the store is in trouble, if it takes that long to read everything: at the highest share, a step
@@ -430,11 +432,11 @@ async fn life(seed: u64, trouble: f64, judge: Judge) -> End {
             .values()
             .map(|a| format!("{a:?}"))
             .chain(rows.transitions.values().map(|t| format!("{t:?}")))
-            .chain(rows.requests.values().map(|r| format!("{r:?}")))
             .collect(),
         examples: rows.examples.values().flatten().map(shown).collect(),
         performance: performance(&rows.labels),
         messages: rows.deliveries.values().map(|d| format!("{d:?}")).collect(),
+        requests: rows.requests.values().cloned().collect(),
     }
 }
 

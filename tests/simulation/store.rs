@@ -257,10 +257,26 @@ impl JudgeStore for MemoryStore {
             // A deadline follows the wall clock, which faults move.
             let request = |r: &NewRequest| RequestRow { deadline: None, ..r.row.clone() };
             rows.requests.extend(judged.request.iter().map(|r| (r.row.request_id.clone(), request(r))));
+            if let Some(covered) = &judged.covered
+                && let Some(row) = rows.requests.get_mut(&covered.request_id)
+            {
+                row.covers_until = Some(covered.until);
+                if let Some(Proposal { tasks, protected_tasks, reason, body }) = covered.proposal.clone() {
+                    *row = RequestRow { tasks, protected_tasks, reason, body, ..row.clone() };
+                }
+            }
             rows.deliveries.extend(judged.deliveries.iter().map(|d| (d.delivery_id.clone(), d.clone())));
             true
         })
         .await
+    }
+}
+
+#[async_trait]
+impl CoverStore for MemoryStore {
+    async fn open_request(&self, _: &str) -> Result<Option<RequestRow>, StoreError> {
+        // Nobody decides about it here.
+        self.work(|rows| rows.requests.values().next().cloned()).await
     }
 }
 

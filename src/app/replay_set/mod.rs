@@ -81,7 +81,7 @@ pub fn main(args: &ReplayArgs) -> anyhow::Result<()> {
         counts.refused
     );
     target.write(args, &spec, &order, &set, &counts)?;
-    write_output(None, &table(&spec, &set, &counts))
+    write_output(None, &table(&spec, &order, &set, &counts))
 }
 
 /// Reads the records once, and draws.
@@ -142,9 +142,12 @@ fn period(record: &Record, reference: bool, order: &Order, counts: &mut Counts) 
     None
 }
 
-fn table(spec: &ModelSpec, set: &Set, counts: &Counts) -> String {
+fn table(spec: &ModelSpec, order: &Order, set: &Set, counts: &Counts) -> String {
     let mut text =
         format!("{} of {} eligible records were drawn ({} lines)\n", set.rows.len(), counts.eligible, counts.lines);
+    if let Some((start, end)) = order.window {
+        let _ = writeln!(text, "  the alarm's time: {start} to {end}");
+    }
     for (count, what) in [
         (counts.held_out, "on the other side of the hold-out"),
         (counts.after_the_alarm, "after the alarm's time"),

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::written::SCHEMA;
 use crate::app::runtime;
 use crate::cli::replay::ReplayArgs;
 use crate::config;
@@ -68,10 +69,16 @@ impl Order {
             Some(request) => parsed(&told(request, args)?, model).with_context(|| format!("`--request {request}`"))?,
             None => Order { request_id: None, window: None, seed: USUAL_SEED.to_owned(), rule: Rule::default() },
         };
-        if let (Some(from), Some(to)) = (args.alarm_from, args.alarm_to) {
-            ensure!(from < to, "`--alarm-to` must lie after `--alarm-from`");
-            order.window = Some((from, to));
-        }
+        let (from, to) = (args.alarm_from, args.alarm_to);
+        let ends = (from.or(order.window.map(|w| w.0)), to.or(order.window.map(|w| w.1)));
+        order.window = match ends {
+            (Some(from), Some(to)) => {
+                ensure!(from < to, "`--alarm-to` must lie after `--alarm-from`");
+                Some((from, to))
+            }
+            (None, None) => None,
+            _ => bail!("the alarm's time needs both `--alarm-from` and `--alarm-to`: no request names it"),
+        };
         if args.reference {
             order.rule = Rule { size: REFERENCE_SIZE, floor: 0, alarm_share: 0.0, ..order.rule };
         }
@@ -101,17 +108,22 @@ fn told(request: &str, args: &ReplayArgs) -> anyhow::Result<Value> {
         let found = store.request(request).await;
         store.close().await;
         let history = found?.ok_or_else(|| Refusal::Missing(request.to_owned()))?;
-        Ok(messages::order(&history.row, None))
+        let mut told = messages::order(&history.row, None);
+        if let Some((start, end)) = messages::covers(&history.row) {
+            told["data"]["window"] = json!({"start": start, "end": end});
+        }
+        Ok(told)
     })
 }
 
-/// A request, bare or as `data` of a message.
+/// A request, bare or as `data` of a message; or the manifest of a set.
 fn parsed(told: &Value, model: &str) -> anyhow::Result<Order> {
     let told = if told.get("request_id").is_some() { told } else { told.get("data").unwrap_or(told) };
-    let request_id = told["request_id"].as_str().context("it has no `request_id`: it is no retraining request")?;
+    let (request_id, is_set) = (told["request_id"].as_str(), told["schema"] == SCHEMA);
+    ensure!(request_id.is_some() || is_set, "it has no `request_id`: it is no retraining request");
     let theirs = told["model"]["name"].as_str().unwrap_or_default();
     ensure!(theirs == model, "it is for model `{theirs}`, the manifest describes `{model}`");
-    let data = &told["data"];
+    let data = if is_set { told } else { &told["data"] };
     let replay = data.get("replay").context("it says nothing of a replay set: it was made by an older driftd")?;
     let Replay { strategy, seed, rule } = Replay::deserialize(replay).context("`data.replay`")?;
     ensure!(strategy == STRATEGY, "it asks for the strategy `{strategy}`; this driftd draws by `{STRATEGY}`");
@@ -121,7 +133,7 @@ fn parsed(told: &Value, model: &str) -> anyhow::Result<Order> {
     };
     let Sizes { size, floor, alarm_share, holdout } = rule;
     Ok(Order {
-        request_id: Some(request_id.to_owned()),
+        request_id: request_id.map(str::to_owned),
         window: window.map(|w| (w.start, w.end)),
         seed,
         rule: Rule { size, floor, alarm_share, holdout },
@@ -132,7 +144,6 @@ fn parsed(told: &Value, model: &str) -> anyhow::Result<Order> {
 mod tests {
     use super::*;
     use crate::drift::retraining::plan::Plan;
-    use serde_json::json;
 
     #[test]
     fn a_request_names_all_that_its_set_needs() {

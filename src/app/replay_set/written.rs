@@ -18,7 +18,7 @@ use crate::drift::replay::{STRATEGY, Set};
 use crate::drift::task::ModelSpec;
 
 /// The format of the manifest.
-const SCHEMA: &str = "replay_set/v1";
+pub(super) const SCHEMA: &str = "replay_set/v1";
 const MANIFEST: &str = "manifest.json";
 
 /// Where a set goes.

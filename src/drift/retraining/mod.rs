@@ -9,6 +9,9 @@ use super::time::{Span, Timestamp};
 /// From the first word to the last: states, and what leads from one to the next.
 pub mod life;
 
+/// What a request covers while its alerts stand.
+pub mod covering;
+
 /// What training is told, and by which a new model is accepted.
 pub mod plan;
 
@@ -143,7 +146,7 @@ pub fn request(
 }
 
 /// The tasks whose training mends a cause.
-fn mended(cause: &Cause) -> Vec<usize> {
+pub fn mended(cause: &Cause) -> Vec<usize> {
     match (cause.kind, cause.task) {
         (CauseKind::Head, Some(task)) => vec![task],
         // A skew is mended in serving, another mix of classes by new priors: training mends neither.

@@ -11,8 +11,8 @@ use crate::drift::cause::CauseKind;
 use crate::drift::replay::{Rule, STRATEGY};
 use crate::drift::time::{Span, Timestamp};
 
-/// What training may do with the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What training may do with the encoder, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderPolicy {
     /// Nothing: heads only.
@@ -51,6 +51,8 @@ pub struct Plan {
     pub finish_within: Span,
     /// A request of its own this often, whatever happens.
     pub schedule: Option<Span>,
+    /// So much of an alert's time there must be before driftd approves by itself.
+    pub gather: Span,
     /// Everything but the start.
     pub dry_run: bool,
     /// What training may do with the encoder; by the cause if `None`.
@@ -78,6 +80,7 @@ impl Default for Plan {
             decide_within: Span::from_secs(3 * 86_400),
             finish_within: Span::from_secs(86_400),
             schedule: None,
+            gather: Span::from_secs(0),
             dry_run: false,
             encoder: None,
             freeze_layers: Vec::new(),
@@ -102,13 +105,12 @@ impl Plan {
         self.encoder.unwrap_or(by_cause)
     }
 
-    /// `scope` of a request.
-    pub fn scope(&self, cause: Option<CauseKind>, tasks: &[String], protected: &[String]) -> Value {
-        let tasks: Vec<Value> = tasks
-            .iter()
-            .map(|name| json!({"name": name, "action": "retrain", "drift": cause.map(CauseKind::name), "priority": 1}))
-            .collect();
-        let encoder = match self.encoder_for(cause) {
+    /// `scope` of a request, from its tasks with what drifted. The encoder is opened as far as one of them asks.
+    pub fn scope(&self, tasks: &[(String, Option<CauseKind>)], protected: &[String]) -> Value {
+        let retrain = |(name, cause): &(String, Option<CauseKind>)| json!({"name": name, "action": "retrain", "drift": cause.map(CauseKind::name), "priority": 1});
+        let opened = tasks.iter().map(|(_, cause)| self.encoder_for(*cause)).max();
+        let tasks: Vec<Value> = tasks.iter().map(retrain).collect();
+        let encoder = match opened.unwrap_or(EncoderPolicy::Full) {
             EncoderPolicy::TopN(n) => json!({"policy": "top_n", "n": n}),
             other => json!({"policy": other}),
         };
@@ -163,7 +165,8 @@ mod tests {
         let margins = BTreeMap::from([("ner".to_owned(), 0.02)]);
         let plan = Plan { margins, trainable_layers: vec!["heads.intent.*".into()], ..Plan::default() };
         let (tasks, protected) = (["intent".to_owned()], ["ner".to_owned(), "topics".to_owned()]);
-        let scope = plan.scope(Some(CauseKind::Input), &tasks, &protected);
+        let by = |cause| [("intent".to_owned(), cause), ("ner".to_owned(), Some(CauseKind::Head))];
+        let scope = plan.scope(&by(Some(CauseKind::Input)), &protected);
         assert_eq!(scope["encoder"], json!({"policy": "top_n", "n": 2}));
         assert_eq!(scope["tasks"][0]["drift"], "input");
         assert_eq!(scope["trainable_layers"], json!(["heads.intent.*"]));
@@ -174,6 +177,7 @@ mod tests {
                 "max_regression": {"ner": {"delta": -0.02}, "topics": {"delta": -0.01}},
             })
         );
-        assert_eq!(plan.scope(None, &tasks, &[])["encoder"], json!({"policy": "full"}));
+        assert_eq!(plan.scope(&by(None), &[])["encoder"], json!({"policy": "full"}));
+        assert_eq!(plan.scope(&by(Some(CauseKind::Head)), &[])["encoder"], json!({"policy": "freeze"}));
     }
 }

@@ -1,0 +1,73 @@
+//! Statements about what open requests cover.
+
+use async_trait::async_trait;
+use sqlx::{Any, Transaction};
+
+use super::request_columns::request_row;
+use super::sql::SqlStore;
+use super::{Covered, Judged, RequestRow, StoreError};
+use crate::drift::time::Timestamp;
+
+/// What the judge loop asks of a store about requests.
+#[async_trait]
+pub trait CoverStore: Send + Sync {
+    /// A model's open request: there is one at most.
+    async fn open_request(&self, model: &str) -> Result<Option<RequestRow>, StoreError>;
+}
+
+#[async_trait]
+impl CoverStore for SqlStore {
+    async fn open_request(&self, model: &str) -> Result<Option<RequestRow>, StoreError> {
+        let row = sqlx::query(
+            "-- open_request
+            select * from retraining_request
+            where model = $1 and state in ('proposed', 'requested', 'accepted', 'running')",
+        )
+        .bind(model)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.as_ref().map(request_row).transpose()?)
+    }
+}
+
+/// What a window changes of the model's open request, and the one that it leads to.
+pub(super) async fn write_requests(
+    transaction: &mut Transaction<'static, Any>,
+    judged: &Judged,
+    told: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(covered) = &judged.covered {
+        cover(transaction, covered).await?;
+    }
+    if let Some(request) = &judged.request {
+        super::retraining::add(transaction, request, told).await?;
+    }
+    Ok(())
+}
+
+/// What somebody has decided about stays as it was when they did.
+async fn cover(transaction: &mut Transaction<'static, Any>, covered: &Covered) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- cover
+        update retraining_request set covers_until_us = $2
+        where request_id = $1 and state in ('proposed', 'requested', 'accepted', 'running')",
+    )
+    .bind(&covered.request_id)
+    .bind(covered.until.micros())
+    .execute(&mut **transaction)
+    .await?;
+    let Some(proposal) = &covered.proposal else { return Ok(()) };
+    sqlx::query(
+        "-- cover (proposal)
+        update retraining_request set tasks = $2, protected_tasks = $3, reason = $4, body = $5
+        where request_id = $1 and state = 'proposed'",
+    )
+    .bind(&covered.request_id)
+    .bind(&proposal.tasks)
+    .bind(&proposal.protected_tasks)
+    .bind(&proposal.reason)
+    .bind(&proposal.body)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
