@@ -404,3 +404,24 @@ fn what_is_light_adds_up_beside_what_alarms_in_every_window() {
     let unsure = Fault { sureness: 0.3, ..SOUND };
     world.tells(&[(unsure, 10), (Fault { new: 0.04, ..unsure }, 16)], &["encoder", "head topic"]);
 }
+
+#[test]
+fn what_comes_later_is_told_beside_what_stands() {
+    let world = World::new(WINDOW);
+    let tells = |first: Fault, then: Fault, expected: &[&str]| world.tells(&[(first, 20), (then, 10)], expected);
+    let segment = Fault { broken_in_channel: &[TOPIC], ..SOUND };
+    tells(segment, Fault { amount: 3.0, ..segment }, &["channel=c0", "input"]);
+    tells(segment, Fault { new: 0.25, ..segment }, &["channel=c0", "encoder"]);
+    tells(segment, Fault { broken: &[FLAG], ..segment }, &["channel=c0", "head flag"]);
+    tells(segment, Fault { broken: &[SCORE], ..segment }, &["channel=c0", "head score"]);
+    let content = Fault { new_in_channel: 1.0, ..SOUND };
+    tells(content, Fault { amount: 3.0, ..content }, &["channel=c0", "input"]);
+    tells(content, Fault { new: 0.25, ..content }, &["channel=c0", "encoder"]);
+    tells(content, Fault { broken: &[FLAG], ..content }, &["channel=c0", "head flag"]);
+    let head = Fault { broken: &[TOPIC], ..SOUND };
+    tells(head, Fault { broken_in_channel: &[FLAG], ..head }, &["channel=c0", "head topic"]);
+    tells(head, Fault { new_in_channel: 1.0, ..head }, &["channel=c0", "head topic"]);
+    let new = Fault { new: 0.25, ..SOUND };
+    tells(new, Fault { broken: &[FLAG], ..new }, &["encoder", "head flag"]);
+    tells(new, Fault { amount: 3.0, ..new }, &["encoder", "input"]);
+}

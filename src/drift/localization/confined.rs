@@ -12,7 +12,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, MOVED};
+use super::{Findings, MOVED, Named};
+use crate::drift::cause::{Cause, CauseKind};
 use crate::drift::detector::SignalStep;
 use crate::drift::reference::{Reference, SignalReference};
 use crate::drift::segment::Segment;
@@ -26,6 +27,30 @@ const MOST_OF_ALL: f64 = 0.5;
 const CHANCE: f64 = 1.0;
 
 impl Findings<'_> {
+    /// Causes of what is not skew; `undetermined` only if it must say something.
+    pub(super) fn others(&self, must: bool) -> Vec<Named> {
+        let confined = self.confined_to();
+        if confined.is_empty() {
+            return self.places(must);
+        }
+        let beyond = Findings { drifting: self.beyond(&confined), beside_segments: true, ..self.clone() };
+        let mut more = if beyond.drifting.is_empty() { Vec::new() } else { beyond.places(false) };
+        more.retain(|named| named.cause.kind != CauseKind::Undetermined);
+        // What is beyond the segments is not theirs, nor are they its.
+        let by_itself = !more.is_empty();
+        let is_elsewhere = |task: &usize| {
+            more.iter().any(|named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task))
+        };
+        let of = |segment: &Segment| {
+            let mut tasks_affected = self.tasks_in(*segment);
+            tasks_affected.retain(|task| !is_elsewhere(task));
+            Cause { kind: CauseKind::Segment, task: None, segment: Some(*segment), tasks_affected }
+        };
+        let segments: Vec<Cause> = confined.iter().map(of).collect();
+        let causes = segments.into_iter().chain(more.into_iter().map(|named| named.cause));
+        causes.map(|cause| Named { by_itself, ..Named::plain(cause) }).collect()
+    }
+
     /// The segments, of one tag, to which what drifts is confined, the strongest first.
     pub(super) fn confined_to(&self) -> Vec<Segment> {
         let everywhere = self.heads_moved_everywhere();

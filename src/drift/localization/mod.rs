@@ -37,7 +37,6 @@ pub use self::confined::{is_spread, moves_elsewhere};
 use super::cause::{Cause, CauseKind};
 use super::detector::SignalStep;
 use super::reference::Reference;
-use super::segment::Segment;
 use super::signal::{Measure, Scope};
 use super::tree::{Part, part_moved, weights};
 pub use super::witness::{Found, Witness};
@@ -107,6 +106,8 @@ struct Findings<'a> {
     skewed: Vec<usize>,
     /// Whether a skew explains the encoder.
     encoder_skewed: bool,
+    /// Whether segments account for what moves input and encoder, so that only what drifts for certain is named.
+    beside_segments: bool,
 }
 
 impl<'a> Findings<'a> {
@@ -122,34 +123,21 @@ impl<'a> Findings<'a> {
             drifting = (0..steps.len()).filter(|i| ln_share[*i] >= main && main.is_finite()).collect();
         }
         let all_drifting = drifting.clone();
-        let (skewed, encoder_skewed) = (Vec::new(), false);
-        Findings { reference, steps, ln_threshold, ln_share, all_drifting, drifting, skewed, encoder_skewed }
-    }
-
-    /// Causes of what is not skew; `undetermined` only if it must say something.
-    fn others(&self, must: bool) -> Vec<Named> {
-        let confined = self.confined_to();
-        if confined.is_empty() {
-            return self.places(must);
+        let (skewed, encoder_skewed, beside_segments) = (Vec::new(), false, false);
+        Findings {
+            reference,
+            steps,
+            ln_threshold,
+            ln_share,
+            all_drifting,
+            drifting,
+            skewed,
+            encoder_skewed,
+            beside_segments,
         }
-        let beyond = Findings { drifting: self.beyond(&confined), ..self.clone() };
-        let more = if beyond.drifting.is_empty() { Vec::new() } else { beyond.places(false) };
-        // What is beyond the segments is not theirs, nor are they its.
-        let by_itself = !more.is_empty();
-        let is_elsewhere = |task: &usize| {
-            more.iter().any(|named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task))
-        };
-        let of = |segment: &Segment| {
-            let mut tasks_affected = self.tasks_in(*segment);
-            tasks_affected.retain(|task| !is_elsewhere(task));
-            Cause { kind: CauseKind::Segment, task: None, segment: Some(*segment), tasks_affected }
-        };
-        let segments: Vec<Cause> = confined.iter().map(of).collect();
-        let causes = segments.into_iter().chain(more.into_iter().map(|named| named.cause));
-        causes.map(|cause| Named { by_itself, ..Named::plain(cause) }).collect()
     }
 
-    /// The same for what is not confined to a segment.
+    /// Causes of what is neither skew nor confined to a segment; `undetermined` only if it must say something.
     fn places(&self, must: bool) -> Vec<Named> {
         let place = |kind, task| Cause { kind, task, segment: None, tasks_affected: self.tasks() };
         let (input, encoder) = (self.has(Scope::Input), self.has(Scope::Encoder));
@@ -283,6 +271,7 @@ impl<'a> Findings<'a> {
         let most = |scope: Scope| of(scope).filter(|_| self.gains(scope)).fold(f64::NEG_INFINITY, f64::max);
         let (input, encoder) = (most(Scope::Input), if self.encoder_skewed { 0.0 } else { most(Scope::Encoder) });
         match () {
+            () if self.beside_segments => None,
             () if input >= MOVED.ln() => Some(CauseKind::Input),
             () if encoder >= MOVED.ln() => Some(CauseKind::Encoder),
             () if input.min(encoder) >= 0.5 * MOVED.ln() => Some(CauseKind::Input),
