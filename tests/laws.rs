@@ -28,6 +28,9 @@ mod rising;
 /// Upgrades.
 #[path = "laws/upgrade.rs"]
 mod upgrade;
+/// Days of the week that a reference does not hold.
+#[path = "laws/weekdays.rs"]
+mod weekdays;
 
 use std::sync::OnceLock;
 

@@ -10,6 +10,8 @@ pub const WINDOWS_FOR_GUARANTEE: u64 = 100;
 /// Days from which is known how far signals go that move together with their neighbours: a shock that lasts a day
 /// comes once a day.
 const DAYS_FOR_WANDER: i64 = 28;
+/// Days that hold each day of the week.
+const DAYS_OF_THE_WEEK: i64 = 7;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Whether the false-alarm budget is promised, and if not, why.
@@ -66,6 +68,16 @@ impl Reference {
         }
     }
 
+    /// Whole days from its first record to its last, to the nearest.
+    pub(super) fn days(&self) -> i64 {
+        (self.span.1.since(self.span.0).micros() + DAY_MICROS / 2) / DAY_MICROS
+    }
+
+    /// Whether it is too short to hold each day of the week, though long enough for those of the day.
+    pub(super) fn lacks_weekdays(&self) -> bool {
+        self.season.is_some() && self.days() < DAYS_OF_THE_WEEK
+    }
+
     /// How far it is promised for signals whose premises hold.
     fn unbroken(&self) -> Guarantee {
         let told = |status, reason| Guarantee { status, reason };
@@ -77,8 +89,13 @@ impl Reference {
             let reason = "the reference is shorter than two days: a daily season would look like drift".to_owned();
             return told(GuaranteeStatus::Provisional, reason);
         }
+        let days = self.days();
+        if self.lacks_weekdays() {
+            let reason =
+                format!("the reference holds {days} days: what other days of the week bring would look like drift");
+            return told(GuaranteeStatus::Provisional, reason);
+        }
         let wandering = self.signals.iter().filter(|s| s.wanders()).count();
-        let days = (self.span.1.since(self.span.0).micros() + DAY_MICROS / 2) / DAY_MICROS;
         if wandering > 0 && days < DAYS_FOR_WANDER {
             let reason = format!(
                 "{wandering} signals wander, and how far was learned from {days} days, fewer than {DAYS_FOR_WANDER}"

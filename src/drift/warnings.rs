@@ -33,6 +33,10 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
     if reference.season.is_none() {
         found.push("shorter than two days: seasons of the day cannot be told from drift".to_owned());
     }
+    if reference.lacks_weekdays() {
+        let days = reference.days();
+        found.push(format!("only {days} days: what other days of the week bring cannot be told from drift"));
+    }
     if checks.texts > 0 && checks.repeated_texts as f64 > MOST_REPEATED * checks.texts as f64 {
         found.push(format!(
             "{} of the first {} texts are repeats of others: is this a sample of real traffic?",

@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
 }
 
 /// One head of four classes and an attribute.
-fn small_spec() -> ModelSpec {
+pub(super) fn small_spec() -> ModelSpec {
     let mut spec = spec();
     spec.tasks.truncate(1);
     spec.tasks[0].classes.truncate(4);
@@ -33,7 +33,7 @@ fn small_spec() -> ModelSpec {
 }
 
 /// A record whose attribute is moved by so many standard deviations (of a uniform number).
-fn small_record(rng: &mut StdRng, second: i64, shift: f64) -> FitRecord {
+pub(super) fn small_record(rng: &mut StdRng, second: i64, shift: f64) -> FitRecord {
     let p: f32 = rng.random();
     let class = (rng.random::<f64>().powi(2) * 4.0) as u32;
     let uncertainty = Uncertainty { margin: Some(p), entropy: Some(1.0 - p), energy: None };
