@@ -396,7 +396,8 @@ fn what_is_light_adds_up_beside_what_alarms_in_every_window() {
     let world = World::new(WINDOW);
     let head = Fault { broken: &[TOPIC], ..SOUND };
     world.tells(&[(head, 60)], &["head topic"]);
-    // Each needs several windows, and evidence that all alarms took was told in none of ten streams.
+    // Each needs several windows: where every alarm took all evidence, the first was told in one of ten streams and the
+    // second in none.
     for windows in [12, 16, 24, 36] {
         world.tells(&[(head, 10), (Fault { amount: 1.05, ..head }, windows)], &["head topic", "input"]);
     }
