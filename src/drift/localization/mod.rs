@@ -169,8 +169,10 @@ impl<'a> Findings<'a> {
                 let shared = beyond.map(|kind| Named { beyond_mixes: true, ..Named::plain(place(kind, None)) });
                 named.into_iter().chain(shared).collect()
             }
+            // A head that answers otherwise by itself does so beside whatever it is linked with.
             () if given.is_empty()
-                && let Some(pair) = self.strongest_link() =>
+                && let Some(pair) = self.strongest_link()
+                && !pair.iter().any(|task| own.contains(task)) =>
             {
                 beside(Cause { tasks_affected: pair.to_vec(), ..place(CauseKind::Link, Some(pair[0])) })
             }
