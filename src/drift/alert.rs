@@ -9,6 +9,8 @@
 //! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
 //! | firing | for the configured number of windows no alarm of its cause, and no rising evidence; and for as many as two looks take at what it was found by | resolved, which is inactive |
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// Alerts as courses of earlier formats hold them.
@@ -275,6 +277,11 @@ impl Alerts {
             } else {
                 alert.cause.grow(&found.cause)
             };
+            // Attributes and tags have nothing to do with each other: one that joins an alert is news, and stays in it.
+            let left = left_out(looks, &alert.witnesses, &found.witnesses);
+            let joins = alert.cause.kind == CauseKind::Input
+                && found.cause.kind == CauseKind::Input
+                && !left_out(looks, &found.witnesses, &alert.witnesses).is_empty();
             match (alert.cause.kind, found.cause.kind) {
                 (CauseKind::Version, CauseKind::Version) => {}
                 // What follows from another version does not say that it goes on.
@@ -284,9 +291,12 @@ impl Alerts {
                 }
                 _ => (*quiet, *patience, alert.witnesses) = (0, found_in.max(*patience), found.witnesses),
             }
+            if grown.kind == CauseKind::Input {
+                alert.witnesses.extend(left);
+            }
             let harmed = Harmed::union(&alert.harmed, &found.harmed);
             // A class more is no news of its own: receivers hear of it with the next.
-            let is_more = grown != alert.cause || harmed.len() > alert.harmed.len();
+            let is_more = joins || grown != alert.cause || harmed.len() > alert.harmed.len();
             (alert.cause, alert.harmed) = (grown, harmed);
             if !is_more {
                 return (known, None);
@@ -340,6 +350,13 @@ impl Alerts {
         }
         over
     }
+}
+
+/// Those of the input that are about an attribute or tag, or about the text, of which the others say nothing.
+fn left_out(looks: &impl Looks, witnesses: &[Witness], others: &[Witness]) -> Vec<Witness> {
+    let held = |w: &&Witness| !w.explained && looks.source(w).is_some();
+    let told: BTreeSet<&str> = others.iter().filter(held).filter_map(|w| looks.source(w)).collect();
+    witnesses.iter().filter(held).filter(|w| looks.source(w).is_some_and(|s| !told.contains(s))).cloned().collect()
 }
 
 fn fresh(report: &Report, ordinal: u32, found: Found) -> Alert {

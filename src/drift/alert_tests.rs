@@ -42,6 +42,10 @@ impl Looks for Plain {
         false
     }
 
+    fn source(&self, witness: &Witness) -> Option<&str> {
+        ["attribute_a", "attribute_b"].get(witness.signal as usize).copied()
+    }
+
     fn shows_input_at_once(&self, _: &Found) -> bool {
         true
     }
@@ -280,6 +284,10 @@ impl Looks for Said {
         false
     }
 
+    fn source(&self, witness: &Witness) -> Option<&str> {
+        ["attribute_a", "attribute_b"].get(witness.signal as usize).copied()
+    }
+
     fn shows_input_at_once(&self, _: &Found) -> bool {
         false
     }
@@ -351,4 +359,24 @@ fn a_name_that_turns_out_wrong_is_given_up() {
     let mix = || place(CauseKind::PriorShift, Some(0), &[0]);
     assert_eq!(renamed(mix(), head(0), false), Some(CauseKind::PriorShift));
     assert_eq!(renamed(mix(), by_itself, false), Some(CauseKind::Head), "it gives the same texts other answers");
+}
+
+#[test]
+fn an_attribute_that_joins_an_alert_of_the_input_is_told_once_and_stays_in_it() {
+    let mut alerts = Alerts::default();
+    let rests_on = |signals: &[u32]| {
+        let witness = |signal: &u32| Witness { signal: *signal, ln_evidence: 9.0, explained: false };
+        Found { witnesses: signals.iter().map(witness).collect(), ..place(CauseKind::Input, None, &[]) }
+    };
+    let mut told = |slot, signals: &[u32]| {
+        let found = || vec![rests_on(signals)];
+        let changes = alerts.advance(&report(slot, Verdict::Drift), found, Standing::Ours, 3, &Plain);
+        let held = alerts.firing().flat_map(|alert| alert.witnesses.iter().map(|w| w.signal)).collect::<Vec<u32>>();
+        (changes.len(), held)
+    };
+    assert_eq!(told(0, &[0]), (1, vec![0]));
+    assert_eq!(told(1, &[0]), (0, vec![0]));
+    assert_eq!(told(2, &[0, 1, 2]), (1, vec![0, 1, 2]), "another attribute, and a signal that is none of the input's");
+    assert_eq!(told(3, &[1]), (0, vec![1, 0]));
+    assert_eq!(told(4, &[0]), (0, vec![0, 1]));
 }

@@ -78,6 +78,8 @@ pub trait Looks {
     fn is_spread(&self, alert: &Alert) -> bool;
     /// Whether the alert names a segment, and something of a cause moves in the others of its tag.
     fn is_elsewhere(&self, alert: &Alert, found: &Found) -> bool;
+    /// Which attribute or tag a witness of the input is about, the empty name for the text itself; `None` for others.
+    fn source(&self, witness: &Witness) -> Option<&str>;
     /// Whether this window alone shows a signal of the input that a cause rests on, as an earlier one would have.
     fn shows_input_at_once(&self, found: &Found) -> bool;
 }
@@ -133,6 +135,13 @@ impl Looks for Looked<'_> {
         let moves = |segment, signal| moves_elsewhere(self.reference, self.steps, segment, signal);
         let mut signals = found.witnesses.iter().map(|witness| witness.signal as usize);
         alert.cause.segment.is_some_and(|segment| signals.any(|signal| moves(segment, signal)))
+    }
+
+    fn source(&self, witness: &Witness) -> Option<&str> {
+        let key = &self.reference.signals.get(witness.signal as usize)?.key;
+        let name = key.signal.strip_prefix("rising_in_").unwrap_or(&key.signal);
+        let is_measured = name.starts_with("attribute_") || name.starts_with("segment_mix_");
+        (key.scope == Scope::Input).then_some(if is_measured { name } else { "" })
     }
 
     fn shows_input_at_once(&self, found: &Found) -> bool {
