@@ -19,6 +19,9 @@ mod nights;
 /// Where it drifted.
 #[path = "laws/places.rs"]
 mod places;
+/// Quiet traffic that looks like drift.
+#[path = "laws/quiet.rs"]
+mod quiet;
 /// Names that a reference saw seldom or never.
 #[path = "laws/rare.rs"]
 mod rare;

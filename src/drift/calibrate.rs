@@ -3,21 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::{LEAST_BLOCKS, Tallies, Windows};
-use super::detector::{MIN_RECORDS, Trial};
-use super::reference::{Expected, Reference, ScaleNull, Seasonal, SignalReference, Variation};
+use super::blocks::{Tallies, Windows};
+use super::detector::Trial;
+use super::reference::{Reference, Seasonal, SignalReference, Variation};
 use super::signal::SignalKey;
 use super::summary::Summary;
-use crate::stats::calibration::{
-    NullStatistic, SerialDependence, dispersion, intra_window_correlation, intra_window_correlation_bound,
-    serial_dependence, wander,
-};
-use crate::stats::location::Location;
+use super::tails::learn_tails;
+use super::tracks::{Series, Track, compared, included, main_null};
+use crate::stats::calibration::{NullStatistic, intra_window_correlation, serial_dependence};
+use crate::stats::memory::Memory;
 use crate::stats::multiplicity::significant_from;
 use crate::stats::rise::ExtraVariance;
 
-/// Units below which a window says nothing about how windows vary.
-const LEAST_UNITS: i64 = 20;
 /// From this score on windows are taken to move together, whatever other signals do.
 const SERIAL_SCORE: f64 = 3.0;
 /// Share of the signals taken to move together that need not: where many do (a shock of a day moves them all), the
@@ -25,10 +22,6 @@ const SERIAL_SCORE: f64 = 3.0;
 const SERIAL_FALSE_SHARE: f64 = 0.05;
 /// Longest lag that is looked at.
 const MOST_LAG: usize = 24;
-/// From this factor on a scale is said to look at more cells than another.
-const MORE_CELLS: f64 = 1.1;
-/// Length that deviations are sketched to.
-const SKETCH: usize = 64;
 /// Chance that a sound reference is called broken, over all of its signals.
 const PREMISE_LEVEL: f64 = 0.01;
 
@@ -51,6 +44,7 @@ pub(super) fn calibrate(reference: &mut Reference, tallies: Tallies) {
     drop(by_phase);
     learn_extra_variances(reference, &windows);
     learn_nulls(reference, &windows);
+    learn_tails(reference, &windows);
     check_premises(reference, &windows);
 }
 
@@ -113,33 +107,72 @@ fn learn_nulls(reference: &mut Reference, windows: &Windows) {
         windows.each_apart(reference, scale, |reference, block| series.take(reference, block));
         windows.each_block(reference, scale, |block| series.follow(reference, block));
         let serial = |track: &Track| serial_dependence(&track.deviations, MOST_LAG);
-        let [fits, locations] = [&series.fits, &series.locations]
-            .map(|tracks| -> Vec<Option<SerialDependence>> { tracks.iter().map(serial).collect() });
-        let scores: Vec<f64> = fits.iter().chain(&locations).flatten().map(|serial| serial.score).collect();
+        let [fits, locations] =
+            [&series.fits, &series.locations].map(|tracks| -> Vec<Option<f64>> { tracks.iter().map(serial).collect() });
+        let scores: Vec<f64> = fits.iter().chain(&locations).copied().flatten().collect();
         let least = significant_from(&scores, SERIAL_FALSE_SHARE).min(SERIAL_SCORE);
-        let found = |serial: Option<SerialDependence>| serial.filter(|serial| serial.score >= least);
-        for (i, signal) in reference.signals.iter_mut().enumerate() {
-            series.fits[i].learn(&shorter.fits[i], found(fits[i]), &mut signal.variation);
-            series.locations[i].learn(&shorter.locations[i], found(locations[i]), &mut signal.location);
+        let memories = |tracks: &[Track], scores: &[Option<f64>]| -> Vec<Option<Memory>> {
+            let known = |(track, score): (&Track, &Option<f64>)| {
+                score.filter(|score| *score >= least).map(|_| Memory::learn(&track.deviations))
+            };
+            tracks.iter().zip(scores).map(known).collect()
+        };
+        let [mut fits, mut locations] = [memories(&series.fits, &fits), memories(&series.locations, &locations)];
+        let usual = usual_memory(fits.iter().chain(&locations).copied().flatten());
+        for memory in fits.iter_mut().chain(&mut locations).flatten() {
+            memory.windows = memory.windows.max(usual.windows);
         }
-        share_wander(&mut reference.signals);
+        for (i, signal) in reference.signals.iter_mut().enumerate() {
+            series.fits[i].learn(&shorter.fits[i], fits[i], &mut signal.variation);
+            series.locations[i].learn(&shorter.locations[i], locations[i], &mut signal.location);
+        }
         shorter = series;
     }
+    for signal in &mut reference.signals {
+        agree(signal);
+    }
+    share_wander(&mut reference.signals);
+}
+
+/// What wanders at a longer scale does so at the shorter ones, where chance hides it; and a fit lies at least as far off
+/// as its location (Cauchy and Schwarz: the squared shift of a standardized score is no more than Σ(p − r)²/r).
+fn agree(signal: &mut SignalReference) {
+    for variation in [&mut signal.variation, &mut signal.location] {
+        let mut longer = (0.0, 0.0);
+        for null in variation.at_scale.iter_mut().rev() {
+            if null.wander == 0.0 {
+                (null.wander, null.excursions) = longer;
+            }
+            longer = (null.wander, null.excursions);
+        }
+    }
+    for (fit, location) in signal.variation.at_scale.iter_mut().zip(&signal.location.at_scale) {
+        if location.wander > fit.wander {
+            (fit.wander, fit.excursions) = (location.wander, location.excursions);
+        }
+    }
+}
+
+/// The middle one of what signals show.
+fn usual_memory(found: impl Iterator<Item = Memory>) -> Memory {
+    let mut windows: Vec<f64> = found.map(|memory| memory.windows).collect();
+    windows.sort_unstable_by(f64::total_cmp);
+    windows.get(windows.len() / 2).map_or(Memory::NONE, |windows| Memory { windows: *windows })
 }
 
 /// What moves all of the traffic moves its segments, though their own records are too few to show it.
 fn share_wander(signals: &mut [SignalReference]) {
-    let last = |variation: &Variation| variation.at_scale.last().map_or(0.0, |null| null.wander);
-    let whole: BTreeMap<SignalKey, [f64; 2]> = signals
+    let wanders = |variation: &Variation| variation.at_scale.iter().map(|null| null.wander).collect();
+    let whole: BTreeMap<SignalKey, [Vec<f64>; 2]> = signals
         .iter()
         .filter(|signal| signal.key.segment.is_none())
-        .map(|signal| (signal.key.clone(), [last(&signal.variation), last(&signal.location)]))
+        .map(|signal| (signal.key.clone(), [wanders(&signal.variation), wanders(&signal.location)]))
         .collect();
     for signal in signals.iter_mut().filter(|signal| signal.key.segment.is_some()) {
         let of_all = SignalKey { segment: None, ..signal.key.clone() };
         let Some(wanders) = whole.get(&of_all) else { continue };
-        for (variation, wander) in [&mut signal.variation, &mut signal.location].into_iter().zip(wanders) {
-            if let Some(null) = variation.at_scale.last_mut() {
+        for (variation, wanders) in [&mut signal.variation, &mut signal.location].into_iter().zip(wanders) {
+            for (null, wander) in variation.at_scale.iter_mut().zip(wanders) {
                 null.wander = null.wander.max(*wander);
             }
         }
@@ -170,225 +203,5 @@ fn check_premises(reference: &mut Reference, windows: &Windows) {
         let ratio = if ratio < 1e6 { format!("{ratio:.0}") } else { format!("{ratio:.0e}") };
         signal.broken =
             Some(format!("the reference's own windows give {ratio} times the evidence that calm ones should"));
-    }
-}
-
-/// What one statistic of a signal did over the blocks, in order.
-#[derive(Clone, Default)]
-struct Track {
-    nulls: Vec<NullStatistic>,
-    deviations: Vec<Vec<f32>>,
-}
-
-impl Track {
-    /// Adds what is learned at this scale, after the one before.
-    fn learn(&self, shorter: &Track, serial: Option<SerialDependence>, variation: &mut Variation) {
-        let previous = variation.at_scale.last().copied();
-        let null = match previous {
-            Some(previous) if self.nulls.len() < LEAST_BLOCKS => previous,
-            _ => self.scale_null(serial, previous.filter(|_| self.sees_what(shorter))),
-        };
-        if self.nulls.len() >= LEAST_BLOCKS {
-            let n = self.nulls.iter().map(|null| null.n).sum::<f64>() / self.nulls.len() as f64;
-            if variation.design_effect == 0.0 {
-                // Shorter windows hold too few units to say anything. Carried on until they are judged they have the
-                // design effect of those that did.
-                let more = ((n - 1.0) / (MIN_RECORDS - 1) as f64).max(1.0);
-                let intra_window_correlation = (more * null.intra_window_correlation).min(1.0);
-                variation.at_scale.fill(ScaleNull { intra_window_correlation, ..null });
-            }
-            // The longest scale says what the whole reference is worth: lasting effects do not average out.
-            variation.design_effect = 1.0 + (n - 1.0).max(0.0) * intra_window_correlation(&self.nulls);
-        }
-        variation.at_scale.push(null);
-    }
-
-    /// With what the scale before says, if it saw as much.
-    fn scale_null(&self, serial: Option<SerialDependence>, previous: Option<ScaleNull>) -> ScaleNull {
-        let wander = serial.map_or(0.0, |serial| wander(&self.nulls, serial.lag_1));
-        if wander > 0.0 {
-            return ScaleNull { wander, ..ScaleNull::default() };
-        }
-        let bound = intra_window_correlation_bound(&self.nulls);
-        // Merging windows cannot make their records more alike.
-        let known = previous.filter(|previous| previous.wander == 0.0);
-        ScaleNull {
-            intra_window_correlation: known.map_or(bound, |p| bound.min(p.intra_window_correlation)),
-            wander: 0.0,
-            dispersion: dispersion(&self.nulls, intra_window_correlation(&self.nulls)),
-        }
-    }
-
-    /// Whether the cells that a shorter scale looked at are those of this one, and no more of them are pooled there.
-    fn sees_what(&self, shorter: &Track) -> bool {
-        let looked_at = |track: &Track| {
-            track.nulls.iter().map(|null| null.degrees_of_freedom).sum::<f64>() / track.nulls.len().max(1) as f64
-        };
-        shorter.nulls.len() >= LEAST_BLOCKS && looked_at(self) <= MORE_CELLS * looked_at(shorter)
-    }
-}
-
-/// Tracks of each signal's fit and location over the blocks of one scale.
-struct Series {
-    fits: Vec<Track>,
-    locations: Vec<Track>,
-}
-
-impl Series {
-    fn new(reference: &Reference) -> Series {
-        let tracks = || vec![Track::default(); reference.signals.len()];
-        Series { fits: tracks(), locations: tracks() }
-    }
-
-    /// Takes a block's statistics against a reference without it.
-    fn take(&mut self, reference: &Reference, block: &Summary) {
-        for (i, signal) in reference.signals.iter().enumerate() {
-            let Some((current, n, expected)) = compared(signal, block) else { continue };
-            let inflation = inflation(n, &expected);
-            self.fits[i].nulls.extend(null_statistic(signal, current, &expected, inflation));
-            let location = signal.measure.as_signal().location(current, &expected.cells);
-            self.locations[i].nulls.extend(location.map(|location| location_null(location, n, inflation)));
-        }
-    }
-
-    /// Follows a block's deviations from the whole reference, which are even on both sides of it: those from a
-    /// reference without a block and its neighbours lean together.
-    fn follow(&mut self, reference: &Reference, block: &Summary) {
-        for (i, signal) in reference.signals.iter().enumerate() {
-            let Some((current, n, expected)) = compared(signal, block) else { continue };
-            let measured = signal.measure.as_signal();
-            if measured.compare(current, &expected.cells).is_some() {
-                self.fits[i].deviations.push(sketch(&measured.deviation(current, &expected.cells)));
-            }
-            let location = measured.location(current, &expected.cells);
-            self.locations[i].deviations.extend(location.map(|location| vec![location.score(n) as f32]));
-        }
-    }
-}
-
-/// A signal's cells in a block, how many units they are and what they are compared with; `None` for too few.
-fn compared<'a>(signal: &SignalReference, block: &'a Summary) -> Option<(&'a [i64], f64, Expected)> {
-    let current = &block.cells[signal.cells()];
-    let n = signal.measure.as_signal().n(current);
-    (n >= LEAST_UNITS).then(|| (current, n as f64, signal.expected(&block.phases)))
-}
-
-/// The share of what a block is compared with that the block itself has put there.
-fn included(signal: &SignalReference, current: &[i64], phases: &[i64]) -> f64 {
-    let n = |cells: &[i64]| signal.measure.as_signal().n(cells) as f64;
-    let total = n(&signal.totals).max(1.0);
-    let (own, records) = (n(current), phases.iter().sum::<i64>() as f64);
-    let share = match signal.seasonal.as_ref().filter(|_| records > 0.0) {
-        None => own / total,
-        Some(seasonal) => seasonal
-            .by_phase
-            .iter()
-            .zip(phases)
-            .filter(|(_, count)| **count > 0)
-            .map(|(phase, count)| {
-                let weight = *count as f64 / records;
-                let held = n(phase) + seasonal.prior;
-                weight * (own * weight / held + seasonal.prior / held * own / total)
-            })
-            .sum(),
-    };
-    share.clamp(0.0, 0.5)
-}
-
-/// How much farther from each other a block and what it is compared with lie than a block of the reference's spread
-/// from the truth, in squares.
-fn inflation(n: f64, expected: &Expected) -> f64 {
-    expected.spread * (1.0 + n / expected.units.max(1.0))
-}
-
-fn null_statistic(
-    signal: &SignalReference,
-    current: &[i64],
-    expected: &Expected,
-    inflation: f64,
-) -> Option<NullStatistic> {
-    let measured = signal.measure.as_signal();
-    let test = measured.compare(current, &expected.cells)?;
-    Some(NullStatistic {
-        statistic: test.statistic / inflation,
-        null_mean: test.null_mean,
-        null_variance: test.null_variance,
-        degrees_of_freedom: test.degrees_of_freedom,
-        n: measured.n(current) as f64,
-    })
-}
-
-fn location_null(location: Location, n: f64, inflation: f64) -> NullStatistic {
-    let score = location.score(n);
-    let statistic = score * score / inflation;
-    NullStatistic { statistic, null_mean: 1.0, null_variance: 2.0, degrees_of_freedom: 1.0, n }
-}
-
-/// Of the fit, or of the location of a signal that is tested for that alone.
-fn main_null(signal: &SignalReference, current: &[i64], expected: &Expected) -> Option<NullStatistic> {
-    let measured = signal.measure.as_signal();
-    if measured.tests().0 {
-        return null_statistic(signal, current, expected, expected.spread);
-    }
-    let n = measured.n(current) as f64;
-    measured.location(current, &expected.cells).map(|location| location_null(location, n, expected.spread))
-}
-
-/// A short vector with the same inner products on average (count sketch, Charikar et al. 2002).
-fn sketch(deviation: &[f64]) -> Vec<f32> {
-    if deviation.len() <= SKETCH {
-        return deviation.iter().map(|d| *d as f32).collect();
-    }
-    let mut short = vec![0.0_f32; SKETCH];
-    for (i, d) in deviation.iter().enumerate() {
-        let hash = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
-        short[(hash >> 32) as usize % SKETCH] += sign * *d as f32;
-    }
-    short
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Sixteen windows of so many units, whose statistics are so many times what independent records give.
-    fn track(n: f64, degrees_of_freedom: f64, times: f64) -> Track {
-        let null = |i: usize| NullStatistic {
-            // Some above and some below, as far as chance has them.
-            statistic: degrees_of_freedom * times + (2.0 * degrees_of_freedom).sqrt() * (i as f64 % 4.0 - 1.5),
-            null_mean: degrees_of_freedom,
-            null_variance: 2.0 * degrees_of_freedom,
-            degrees_of_freedom,
-            n,
-        };
-        Track { nulls: (0..16).map(null).collect(), deviations: Vec::new() }
-    }
-
-    /// What is learned of two scales, whose shorter windows move together or not.
-    fn learned(shorter: &Track, longer: &Track, serial: Option<SerialDependence>) -> [ScaleNull; 2] {
-        let mut variation = Variation::default();
-        shorter.learn(&Track::default(), serial, &mut variation);
-        longer.learn(shorter, None, &mut variation);
-        variation.at_scale.try_into().expect("two scales")
-    }
-
-    #[test]
-    fn merging_shows_no_more_alike_records_unless_it_shows_more_cells() {
-        let (single, merged) = (track(100.0, 20.0, 0.8), track(400.0, 60.0, 1.4));
-        let [own, more] = learned(&single, &merged, None);
-        assert_eq!(own.intra_window_correlation, 0.0);
-        assert!((0.0009..0.0015).contains(&more.intra_window_correlation), "{more:?}");
-        let [_, same] = learned(&single, &track(400.0, 20.0, 1.4), None);
-        assert_eq!(same.intra_window_correlation, 0.0, "chance, where the cells are those of single windows");
-    }
-
-    #[test]
-    fn windows_that_move_together_and_do_not_wander_are_allowed_what_they_vary() {
-        let together = Some(SerialDependence { score: 4.0, lag_1: 0.1 });
-        let [own, _] = learned(&track(100.0, 20.0, 0.8), &track(400.0, 20.0, 0.8), together);
-        assert_eq!((own.wander, own.dispersion), (0.0, 1.0), "learned as if they did not");
-        let [own, _] = learned(&track(100.0, 20.0, 1.4), &track(400.0, 20.0, 1.4), together);
-        assert!(own.wander > 0.0 && own.intra_window_correlation == 0.0, "{own:?}");
     }
 }

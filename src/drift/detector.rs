@@ -289,9 +289,11 @@ impl Look {
         let n = measured.n(cells) as f64;
         let usual = reference.units_a_window(signal, scale);
         let allowance = |variation: &Variation| variation.allowance(scale, usual, expected, margin);
-        let fit = measured.test(cells, &expected.cells, allowance(&signal.variation));
+        let mut fit = measured.test(cells, &expected.cells, allowance(&signal.variation));
+        fit.iter_mut().for_each(|test| test.ln_p = signal.variation.read(scale, test.ln_p));
         let allowance = allowance(&signal.location);
-        let told = |found: Location| (found.score(n), found.one_sided(n, allowance));
+        let read = |ln_p| signal.location.read(scale, ln_p);
+        let told = |found: Location| (found.score(n), found.one_sided(n, allowance).map(read));
         Look {
             fit,
             stake: measured.stake(),

@@ -10,6 +10,8 @@ pub const WINDOWS_FOR_GUARANTEE: u64 = 100;
 /// Days from which is known how far signals go that move together with their neighbours: a shock that lasts a day
 /// comes once a day.
 const DAYS_FOR_WANDER: i64 = 28;
+/// Excursions from which is known how far signals go that wander for days.
+const EXCURSIONS_FOR_WANDER: f64 = 8.0;
 /// Days that hold each day of the week.
 const DAYS_OF_THE_WEEK: i64 = 7;
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -78,6 +80,17 @@ impl Reference {
         self.season.is_some() && self.days() < DAYS_OF_THE_WEEK
     }
 
+    /// As how many independent windows the reference's are worth where signals wander: the middle one of them.
+    fn excursions(&self) -> Option<f64> {
+        let whole = self.signals.iter().filter(|signal| signal.key.segment.is_none());
+        let shortest =
+            whole.flat_map(|signal| [&signal.variation, &signal.location]).filter_map(|v| v.at_scale.first());
+        let mut known: Vec<f64> =
+            shortest.filter(|null| null.wander > 0.0 && null.excursions > 0.0).map(|null| null.excursions).collect();
+        known.sort_unstable_by(f64::total_cmp);
+        known.get(known.len() / 2).copied()
+    }
+
     /// How far it is promised for signals whose premises hold.
     fn unbroken(&self) -> Guarantee {
         let told = |status, reason| Guarantee { status, reason };
@@ -99,6 +112,14 @@ impl Reference {
         if wandering > 0 && days < DAYS_FOR_WANDER {
             let reason = format!(
                 "{wandering} signals wander, and how far was learned from {days} days, fewer than {DAYS_FOR_WANDER}"
+            );
+            return told(GuaranteeStatus::Provisional, reason);
+        }
+        let excursions = self.excursions().filter(|excursions| *excursions < EXCURSIONS_FOR_WANDER);
+        if let Some(excursions) = excursions {
+            let reason = format!(
+                "{wandering} signals wander, and how far was learned from about {excursions:.0} excursions of some days \
+                 each, fewer than {EXCURSIONS_FOR_WANDER}"
             );
             return told(GuaranteeStatus::Provisional, reason);
         }

@@ -120,12 +120,16 @@ pub mod spread;
 pub mod standing;
 /// Integer tallies of one window, exact under merging.
 pub mod summary;
+/// How small p-values are read, as a reference's own windows have it.
+mod tails;
 /// Tasks of a multi-task model and what their heads can answer.
 pub mod task;
 /// Facts about a text that need no tokenizer.
 pub mod text;
 /// Moments and lengths of event time.
 pub mod time;
+/// What statistics did over a reference's windows.
+mod tracks;
 /// One model's answers as another's.
 pub mod translation;
 /// How the signals' evidence becomes one number.

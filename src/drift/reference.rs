@@ -21,6 +21,7 @@ use super::spread::Spread;
 use super::task::ModelSpec;
 use super::time::Timestamp;
 use super::window::WindowRule;
+use crate::stats::extremes::Tail;
 use crate::stats::hypothesis::Allowance;
 
 /// References as files of earlier formats hold them.
@@ -28,7 +29,9 @@ use crate::stats::hypothesis::Allowance;
 mod formats;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 11;
+const FORMAT: u16 = 12;
+/// Before it small p-values were read as they are, and nobody counted excursions.
+const WITHOUT_TAILS: u16 = 11;
 /// Before it phases were taken to be spread alike.
 const WITHOUT_SPREAD: u16 = 10;
 /// Before it every record had a say in which categories have a cell of their own; the rest is the same.
@@ -163,6 +166,10 @@ pub struct ScaleNull {
     pub wander: f64,
     /// How much more the statistic varies than its law, as [`Allowance::dispersion`]; 0 for no more.
     pub dispersion: f64,
+    /// How small p-values are read, where those of the reference's own windows are smaller than chance has them.
+    pub tail: Option<Tail>,
+    /// As how many independent windows those are worth that wander together; 0 where none do.
+    pub excursions: f64,
 }
 
 /// What a window is compared with: cells, perhaps mixed over phases, and what they are worth.
@@ -194,6 +201,11 @@ pub enum ReferenceError {
 }
 
 impl Variation {
+    /// ln p as it is read at one of the scales.
+    pub fn read(&self, scale: usize, ln_p: f64) -> f64 {
+        self.at_scale.get(scale).and_then(|null| null.tail).map_or(ln_p, |tail| tail.read(ln_p))
+    }
+
     /// What a test at one of the scales has to allow for, against what is expected of a reference whose own windows hold
     /// `usual` units at that scale.
     pub fn allowance(&self, scale: usize, usual: f64, expected: &Expected, margin: f64) -> Allowance {
@@ -328,6 +340,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_TAILS,
             WITHOUT_SPREAD,
             WITHOUT_OPEN_CATEGORIES,
             WITHOUT_ANSWERS_WITHIN_REGIONS,
@@ -359,6 +372,7 @@ impl Reference {
         }
         match format {
             FORMAT => Ok(postcard::from_bytes(&content)?),
+            WITHOUT_TAILS => Ok(postcard::from_bytes::<formats::WithoutTails>(&content)?.into()),
             _ => Ok(postcard::from_bytes::<formats::WithoutSpread>(&content)?.into()),
         }
     }

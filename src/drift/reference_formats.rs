@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The fields of a reference whose signals took all phases to be spread alike, in their order.
-pub(super) type WithoutSpread = (
+/// The fields of a reference, in their order, with signals of one kind.
+type Fields<S> = (
     String,
     ModelSpec,
     HeadSource,
@@ -16,32 +16,56 @@ pub(super) type WithoutSpread = (
     Vec<SegmentTag>,
     Option<Season>,
     Vec<u32>,
-    Vec<Signal>,
+    Vec<S>,
     Vec<Performance>,
     Option<EncoderMap>,
     Option<String>,
 );
-/// Those of one of its signals.
-type Signal = (SignalKey, Measure, usize, Vec<i64>, Option<Seasonal>, Variation, Variation, Option<String>);
+/// A reference whose small p-values were read as they are.
+pub(super) type WithoutTails = Fields<UnreadSignal>;
+/// One whose signals took all phases to be spread alike, as well.
+pub(super) type WithoutSpread = Fields<AlikeSignal>;
 
-impl From<Signal> for SignalReference {
-    fn from((key, measure, offset, totals, seasonal, variation, location, broken): Signal) -> SignalReference {
+/// Correlation, wander and dispersion at each scale, and the design effect.
+type Unread = (Vec<(f64, f64, f64)>, f64);
+type UnreadSignal = (SignalKey, Measure, usize, Vec<i64>, Option<Seasonal>, Spread, Unread, Unread, Option<String>);
+type AlikeSignal = (SignalKey, Measure, usize, Vec<i64>, Option<Seasonal>, Unread, Unread, Option<String>);
+
+fn variation((at_scale, design_effect): Unread) -> Variation {
+    let null = |(intra_window_correlation, wander, dispersion)| ScaleNull {
+        intra_window_correlation,
+        wander,
+        dispersion,
+        ..ScaleNull::default()
+    };
+    Variation { at_scale: at_scale.into_iter().map(null).collect(), design_effect }
+}
+
+impl From<UnreadSignal> for SignalReference {
+    fn from(earlier: UnreadSignal) -> SignalReference {
+        let (key, measure, offset, totals, seasonal, spread, of_fit, of_location, broken) = earlier;
         SignalReference {
             key,
             measure,
             offset,
             totals,
             seasonal,
-            spread: Spread::default(),
-            variation,
-            location,
+            spread,
+            variation: variation(of_fit),
+            location: variation(of_location),
             broken,
         }
     }
 }
 
-impl From<WithoutSpread> for Reference {
-    fn from(earlier: WithoutSpread) -> Reference {
+impl From<AlikeSignal> for SignalReference {
+    fn from((key, measure, offset, totals, seasonal, fit, location, broken): AlikeSignal) -> SignalReference {
+        (key, measure, offset, totals, seasonal, Spread::default(), fit, location, broken).into()
+    }
+}
+
+impl<S: Into<SignalReference>> From<Fields<S>> for Reference {
+    fn from(earlier: Fields<S>) -> Reference {
         let (id, spec, heads, window, records, windows, span, kind, geometry, segments, season, scales, ..) = earlier;
         let (.., signals, performance, map, tokenizer) = earlier;
         Reference {
@@ -57,7 +81,7 @@ impl From<WithoutSpread> for Reference {
             segments,
             season,
             scales,
-            signals: signals.into_iter().map(SignalReference::from).collect(),
+            signals: signals.into_iter().map(Into::into).collect(),
             performance,
             map,
             tokenizer,

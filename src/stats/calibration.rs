@@ -1,7 +1,8 @@
 //! How the reference's own windows vary when nothing is wrong: more than independent records would,
 //! and perhaps together with their neighbours.
 
-use super::probability::chi_square_quantile;
+use super::memory::Memory;
+use super::probability::{chi_square_quantile, f_quantile, normal_score};
 
 /// One reference window's statistic against the reference.
 #[derive(Clone, Copy, Debug)]
@@ -73,27 +74,17 @@ pub fn dispersion(windows: &[NullStatistic], intra_window_correlation: f64) -> f
     if ratio > 1.0 + ERRORS * error { ratio } else { 1.0 }
 }
 
-/// Signs that windows move together with their neighbours.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SerialDependence {
-    /// Normal score of the evidence for it; beyond 3 windows are not taken for independent.
-    pub score: f64,
-    /// Correlation of neighbouring windows' effects, sampling noise included, in [−1, 1].
-    pub lag_1: f64,
-}
-
 /// Looks for serial dependence in the deviations of consecutive windows (each of one length, in units
 /// of their sampling noise): at lag 1, and over all lags up to `most_lag` together, where a shock that
-/// lasts or a slow wave shows. Scores are self-normalized, so that wide variation alone is none.
-/// `None` below eight windows.
-pub fn serial_dependence(deviations: &[Vec<f32>], most_lag: usize) -> Option<SerialDependence> {
+/// lasts or a slow wave shows. The normal score of the evidence for it, self-normalized, so that wide variation alone
+/// is none; beyond 3 windows are not taken for independent. `None` below eight windows.
+pub fn serial_dependence(deviations: &[Vec<f32>], most_lag: usize) -> Option<f64> {
     const LEAST: usize = 8;
     let t = deviations.len();
     if t < LEAST {
         return None;
     }
     let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
-    let own: f64 = deviations.iter().map(|d| product(d, d)).sum::<f64>() / t as f64;
     let (mut all, mut all_squares, mut first) = (0.0, 0.0, (0.0, 0.0));
     for lag in 1..=most_lag.clamp(1, t / 4) {
         for (a, b) in deviations.iter().zip(&deviations[lag..]) {
@@ -106,19 +97,20 @@ pub fn serial_dependence(deviations: &[Vec<f32>], most_lag: usize) -> Option<Ser
         }
     }
     let score = |sum: f64, squares: f64| if squares > 0.0 { sum / squares.sqrt() } else { 0.0 };
-    let lag_1 = if own > 0.0 { first.0 / (t - 1) as f64 / own } else { 0.0 };
-    Some(SerialDependence { score: score(first.0, first.1).max(score(all, all_squares)), lag_1 })
+    Some(score(first.0, first.1).max(score(all, all_squares)))
 }
 
 /// A bound (99.9 %) on the squared distance that windows wander from the reference together, in the
 /// units of statistic/n: what a lasting effect of a season, a shock or a slow wave may reach.
 ///
 /// Each window's squared effect is (G − E₀G)/n; its mean m and variance v over windows give a scaled χ²
-/// with 2m²/v degrees of freedom (Satterthwaite 1946), whose mean is taken at an upper 90 % bound. Its standard
-/// error is the larger of two: with effects that last `lag_1` leaves only T(1 − a)/(1 + a) independent ones; and
-/// what the squared effects say of themselves, whose memory may be as long as a day (Newey & West 1987).
-pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
-    const BOUND_Z: f64 = 3.09;
+/// with 2m²/v degrees of freedom (Satterthwaite 1946). The bound is the larger of two. One is its quantile about an
+/// upper 90 % bound of m, whose standard error is the larger of what so many independent excursions leave and what the
+/// squared effects say of themselves, whose memory may be as long as a day (Newey & West 1987). The other is for few
+/// excursions: their mean is a χ² too, so that the ratio of a later effect to it has Fisher's F law; and where they are
+/// few, the reference's windows lie about their own mean and later ones do not.
+pub fn wander(windows: &[NullStatistic], memory: Memory) -> f64 {
+    const LEVEL: f64 = 1e-3;
     const MEAN_Z: f64 = 1.282;
     let usable: Vec<&NullStatistic> = windows.iter().filter(|w| w.n > 1.0 && w.degrees_of_freedom > 0.0).collect();
     let t = usable.len() as f64;
@@ -130,17 +122,19 @@ pub fn wander(windows: &[NullStatistic], lag_1: f64) -> f64 {
     if mean <= 0.0 {
         return 0.0;
     }
+    let excursions = memory.excursions(t);
     let spread = usable.iter().map(|w| (squared(w) - mean).powi(2)).sum::<f64>() / (t - 1.0);
+    // What independent excursions lie about their own mean is too little by one of so many.
+    let spread = spread / (1.0 - 1.0 / excursions.max(2.0));
     let noise =
         usable.iter().map(|w| (2.0 * w.degrees_of_freedom + 4.0 * w.n * mean.max(0.0)) / (w.n * w.n)).sum::<f64>() / t;
     let most = usable.iter().map(|w| w.degrees_of_freedom).sum::<f64>() / t;
     let freedom = (2.0 * mean * mean / (spread - noise).max(1e-300)).clamp(1.0, most.max(1.0));
-    let correlation = lag_1.clamp(0.0, 0.95);
-    let independent = (t * (1.0 - correlation) / (1.0 + correlation)).max(2.0);
     let effects: Vec<f64> = usable.iter().map(squared).collect();
-    let error = (mean * (2.0 / (freedom * independent)).sqrt()).max(error_of_mean(&effects, mean));
-    let mean = mean + MEAN_Z * error;
-    mean * chi_square_quantile(BOUND_Z, freedom) / freedom
+    let error = (mean * (2.0 / (freedom * excursions)).sqrt()).max(error_of_mean(&effects, mean));
+    let known = (mean + MEAN_Z * error) * chi_square_quantile(normal_score(LEVEL.ln()), freedom) / freedom;
+    let left = memory.of_mean(t);
+    known.max(mean * (1.0 + left) / (1.0 - left) * f_quantile(LEVEL.ln(), freedom, freedom * excursions))
 }
 
 /// Standard error of the mean of a series with a memory of up to an eighth of its length (Newey & West 1987).
@@ -187,7 +181,7 @@ mod tests {
         };
         assert_eq!(intra_window_correlation(&[calm, calm, calm]), 0.0);
         assert_eq!(intra_window_correlation(&[NullStatistic { statistic: 90.0, ..calm }]), 0.0);
-        assert_eq!((wander(&[calm, calm, calm], 0.5), wander(&[calm], 0.5)), (0.0, 0.0));
+        assert_eq!((wander(&[calm, calm, calm], Memory::NONE), wander(&[calm], Memory::NONE)), (0.0, 0.0));
     }
 
     #[test]
@@ -209,7 +203,7 @@ mod tests {
                 }
             }
             for (found, series) in found.iter_mut().zip(&series) {
-                *found += i32::from(serial_dependence(series, 24).expect("long enough").score > 3.0);
+                *found += i32::from(serial_dependence(series, 24).expect("long enough") > 3.0);
             }
         }
         assert!(found[0] <= 2 && found[1] >= 98 && found[2] >= 98, "{found:?}");
@@ -232,7 +226,38 @@ mod tests {
             (0..40).map(|_| sigma * normal(&mut rng)).collect()
         };
         let windows: Vec<NullStatistic> = effects.iter().flat_map(|e| [*e; 24]).map(&mut statistic).collect();
-        let bound = wander(&windows, 0.9).sqrt() / sigma;
+        let bound = wander(&windows, Memory { windows: 12.0 }).sqrt() / sigma;
         assert!((2.8..6.0).contains(&bound), "{bound} standard deviations of the effects");
+    }
+
+    /// Of few long excursions the largest to come is farther off than they were, and the reference's mean is off too.
+    #[test]
+    fn a_wander_of_few_excursions_leaves_room_for_later_ones() {
+        use crate::stats::memory::tests::{normal, wave};
+        const WINDOWS: usize = 840;
+        const N: f64 = 2.0;
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut beyond = [0, 0];
+        for _ in 0..60 {
+            let all = wave(72.0, WINDOWS + 1_440, 6, &mut rng);
+            let (learned, later) = all.split_at(WINDOWS);
+            let mean: Vec<f64> = (0..6).map(|i| learned.iter().map(|x| x[i]).sum::<f64>() / WINDOWS as f64).collect();
+            let off = |x: &[f64]| x.iter().zip(&mean).map(|(x, m)| (x - m).powi(2)).sum::<f64>();
+            let mut noisy = |x: &Vec<f64>| -> Vec<f64> { x.iter().map(|x| x + normal(&mut rng) / N.sqrt()).collect() };
+            let noisy: Vec<Vec<f64>> = learned.iter().map(&mut noisy).collect();
+            let null = |x: &Vec<f64>| NullStatistic {
+                statistic: N * off(x),
+                null_mean: 6.0,
+                null_variance: 12.0,
+                degrees_of_freedom: 6.0,
+                n: N,
+            };
+            let nulls: Vec<NullStatistic> = noisy.iter().map(null).collect();
+            for (beyond, memory) in beyond.iter_mut().zip([Memory { windows: 72.0 }, Memory::NONE]) {
+                let bound = wander(&nulls, memory);
+                *beyond += usize::from(later.iter().any(|x| off(x) > bound));
+            }
+        }
+        assert!(beyond[0] <= 6 && beyond[1] >= 12, "{beyond:?} of 60 go beyond the bound");
     }
 }

@@ -13,6 +13,8 @@ pub struct Location {
     pub shift: f64,
     /// Third standardized moment of one record.
     pub skewness: f64,
+    /// ln of the chance that independent records all lie where they do, if those of each row lie in one cell; −∞ if not.
+    pub ln_alike: f64,
 }
 
 /// Location of counts over ordered cells: the shift of the mean normal score, the scores being those of
@@ -41,13 +43,15 @@ pub fn location_within_rows(current: &[i64], reference: &[f64], columns: usize, 
         -normal_score(rank.ln())
     };
     let scores: Vec<f64> = (0..ordered).map(&mut score).collect();
-    let (mut n, mut moved, mut variance, mut third) = (0.0, 0.0, 0.0, 0.0);
+    let (mut n, mut moved, mut variance, mut third, mut ln_alike) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for (current, reference) in rows() {
         let (own, known): (i64, f64) = (current[..ordered].iter().sum(), reference[..ordered].iter().sum());
         if own <= 0 || known <= 0.0 {
             continue;
         }
+        let in_one_cell = current[..ordered].iter().position(|count| *count == own);
         let own = own as f64;
+        ln_alike += in_one_cell.map_or(f64::NEG_INFINITY, |cell| own * (reference[cell] / known).ln());
         let moment =
             |of: &dyn Fn(f64) -> f64| reference.iter().zip(&scores).map(|(r, s)| r / known * of(*s)).sum::<f64>();
         let mean = moment(&|s| s);
@@ -57,8 +61,11 @@ pub fn location_within_rows(current: &[i64], reference: &[f64], columns: usize, 
         third += own * moment(&|s| (s - mean).powi(3));
     }
     let (variance, third) = (variance / n, third / n);
-    (n > 0.0 && variance > 1e-12)
-        .then(|| Location { shift: moved / n / variance.sqrt(), skewness: third / variance.powf(1.5) })
+    (n > 0.0 && variance > 1e-12).then(|| Location {
+        shift: moved / n / variance.sqrt(),
+        skewness: third / variance.powf(1.5),
+        ln_alike,
+    })
 }
 
 impl Location {
@@ -70,7 +77,8 @@ impl Location {
     /// ln p of a shift upwards and of one downwards, for a window of n > 0 records.
     ///
     /// A mean of n records keeps a skewness of κ₃/√n, which a normal tail would miss by orders of
-    /// magnitude; the tail is Pearson's type III with that skewness.
+    /// magnitude; the tail is Pearson's type III with that skewness. Where records hardly ever differ, the mean of a
+    /// window in which none does is one that many windows have: nothing is as rare as a window is not.
     pub fn one_sided(&self, n: f64, allowance: Allowance) -> [f64; 2] {
         let free = (n * allowance.radius(1.0)).sqrt();
         let (deviation, dispersion) = (allowance.design_effect(n).sqrt(), allowance.dispersion.max(1.0));
@@ -80,7 +88,8 @@ impl Location {
             let of_moments = pearson3_ln_sf(beyond / dispersion.powf(0.25), sign * self.skewness / n.sqrt());
             // Of a squared score mean and variance are 1 and 2, and a half of its tail is on either side.
             let uneven = uneven_ln_sf(beyond * beyond, 2.0, 2.0 * dispersion) - LN_2;
-            if beyond > 0.0 { of_moments.max(uneven) } else { of_moments }
+            let of_side = if beyond > 0.0 { of_moments.max(uneven) } else { of_moments };
+            of_side.max(self.ln_alike / allowance.design_effect(n))
         })
     }
 }
@@ -94,6 +103,20 @@ pub fn two_sided([up, down]: [f64; 2]) -> f64 {
 mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn a_window_that_hardly_ever_differs_is_no_rarer_than_it_is() {
+        // One record of three thousand differs: of 1,440 the chance that none does is .62.
+        let reference = [50_383.0, 17.0];
+        let found = ordered_location(&[1_440, 0], &reference).expect("located");
+        let [up, down] = found.one_sided(1_440.0, Allowance::EXACT);
+        let golden = 1_440.0 * (50_383.0_f64 / 50_400.0).ln();
+        assert!(down >= golden - 1e-12 && up >= golden, "{} {}", down.exp(), up.exp());
+        // One that does says nothing of this kind, nor do rows of several cells.
+        assert_eq!(ordered_location(&[1_439, 1], &reference).map(|l| l.ln_alike), Some(f64::NEG_INFINITY));
+        let rows = location_within_rows(&[10, 0, 0, 5], &[90.0, 10.0, 50.0, 50.0], 2, 2).expect("located");
+        assert!((rows.ln_alike - (10.0 * 0.9_f64.ln() + 5.0 * 0.5_f64.ln())).abs() < 1e-12);
+    }
 
     #[test]
     fn an_ordered_shift_has_its_size_and_direction() {
@@ -138,7 +161,8 @@ mod tests {
             let normal =
                 (2.0 * exponentials(1)).sqrt() * (f64::from(i) * 0.618_033_988_749_895 * std::f64::consts::TAU).cos();
             let score = normal * (2.0 / exponentials(3)).sqrt();
-            let [up, down] = Location { shift: score / 10.0, skewness: 0.0 }.one_sided(100.0, allowance);
+            let [up, down] = Location { shift: score / 10.0, skewness: 0.0, ln_alike: f64::NEG_INFINITY }
+                .one_sided(100.0, allowance);
             below += i32::from(up < 0.001_f64.ln()) + i32::from(down < 0.001_f64.ln());
         }
         // 120 are expected, and a normal law of the raised variance would be below in 300.
@@ -153,7 +177,8 @@ mod tests {
         for _ in 0..40_000 {
             let n = 60;
             let mean = (0..n).map(|_| -(1.0 - rng.random::<f64>()).ln()).sum::<f64>() / f64::from(n);
-            let sides = Location { shift: mean - 1.0, skewness: 2.0 }.one_sided(f64::from(n), Allowance::EXACT);
+            let sides = Location { shift: mean - 1.0, skewness: 2.0, ln_alike: f64::NEG_INFINITY }
+                .one_sided(f64::from(n), Allowance::EXACT);
             below.iter_mut().zip(sides).for_each(|(b, ln_p)| *b += i32::from(ln_p < 0.001_f64.ln()));
         }
         assert!(below[0] <= 60 && below[1] <= 60, "{below:?} of 40,000 below 0.001");

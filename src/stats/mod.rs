@@ -17,6 +17,8 @@ pub mod deviance;
 pub mod distance;
 /// From p-values to e-values to evidence accumulated over time.
 pub mod evidence;
+/// Whether the least of many p-values are as small as chance has them, and how to read small ones if not.
+pub mod extremes;
 /// Fixed-point sums, exact under any order of addition.
 pub mod fixed;
 /// Tests of current counts and means against a reference that is itself only a sample.
@@ -25,6 +27,8 @@ pub mod hypothesis;
 pub mod leaf_tree;
 /// Where the middle of a window lies, and in which direction it moved.
 pub mod location;
+/// How long what windows have in common lasts.
+pub mod memory;
 /// Which of many signals are drifting, given their evidence.
 pub mod multiplicity;
 /// Two models on the same rows.

@@ -84,6 +84,9 @@ for counts, shares in (((30, 20, 25, 25), (1, 1, 1, 1)), ((400, 90, 10), (80, 18
 
 
 def pearson3_ln_sf(t: float, skew: float) -> float:
+    if skew < -1e-3:
+        own = -mp.expm1(pearson3_ln_sf(-t, -skew))
+        return max(float(mp.log(own)) if own > 0 else -float("inf"), normal_ln_sf(t))
     shape = 4 / mp.mpf(skew) ** 2
     start, width = shape + t * mp.sqrt(shape), mp.sqrt(shape)
     if start <= 0:
@@ -99,7 +102,7 @@ def pearson3_ln_sf(t: float, skew: float) -> float:
 
 
 for t in (-1.0, 0.5, 2.0, 4.0, 8.0, 30.0):
-    for skew in (0.05, 0.3, 1.0):
+    for skew in (0.05, 0.3, 1.0, -0.05, -1.0, -4.0):
         rows.append(f"pearson3_ln_sf,{t},{skew},0,0,{pearson3_ln_sf(t, skew):.17g}")
 for statistic, mean, variance in ((10, 4, 8), (90, 31, 70.5), (2000, 12, 30), (3, 11, 22)):
     scale = mp.mpf(variance) / mean
@@ -172,7 +175,7 @@ def location(current, reference):
     tails = []
     for sign in (1, -1):
         z, skew = sign * shift * mp.sqrt(n), sign * skewness / mp.sqrt(n)
-        tails.append(normal_ln_sf(z) if skew < 1e-3 else pearson3_ln_sf(z, skew))
+        tails.append(normal_ln_sf(z) if abs(skew) < 1e-3 else pearson3_ln_sf(z, skew))
     return [float(shift), float(skewness), *tails]
 
 

@@ -8,6 +8,7 @@ use crate::stats::calibration::{
     NullStatistic, dispersion, intra_window_correlation, intra_window_correlation_bound, serial_dependence, wander,
 };
 use crate::stats::hypothesis::{Allowance, TestResult, goodness_of_fit};
+use crate::stats::memory::Memory;
 
 /// Labels that a test needs to be expected.
 const LEAST_EXPECTED: f64 = 20.0;
@@ -109,9 +110,9 @@ impl Cells {
         }
         let usual = nulls.iter().map(|null| null.n).sum::<f64>() / nulls.len().max(1) as f64;
         let rho = intra_window_correlation(&nulls);
-        let serial = serial_dependence(&deviations, MOST_LAG).filter(|serial| serial.score >= SERIAL_SCORE);
+        let serial = serial_dependence(&deviations, MOST_LAG).filter(|score| *score >= SERIAL_SCORE);
         let (intra_window_correlation, wander, dispersion) = match serial {
-            Some(serial) => (0.0, wander(&nulls, serial.lag_1), 1.0),
+            Some(_) => (0.0, wander(&nulls, Memory::learn(&deviations)), 1.0),
             None => (intra_window_correlation_bound(&nulls), 0.0, dispersion(&nulls, rho)),
         };
         let design_effect = 1.0 + (usual - 1.0).max(0.0) * rho;

@@ -101,7 +101,7 @@ impl Signal for UncertaintyMean {
     }
 
     fn location(&self, current: &[i64], reference: &[f64]) -> Option<Location> {
-        Some(Location { shift: self.moved(current, reference)?, skewness: self.skewness })
+        Some(Location { shift: self.moved(current, reference)?, skewness: self.skewness, ln_alike: f64::NEG_INFINITY })
     }
 
     fn effect(&self, current: &[i64], reference: &[f64]) -> Option<Effect> {

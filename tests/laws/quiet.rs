@@ -1,0 +1,104 @@
+//! Quiet traffic that looks like drift to a law that is too light for it: values that hardly ever differ, and
+//! customers who send batches of like records.
+
+use super::*;
+
+const PER_WINDOW: i64 = 60;
+const WINDOW: Span = Span::from_secs(3_600);
+
+fn model(kind: AttributeKind) -> ModelSpec {
+    let attribute = AttributeSpec { name: "own".into(), kind };
+    ModelSpec {
+        embedding_dimension: None,
+        tasks: Vec::new(),
+        attributes: vec![attribute],
+        segments: Some(Vec::new()),
+        ..spec()
+    }
+}
+
+/// The records of one hour with these values.
+fn hour(at: i64, values: Vec<AttributeValue>) -> Vec<FitRecord> {
+    let record = |(i, value)| {
+        let second = at * 3_600 + i as i64 * 3_600 / PER_WINDOW;
+        let joined = Joined {
+            input: None,
+            text: None,
+            attributes: vec![Some(value)],
+            tags: Vec::new(),
+            embedding: Vec::new(),
+            answers: Vec::new(),
+            skew: None,
+        };
+        FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
+    };
+    values.into_iter().enumerate().map(record).collect()
+}
+
+/// Alarms in so many hours after a reference of so many, all of one process, at a threshold of 720 windows; `change`
+/// may forget something of the reference.
+fn alarms(
+    kind: AttributeKind,
+    hours: [i64; 2],
+    mut values: impl FnMut() -> Vec<AttributeValue>,
+    change: impl Fn(&mut Reference),
+) -> usize {
+    let mut records: Vec<FitRecord> = (0..hours[0]).flat_map(|at| hour(at, values())).collect();
+    let fitted = fit(&plan(&model(kind), WindowRule::Time(WINDOW)), &mut records);
+    let mut reference = fitted.expect("enough to learn from").reference;
+    change(&mut reference);
+    let watch = Watch { threshold: 720.0, ..WATCH };
+    let mut course = Course::new(&reference);
+    let mut judged = |at: i64| {
+        let mut summary = Summary::empty(&reference);
+        for record in hour(at, values()) {
+            let observation = record.joined.observe(place(&[], None), &reference.segments);
+            summary.fold(&reference, record.time, &observation);
+        }
+        let (start, end) = reference.window.bounds(at).expect("windows of time have bounds");
+        let window = ClosedWindow { slot: at, start, end, summary };
+        course.advance(&reference, &watch, &window).report.verdict == Verdict::Drift
+    };
+    (hours[0]..hours[0] + hours[1]).filter(|at| judged(*at)).count()
+}
+
+/// Most windows hold none of the rare value: that is no sign that it comes less often than it did.
+#[test]
+fn a_value_that_hardly_ever_differs_is_quiet() {
+    for share in [1.0 / 450.0, 1.0 / 1_000.0, 1.0 / 3_000.0] {
+        let mut rng = StdRng::seed_from_u64(7);
+        let values = || {
+            let value = |_| AttributeValue::Number(f64::from(u32::from(rng.random_bool(share))));
+            (0..PER_WINDOW).map(value).collect()
+        };
+        let found = alarms(AttributeKind::Numeric, [840, 1_440], values, |_| {});
+        assert!(found <= 2, "{found} alarms at a share of {share:.5}");
+    }
+}
+
+/// One customer's batches, in a third of the hours, have a size of Pareto's law, most of three and one in a thousand of
+/// thirty.
+#[test]
+fn batches_of_like_records_are_read_as_rare_as_they_are() {
+    let of_seed = |seed, change: fn(&mut Reference)| {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let values = || {
+            let mut value = || AttributeValue::Category(format!("v{}", (rng.random::<f64>().powi(2) * 12.0) as u32));
+            let mut values: Vec<AttributeValue> = (0..PER_WINDOW).map(|_| value()).collect();
+            if rng.random_bool(1.0 / 3.0) {
+                let size = (3.0 / (1.0 - rng.random::<f64>()).powf(1.0 / 3.0)) as usize;
+                let first = values[0].clone();
+                values.iter_mut().take(size).for_each(|value| *value = first.clone());
+            }
+            values
+        };
+        alarms(AttributeKind::Categorical, [840, 1_440], values, change)
+    };
+    let as_they_are = |reference: &mut Reference| {
+        let nulls = reference.signals.iter_mut().flat_map(|s| [&mut s.variation, &mut s.location]);
+        nulls.flat_map(|variation| &mut variation.at_scale).for_each(|null| null.tail = None);
+    };
+    let with: usize = (0..4).map(|seed| of_seed(seed, |_| {})).sum();
+    let without: usize = (0..4).map(|seed| of_seed(seed, as_they_are)).sum();
+    assert!(with <= 8 && without > with, "{with} alarms of 8 allowed, {without} without");
+}
