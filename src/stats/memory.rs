@@ -4,7 +4,7 @@
 /// which stands for shocks that last and for slow waves as well.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Memory {
-    /// τ in windows, at least [`LEAST`].
+    /// τ in windows, at least a half.
     pub windows: f64,
 }
 
