@@ -16,15 +16,13 @@ of the hours, whose size has Pareto's law from three records on. Needs a release
 import argparse
 import base64
 import json
-import subprocess
-import sys
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+from conversations import ROOT, falling, run
 
-ROOT = Path(__file__).resolve().parent.parent
 HOURLY, DIMENSION, TOPICS, COUNTRIES, JUDGED = 60, 16, 8, 12, 1_440
 BEGIN = datetime(2026, 3, 2, tzinfo=timezone.utc)
 MOODS = ["bad", "even", "good"]
@@ -90,11 +88,6 @@ class World:
             }
 
 
-def falling(n, power):
-    weights = 1 / np.arange(1, n + 1) ** power
-    return weights / weights.sum()
-
-
 def shares(logits):
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
@@ -131,12 +124,6 @@ def write(world, rng, memory, exponent, days, reference, stream):
                 file.write(json.dumps({"prediction_id": f"{hour}/{i}", "timestamp": time.isoformat(), **record}) + "\n")
             if memory:
                 level = kept * level + np.sqrt(1 - kept**2) * rng.normal(size=WANDERING)
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stderr[-2_000:]}")
 
 
 def main():

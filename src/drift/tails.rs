@@ -6,7 +6,7 @@ use super::reference::{Reference, SignalReference, Variation};
 use super::summary::Summary;
 use super::tracks::compared;
 use crate::stats::extremes::Extremes;
-use crate::stats::location::two_sided;
+use crate::stats::location::{Location, two_sided};
 
 /// Learns how each statistic's small p-values are to be read, each window against a reference without it.
 ///
@@ -44,6 +44,6 @@ fn tested(reference: &Reference, signal: &SignalReference, index: usize, block: 
     let (fits, locates) = measured.tests();
     let fit = fits.then(|| measured.test(current, &expected.cells, allowance(&signal.variation))).flatten();
     let location = locates.then(|| measured.location(current, &expected.cells)).flatten();
-    let sides = |location: crate::stats::location::Location| location.one_sided(n, allowance(&signal.location));
+    let sides = |location: Location| location.one_sided(n, allowance(&signal.location));
     [fit.map(|test| test.ln_p), location.map(sides).map(two_sided)]
 }

@@ -233,7 +233,7 @@ mod tests {
     /// Of few long excursions the largest to come is farther off than they were, and the reference's mean is off too.
     #[test]
     fn a_wander_of_few_excursions_leaves_room_for_later_ones() {
-        use crate::stats::memory::tests::{normal, wave};
+        use crate::stats::memory::tests::wave;
         const WINDOWS: usize = 840;
         const N: f64 = 2.0;
         let mut rng = StdRng::seed_from_u64(6);

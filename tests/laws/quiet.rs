@@ -1,6 +1,8 @@
 //! Quiet traffic that looks like drift to a law that is too light for it: values that hardly ever differ, and
 //! customers who send batches of like records.
 
+use driftd::drift::guarantee::GuaranteeStatus;
+
 use super::*;
 
 const PER_WINDOW: i64 = 60;
@@ -35,6 +37,12 @@ fn hour(at: i64, values: Vec<AttributeValue>) -> Vec<FitRecord> {
     values.into_iter().enumerate().map(record).collect()
 }
 
+fn learned(kind: AttributeKind, hours: i64, mut values: impl FnMut() -> Vec<AttributeValue>) -> Reference {
+    let mut records: Vec<FitRecord> = (0..hours).flat_map(|at| hour(at, values())).collect();
+    let fitted = fit(&plan(&model(kind), WindowRule::Time(WINDOW)), &mut records);
+    fitted.expect("enough to learn from").reference
+}
+
 /// Alarms in so many hours after a reference of so many, all of one process, at a threshold of 720 windows; `change`
 /// may forget something of the reference.
 fn alarms(
@@ -43,9 +51,7 @@ fn alarms(
     mut values: impl FnMut() -> Vec<AttributeValue>,
     change: impl Fn(&mut Reference),
 ) -> usize {
-    let mut records: Vec<FitRecord> = (0..hours[0]).flat_map(|at| hour(at, values())).collect();
-    let fitted = fit(&plan(&model(kind), WindowRule::Time(WINDOW)), &mut records);
-    let mut reference = fitted.expect("enough to learn from").reference;
+    let mut reference = learned(kind, hours[0], &mut values);
     change(&mut reference);
     let watch = Watch { threshold: 720.0, ..WATCH };
     let mut course = Course::new(&reference);
@@ -101,4 +107,34 @@ fn batches_of_like_records_are_read_as_rare_as_they_are() {
     let with: usize = (0..4).map(|seed| of_seed(seed, |_| {})).sum();
     let without: usize = (0..4).map(|seed| of_seed(seed, as_they_are)).sum();
     assert!(with <= 8 && without > with, "{with} alarms of 8 allowed, {without} without");
+}
+
+/// A value that wanders with a memory of so many hours, over 35 days.
+fn wandering(memory: f64) -> Reference {
+    let mut rng = StdRng::seed_from_u64(11);
+    let mut normal = move || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+    let (kept, mut level) = ((-1.0 / memory).exp(), normal());
+    learned(AttributeKind::Numeric, 840, || {
+        level = kept * level + (1.0 - kept * kept).sqrt() * normal();
+        (0..PER_WINDOW).map(|_| AttributeValue::Number(normal() + 0.4 * level)).collect()
+    })
+}
+
+#[test]
+fn a_fit_wanders_as_far_as_its_location_and_short_windows_as_long_ones() {
+    let reference = wandering(72.0);
+    let signal = reference.signals.iter().find(|s| s.key.signal == "attribute_own").expect("is measured");
+    let wanders = |variation: &[f64]| variation.iter().all(|wander| *wander > 0.0);
+    let [fit, location] =
+        [&signal.variation, &signal.location].map(|v| v.at_scale.iter().map(|null| null.wander).collect::<Vec<f64>>());
+    assert!(wanders(&fit) && wanders(&location), "{fit:?} {location:?}");
+    assert!(fit.iter().zip(&location).all(|(fit, location)| fit >= location), "{fit:?} {location:?}");
+}
+
+#[test]
+fn few_excursions_promise_nothing() {
+    let (day, week) = (wandering(8.0).guarantee(), wandering(168.0).guarantee());
+    assert_eq!(day.status, GuaranteeStatus::Valid, "{}", day.reason);
+    assert_eq!(week.status, GuaranteeStatus::Provisional, "{}", week.reason);
+    assert!(week.reason.contains("excursions"), "{}", week.reason);
 }
