@@ -259,8 +259,12 @@ impl Alerts {
             own.explains(&found.cause) && !is_beyond
         };
         let explained = self.at(&found.cause).or_else(|| self.firing.iter().position(explains));
+        // What appears from one window to the next is not what moved a head for some windows: only beside heads'
+        // alerts is it known what input and encoder gathered before.
+        let of_heads = self.firing.iter().all(|f| f.alert.cause.kind == CauseKind::Head);
+        let is_later = |f: &Firing| of_heads && looks.appears_after(report.slot - f.alert.opened_slot, &found);
         let caught_up = |(place, f): (usize, &Firing)| {
-            let recent = is_recent(f) || f.alert.cause.kind == CauseKind::Undetermined;
+            let recent = (is_recent(f) && !is_later(f)) || f.alert.cause.kind == CauseKind::Undetermined;
             let explains = recent && !renewed.contains(&place) && found.cause.explains(&f.alert.cause);
             explains.then_some(place)
         };

@@ -22,6 +22,10 @@ fn report(slot: Slot, verdict: Verdict) -> Report {
 struct Plain;
 
 impl Looks for Plain {
+    fn appears_after(&self, _: Slot, _: &Found) -> bool {
+        false
+    }
+
     fn patience(&self, _: &[Witness]) -> u32 {
         0
     }
@@ -264,6 +268,10 @@ struct Said {
 }
 
 impl Looks for Said {
+    fn appears_after(&self, _: Slot, _: &Found) -> bool {
+        false
+    }
+
     fn patience(&self, _: &[Witness]) -> u32 {
         self.patience
     }

@@ -1,5 +1,7 @@
 //! What may be the cause of an alert, and which cause explains which.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::reference::Reference;
@@ -132,11 +134,12 @@ impl Cause {
     }
 
     /// Whether it explains even what is beyond all that input, encoder and other answers move: production serves
-    /// another model, or the head answers otherwise in a segment.
+    /// another model, the head answers otherwise in a segment, or one of two heads answers otherwise.
     pub fn comprises(&self, other: &Cause) -> bool {
         match self.kind {
             CauseKind::Skew | CauseKind::Version => true,
             CauseKind::Segment => other.kind == CauseKind::Head,
+            CauseKind::Head => other.kind == CauseKind::Link,
             _ => false,
         }
     }
@@ -153,12 +156,13 @@ impl Cause {
         }
     }
 
-    /// With more of the cause: further tasks join, and what explains the known place takes it.
+    /// With more of the cause: further tasks join, and what explains the known place takes it. That two heads go
+    /// together otherwise says of neither that it moves.
     pub fn grow(&self, new: &Cause) -> Cause {
-        let mut tasks_affected: Vec<usize> = self.tasks_affected.iter().chain(&new.tasks_affected).copied().collect();
-        tasks_affected.sort_unstable();
-        tasks_affected.dedup();
         let place = if self.explains(new) { self } else { new };
+        let moves = |cause: &&Cause| cause.kind != CauseKind::Link || place.kind == CauseKind::Link;
+        let tasks = [self, new].into_iter().filter(moves).flat_map(|cause| &cause.tasks_affected);
+        let tasks_affected = tasks.copied().collect::<BTreeSet<usize>>().into_iter().collect();
         Cause { tasks_affected, ..place.clone() }
     }
 

@@ -29,7 +29,9 @@ use crate::stats::hypothesis::Allowance;
 mod formats;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 12;
+const FORMAT: u16 = 13;
+/// Before it means took every record in full, however far out it lies.
+const WITHOUT_REACH: u16 = 12;
 /// Before it small p-values were read as they are, and nobody counted excursions.
 const WITHOUT_TAILS: u16 = 11;
 /// Before it phases were taken to be spread alike.
@@ -340,6 +342,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_REACH,
             WITHOUT_TAILS,
             WITHOUT_SPREAD,
             WITHOUT_OPEN_CATEGORIES,
@@ -372,6 +375,7 @@ impl Reference {
         }
         match format {
             FORMAT => Ok(postcard::from_bytes(&content)?),
+            WITHOUT_REACH => Ok(postcard::from_bytes::<formats::WithoutReach>(&content)?.into()),
             WITHOUT_TAILS => Ok(postcard::from_bytes::<formats::WithoutTails>(&content)?.into()),
             _ => Ok(postcard::from_bytes::<formats::WithoutSpread>(&content)?.into()),
         }

@@ -1,6 +1,9 @@
 //! References as files of earlier formats hold them.
 
 use super::*;
+use crate::drift::geometry::Reach;
+use crate::stats::principal::Principal;
+use crate::stats::random_features::RandomProjection;
 
 /// The fields of a reference, in their order, with signals of one kind.
 type Fields<S> = (
@@ -12,7 +15,7 @@ type Fields<S> = (
     u64,
     (Timestamp, Timestamp),
     ReferenceKind,
-    Option<Geometry>,
+    Option<(Principal, RandomProjection)>,
     Vec<SegmentTag>,
     Option<Season>,
     Vec<u32>,
@@ -21,7 +24,9 @@ type Fields<S> = (
     Option<EncoderMap>,
     Option<String>,
 );
-/// A reference whose small p-values were read as they are.
+/// A reference of which every record counted in full.
+pub(super) type WithoutReach = Fields<SignalReference>;
+/// One whose small p-values were read as they are.
 pub(super) type WithoutTails = Fields<UnreadSignal>;
 /// One whose signals took all phases to be spread alike, as well.
 pub(super) type WithoutSpread = Fields<AlikeSignal>;
@@ -77,7 +82,11 @@ impl<S: Into<SignalReference>> From<Fields<S>> for Reference {
             windows,
             span,
             kind,
-            geometry,
+            geometry: geometry.map(|(principal, projection)| Geometry {
+                principal,
+                projection,
+                reach: Reach::UNBOUNDED,
+            }),
             segments,
             season,
             scales,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fit::FitRecord;
-use super::geometry::{Geometry, Place, place};
+use super::geometry::{Geometry, Place, Reach, length, place};
 use super::observation::{Joined, Observation};
 use super::segment::SegmentTag;
 use super::signal::FOLDS;
@@ -60,14 +60,15 @@ impl Space {
         let Some(principal) = all.principal(axes) else { return nothing };
         let turn = |part| Turn::between(&all.without(part).principal(principal.axes())?, &principal);
         let turns = parts.iter().map(turn).collect();
+        let positions = || (0..FOLDS).flat_map(of_fold).filter_map(|embedding| principal.position(embedding));
+        let reach = Reach::of(positions().map(|p| (length(&p.coordinates), p.residual)).collect());
         let mut spots: HashMap<Spot, usize> = HashMap::new();
-        for embedding in (0..FOLDS).flat_map(of_fold) {
-            if let Some(position) = principal.position(embedding) {
-                *spots.entry(spot(&position.coordinates)).or_default() += 1;
-            }
+        for mut position in positions() {
+            reach.shorten(&mut position.coordinates);
+            *spots.entry(spot(&position.coordinates)).or_default() += 1;
         }
         let repeated = spots.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(spot, _)| spot).collect();
-        Space { geometry: Some(Geometry::new(principal)), turns, repeated }
+        Space { geometry: Some(Geometry::new(principal, reach)), turns, repeated }
     }
 
     /// A record of the reference as its signals see it: it lies to the axes as it lies to those that saw neither it nor

@@ -10,7 +10,8 @@ use super::localization::{MAIN_SHARE, MOVED, is_spread, moves_elsewhere};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
 use super::tree::weights;
-use crate::stats::evidence::ln_weighted_sum;
+use super::window::Slot;
+use crate::stats::evidence::{AS_RARE, ln_weighted_sum};
 use crate::stats::probability::ln_add;
 
 /// Labels are no signal; where an alert was found from them, this stands for one.
@@ -82,6 +83,9 @@ pub trait Looks {
     fn source(&self, witness: &Witness) -> Option<&str>;
     /// Whether this window alone shows a signal of the input that a cause rests on, as an earlier one would have.
     fn shows_input_at_once(&self, found: &Found) -> bool;
+    /// Whether this window alone shows input or encoder, on which a cause rests, and none of the so many before it, each
+    /// of which would have.
+    fn appears_after(&self, windows: Slot, found: &Found) -> bool;
 }
 
 /// Quiet looks in a row until an alert may be over, at the scale that it was found at: one may be missed by chance.
@@ -128,7 +132,8 @@ impl Looks for Looked<'_> {
     }
 
     fn is_spread(&self, alert: &Alert) -> bool {
-        alert.cause.segment.is_some_and(|segment| is_spread(self.reference, self.steps, segment))
+        let is_spread = |segment| is_spread(self.reference, self.steps, segment, &alert.cause.tasks_affected);
+        alert.cause.segment.is_some_and(is_spread)
     }
 
     fn is_elsewhere(&self, alert: &Alert, found: &Found) -> bool {
@@ -149,6 +154,27 @@ impl Looks for Looked<'_> {
         let scope = |witness: &Witness| self.reference.signals.get(witness.signal as usize).map(|s| s.key.scope);
         let of_input = found.witnesses.iter().filter(|witness| scope(witness) == Some(Scope::Input));
         of_input.into_iter().any(|witness| self.is_shown_at_once(&weights, witness))
+    }
+
+    fn appears_after(&self, windows: Slot, found: &Found) -> bool {
+        let weights = weights(self.reference);
+        let of_shared = |witness: &&Witness| {
+            let scope = self.reference.signals.get(witness.signal as usize).map(|s| s.key.scope);
+            !witness.explained && matches!(scope, Some(Scope::Input | Scope::Encoder))
+        };
+        let shared: Vec<&Witness> = found.witnesses.iter().filter(of_shared).collect();
+        let is_new = |witness: &Witness| {
+            let Some(step) = self.steps.get(witness.signal as usize) else { return false };
+            let in_this = step.tested.map_or(0.0, |(_, ln_e)| ln_e.max(0.0));
+            step.ln_evidence - in_this <= (MOVED * AS_RARE).ln()
+        };
+        // A window in which it begins shows little of it, and a slow clock looks at several at once.
+        let looked = |witness: &Witness| {
+            let look = self.steps.get(witness.signal as usize).and_then(|step| step.by_scale.first());
+            look.is_some_and(|look| windows >= 2 * Slot::from(look.windows))
+        };
+        let mut at_once = shared.iter().filter(|witness| self.is_shown_at_once(&weights, witness));
+        shared.iter().all(|witness| is_new(witness)) && at_once.any(|witness| looked(witness))
     }
 }
 

@@ -392,6 +392,26 @@ fn a_head_is_not_named_where_nobody_looked_at_what_it_reads() {
 }
 
 #[test]
+fn what_comes_soon_after_is_told_beside_what_stands() {
+    let world = World::new(WINDOW);
+    let tells = |first: Fault, then: Fault, expected: &[&str]| world.tells(&[(first, 6), (then, 8)], expected);
+    // A head that is less sure says nothing of the texts, and texts that nobody knows would have been seen before.
+    let unsure = Fault { sureness: 0.3, ..SOUND };
+    tells(unsure, Fault { new: 0.25, ..unsure }, &["encoder", "head topic"]);
+    tells(unsure, Fault { amount: 3.0, ..unsure }, &["head topic", "input"]);
+    // What begins together is one.
+    world.tells(&[(Fault { new: 0.25, ..SOUND }, 12)], &["encoder"]);
+    // A head that moves in all channels says nothing of what moves in one.
+    let segment = Fault { broken_in_channel: &[FLAG], ..SOUND };
+    let (spans, score) = (Fault { broken: &[SPANS], ..SOUND }, Fault { broken: &[SCORE], ..SOUND });
+    for (head, name) in [(spans, "head spans"), (score, "head score"), (unsure, "head topic")] {
+        let both = Fault { broken_in_channel: &[FLAG], ..head };
+        tells(segment, both, &["channel=c0", name]);
+        tells(head, both, &["channel=c0", name]);
+    }
+}
+
+#[test]
 fn what_is_light_adds_up_beside_what_alarms_in_every_window() {
     let world = World::new(WINDOW);
     let head = Fault { broken: &[TOPIC], ..SOUND };

@@ -1,6 +1,7 @@
-//! Quiet traffic that looks like drift to a law that is too light for it: values that hardly ever differ, and
-//! customers who send batches of like records.
+//! Quiet traffic that looks like drift to a law that is too light for it: values that hardly ever differ, customers
+//! who send batches of like records, and embeddings some of which are far longer than others.
 
+use driftd::drift::geometry::Reach;
 use driftd::drift::guarantee::GuaranteeStatus;
 
 use super::*;
@@ -8,57 +9,59 @@ use super::*;
 const PER_WINDOW: i64 = 60;
 const WINDOW: Span = Span::from_secs(3_600);
 
-fn model(kind: AttributeKind) -> ModelSpec {
-    let attribute = AttributeSpec { name: "own".into(), kind };
-    ModelSpec {
-        embedding_dimension: None,
-        tasks: Vec::new(),
-        attributes: vec![attribute],
-        segments: Some(Vec::new()),
-        ..spec()
-    }
+const HOURS: [i64; 2] = [840, 1_440];
+
+/// Neither head nor segments; an attribute, or embeddings.
+fn model(attribute: Option<AttributeKind>, embedding_dimension: Option<usize>) -> ModelSpec {
+    let attributes = attribute.map(|kind| AttributeSpec { name: "own".into(), kind }).into_iter().collect();
+    ModelSpec { embedding_dimension, tasks: Vec::new(), attributes, segments: Some(Vec::new()), ..spec() }
 }
 
-/// The records of one hour with these values.
-fn hour(at: i64, values: Vec<AttributeValue>) -> Vec<FitRecord> {
-    let record = |(i, value)| {
+const NOTHING: Joined = Joined {
+    input: None,
+    text: None,
+    attributes: Vec::new(),
+    tags: Vec::new(),
+    embedding: Vec::new(),
+    answers: Vec::new(),
+    skew: None,
+};
+
+fn with_value(value: AttributeValue) -> Joined {
+    Joined { attributes: vec![Some(value)], ..NOTHING }
+}
+
+/// The records of one hour.
+fn hour(at: i64, records: Vec<Joined>) -> Vec<FitRecord> {
+    let record = |(i, joined)| {
         let second = at * 3_600 + i as i64 * 3_600 / PER_WINDOW;
-        let joined = Joined {
-            input: None,
-            text: None,
-            attributes: vec![Some(value)],
-            tags: Vec::new(),
-            embedding: Vec::new(),
-            answers: Vec::new(),
-            skew: None,
-        };
         FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
     };
-    values.into_iter().enumerate().map(record).collect()
+    records.into_iter().enumerate().map(record).collect()
 }
 
-fn learned(kind: AttributeKind, hours: i64, mut values: impl FnMut() -> Vec<AttributeValue>) -> Reference {
-    let mut records: Vec<FitRecord> = (0..hours).flat_map(|at| hour(at, values())).collect();
-    let fitted = fit(&plan(&model(kind), WindowRule::Time(WINDOW)), &mut records);
-    fitted.expect("enough to learn from").reference
+fn learned(model: &ModelSpec, hours: i64, mut records: impl FnMut() -> Vec<Joined>) -> Reference {
+    let mut records: Vec<FitRecord> = (0..hours).flat_map(|at| hour(at, records())).collect();
+    fit(&plan(model, WindowRule::Time(WINDOW)), &mut records).expect("enough to learn from").reference
 }
 
-/// Alarms in so many hours after a reference of so many, all of one process, at a threshold of 720 windows; `change`
-/// may forget something of the reference.
+/// Alarms in so many hours after a reference of so many, all of one process, at one allowed in so many windows;
+/// `change` may forget something of the reference.
 fn alarms(
-    kind: AttributeKind,
-    hours: [i64; 2],
-    mut values: impl FnMut() -> Vec<AttributeValue>,
+    model: &ModelSpec,
+    (hours, threshold): ([i64; 2], f64),
+    mut records: impl FnMut() -> Vec<Joined>,
     change: impl Fn(&mut Reference),
 ) -> usize {
-    let mut reference = learned(kind, hours[0], &mut values);
+    let mut reference = learned(model, hours[0], &mut records);
     change(&mut reference);
-    let watch = Watch { threshold: 720.0, ..WATCH };
+    let watch = Watch { threshold, ..WATCH };
     let mut course = Course::new(&reference);
     let mut judged = |at: i64| {
         let mut summary = Summary::empty(&reference);
-        for record in hour(at, values()) {
-            let observation = record.joined.observe(place(&[], None), &reference.segments);
+        for record in hour(at, records()) {
+            let place = place(&record.joined.embedding, reference.geometry.as_ref());
+            let observation = record.joined.observe(place, &reference.segments);
             summary.fold(&reference, record.time, &observation);
         }
         let (start, end) = reference.window.bounds(at).expect("windows of time have bounds");
@@ -75,9 +78,9 @@ fn a_value_that_hardly_ever_differs_is_quiet() {
         let mut rng = StdRng::seed_from_u64(7);
         let values = || {
             let value = |_| AttributeValue::Number(f64::from(u32::from(rng.random_bool(share))));
-            (0..PER_WINDOW).map(value).collect()
+            (0..PER_WINDOW).map(value).map(with_value).collect()
         };
-        let found = alarms(AttributeKind::Numeric, [840, 1_440], values, |_| {});
+        let found = alarms(&model(Some(AttributeKind::Numeric), None), (HOURS, 720.0), values, |_| {});
         assert!(found <= 2, "{found} alarms at a share of {share:.5}");
     }
 }
@@ -96,9 +99,9 @@ fn batches_of_like_records_are_read_as_rare_as_they_are() {
                 let first = values[0].clone();
                 values.iter_mut().take(size).for_each(|value| *value = first.clone());
             }
-            values
+            values.into_iter().map(with_value).collect()
         };
-        alarms(AttributeKind::Categorical, [840, 1_440], values, change)
+        alarms(&model(Some(AttributeKind::Categorical), None), (HOURS, 720.0), values, change)
     };
     let as_they_are = |reference: &mut Reference| {
         let nulls = reference.signals.iter_mut().flat_map(|s| [&mut s.variation, &mut s.location]);
@@ -109,14 +112,39 @@ fn batches_of_like_records_are_read_as_rare_as_they_are() {
     assert!(with <= 8 && without > with, "{with} alarms of 8 allowed, {without} without");
 }
 
+/// A record's length has the tail of Student's t with four degrees of freedom, so that a fourth moment does not exist.
+#[test]
+fn embeddings_some_of_which_are_far_longer_are_quiet() {
+    const DIMENSION: usize = 12;
+    let of_seed = |seed, change: fn(&mut Reference)| {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let records = || {
+            let record = |_| {
+                let mut exponential = || -(1.0 - rng.random::<f64>()).ln();
+                let length = (2.0 / (exponential() + exponential())).sqrt();
+                let normal = |rng: &mut StdRng| (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+                Joined { embedding: (0..DIMENSION).map(|_| (length * normal(&mut rng)) as f32).collect(), ..NOTHING }
+            };
+            (0..PER_WINDOW).map(record).collect()
+        };
+        alarms(&model(None, Some(DIMENSION)), ([840, 2_000], 10_000.0), records, change)
+    };
+    let in_full = |reference: &mut Reference| {
+        reference.geometry.as_mut().expect("has embeddings").reach = Reach::UNBOUNDED;
+    };
+    let with: usize = (0..3).map(|seed| of_seed(seed, |_| {})).sum();
+    let without: usize = (0..3).map(|seed| of_seed(seed, in_full)).sum();
+    assert!(with <= 1 && without > 3, "{with} alarms of .6 allowed, {without} without");
+}
+
 /// A value that wanders with a memory of so many hours, over 35 days.
 fn wandering(memory: f64) -> Reference {
     let mut rng = StdRng::seed_from_u64(11);
     let mut normal = move || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
     let (kept, mut level) = ((-1.0 / memory).exp(), normal());
-    learned(AttributeKind::Numeric, 840, || {
+    learned(&model(Some(AttributeKind::Numeric), None), HOURS[0], || {
         level = kept * level + (1.0 - kept * kept).sqrt() * normal();
-        (0..PER_WINDOW).map(|_| AttributeValue::Number(normal() + 0.4 * level)).collect()
+        (0..PER_WINDOW).map(|_| with_value(AttributeValue::Number(normal() + 0.4 * level))).collect()
     })
 }
 

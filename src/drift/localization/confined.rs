@@ -4,8 +4,8 @@
 //! more there, since the others dilute it. Where that is so, and the rest of the tag's segments is quiet, what else
 //! moved follows from it, as far as so few records can move it (docs/decisions/0039).
 //!
-//! A head in which more records changed than any segment holds has moved everywhere. Its signals say nothing of where
-//! something else moved (docs/decisions/0059).
+//! A head that moved by itself, in more records than any segment holds or in segments that do not show it best, has
+//! moved everywhere. Its signals say nothing of where something else moved (docs/decisions/0059, 0061).
 //!
 //! A part whose clock has not ticked says nothing, and is no quiet one: where windows hold few records, all of them
 //! and each segment are looked at in windows of their own, and after an alarm their evidence begins anew.
@@ -38,8 +38,10 @@ impl Findings<'_> {
         more.retain(|named| named.cause.kind != CauseKind::Undetermined);
         // What is beyond the segments is not theirs, nor are they its.
         let by_itself = !more.is_empty();
+        let everywhere = self.heads_moved_everywhere(confined[0].tag);
         let is_elsewhere = |task: &usize| {
-            more.iter().any(|named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task))
+            let is_named = |named: &Named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task);
+            everywhere.contains(task) || more.iter().any(is_named)
         };
         let of = |segment: &Segment| {
             let mut tasks_affected = self.tasks_in(*segment);
@@ -53,22 +55,33 @@ impl Findings<'_> {
 
     /// The segments, of one tag, to which what drifts is confined, the strongest first.
     pub(super) fn confined_to(&self) -> Vec<Segment> {
-        let everywhere = self.heads_moved_everywhere();
+        let tag = |i: &usize| Some(self.reference.signals[*i].key.segment?.tag);
+        let shows = |i: &&usize| !self.is_whole(**i) && self.shows_more_than_the_whole(**i);
+        let mut tags: Vec<u16> = self.drifting.iter().filter(shows).filter_map(tag).collect();
+        let mut seen = BTreeSet::new();
+        tags.retain(|tag| seen.insert(*tag));
+        tags.into_iter().find_map(|tag| self.confined_within(tag)).unwrap_or_default()
+    }
+
+    /// The segments of a tag to which what drifts is confined; `None` where nothing shows more in one of them.
+    fn confined_within(&self, tag: u16) -> Option<Vec<Segment>> {
+        let everywhere = self.heads_moved_everywhere(tag);
         let tells = |i: &usize| !self.looks_at(*i, &everywhere);
         let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i) && tells(i);
         let (mut found, mut of_found): (Vec<Segment>, Vec<usize>) = Default::default();
         for i in self.drifting.iter().copied().filter(of_segment) {
-            let Some(segment) = self.reference.signals[i].key.segment else { continue };
-            let same_tag = found.first().is_none_or(|first| first.tag == segment.tag);
-            if same_tag && !found.contains(&segment) {
+            let segment = self.reference.signals[i].key.segment.filter(|segment| segment.tag == tag);
+            if let Some(segment) = segment.filter(|segment| !found.contains(segment)) {
                 found.push(segment);
                 of_found.push(i);
             }
         }
-        let Some(first) = found.first().copied() else { return Vec::new() };
+        if found.is_empty() {
+            return None;
+        }
         let is_rest = |i: &usize| {
             let segment = self.reference.signals[*i].key.segment;
-            segment.is_some_and(|s| s.tag == first.tag && !found.contains(&s))
+            segment.is_some_and(|s| s.tag == tag && !found.contains(&s))
         };
         let rest: Vec<usize> = (0..self.steps.len()).filter(is_rest).filter(tells).collect();
         let is_quiet = |signals: &[usize]| mean_moved(self.reference, self.steps, signals) < MOVED.ln();
@@ -79,23 +92,45 @@ impl Findings<'_> {
         let is_alone = |i: &usize| is_quiet(&alike(i)) && self.most_is_looked_at(&alike(i));
         let confined = !rest.is_empty() && is_quiet(&rest) && of_found.iter().all(is_alone);
         let is_part = |[own, all]: [i64; 2]| own as f64 <= MOST_OF_ALL * all as f64;
-        if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() }
+        Some(if confined && self.records_in(&found).is_some_and(is_part) { found } else { Vec::new() })
     }
 
-    /// Drifting signals of all records in which more of these have changed than the segments hold.
+    /// Drifting signals of all records in which more of these have changed than the segments, of one tag, hold, and
+    /// those of heads that have moved everywhere.
     pub(super) fn beyond(&self, segments: &[Segment]) -> Vec<usize> {
         let Some([own, all]) = self.records_in(segments) else { return Vec::new() };
         let share = own as f64 / all.max(1) as f64;
         // Of tokens a segment may hold more than its share of the records.
-        self.whole().filter(|i| self.units_of(*i) <= all && self.has_changed_more(*i, share)).collect()
+        let is_more = |i: usize| self.units_of(i) <= all && self.has_changed_more(i, share);
+        let everywhere = segments.first().map(|s| self.heads_moved_everywhere(s.tag)).unwrap_or_default();
+        let of_head = |i: usize| self.reference.signals[i].key.task.is_some_and(|task| everywhere.contains(&task));
+        self.whole().filter(|i| is_more(*i) || of_head(*i)).collect()
     }
 
-    /// Tasks whose heads answer otherwise in more of the records than any segment holds.
-    fn heads_moved_everywhere(&self) -> BTreeSet<usize> {
+    /// Tasks whose heads answer otherwise in more of the records than any segment holds, or by themselves and in
+    /// segments of a tag other than those that show more of it than all records do.
+    fn heads_moved_everywhere(&self, tag: u16) -> BTreeSet<usize> {
         let heads =
             self.whole().filter(|i| self.reference.signals[*i].key.segment.is_none() && self.is_within_leaves(*i));
         let moved = heads.filter(|i| self.has_changed_more(*i, MOST_OF_ALL));
-        moved.filter_map(|i| self.reference.signals[i].key.task).collect()
+        let mut everywhere: BTreeSet<usize> = moved.filter_map(|i| self.reference.signals[i].key.task).collect();
+        let given = self.heads_given_their_answers().into_iter().filter(|task| self.is_quiet_before(*task));
+        let by_themselves: BTreeSet<usize> = self.heads_by_themselves().into_iter().chain(given).collect();
+        everywhere.extend(by_themselves.into_iter().filter(|task| self.moves_in_others(*task, tag)));
+        everywhere
+    }
+
+    /// Whether a head moves in segments of a tag other than those that show more of it than all records do.
+    fn moves_in_others(&self, task: usize, tag: u16) -> bool {
+        let segment = |i: usize| self.reference.signals[i].key.segment.filter(|segment| segment.tag == tag);
+        let is_own = |i: &usize| segment(*i).is_some() && self.reference.signals[*i].key.task == Some(task);
+        let own: Vec<usize> = (0..self.steps.len()).filter(is_own).collect();
+        let shown =
+            own.iter().filter(|i| self.steps[**i].ln_moved >= MOVED.ln() && self.shows_more_than_the_whole(**i));
+        let shown: Vec<Segment> = shown.filter_map(|i| segment(*i)).collect();
+        let is_other = |i: &usize| segment(*i).is_some_and(|segment| !shown.contains(&segment));
+        let others: Vec<usize> = own.into_iter().filter(is_other).collect();
+        mean_moved(self.reference, self.steps, &others) >= MOVED.ln()
     }
 
     /// Whether more than a share of what a signal counts has changed, chance taken off.
@@ -167,8 +202,12 @@ impl Findings<'_> {
 }
 
 /// Whether a segment is no place by itself after all: something moves in it, and in the others of its tag as well.
-pub fn is_spread(reference: &Reference, steps: &[SignalStep], segment: Segment) -> bool {
-    let is_own = |i: &usize| reference.signals[*i].key.segment == Some(segment);
+/// Heads that it was not said to reach may do so for reasons of their own.
+pub fn is_spread(reference: &Reference, steps: &[SignalStep], segment: Segment, tasks_affected: &[usize]) -> bool {
+    let is_own = |i: &usize| {
+        let key = &reference.signals[*i].key;
+        key.segment == Some(segment) && key.task.is_none_or(|task| tasks_affected.contains(&task))
+    };
     let has_moved = |i: &usize| mean_moved(reference, steps, &[*i]) >= MOVED.ln();
     let own = (0..steps.len()).filter(is_own).filter(has_moved);
     own.into_iter().any(|signal| moves_elsewhere(reference, steps, segment, signal))

@@ -220,8 +220,13 @@ impl<'a> Findings<'a> {
     /// none of those that drift for certain is told with the strongest of its own.
     fn with_witnesses(&self, named: Vec<Named>) -> Vec<Found> {
         let owner = |signal: usize| {
+            let task = self.reference.signals[signal].key.task;
+            // A head that a segment does not reach moves in it for a reason of its own.
+            let reaches = |cause: &Cause| {
+                cause.kind != CauseKind::Segment || task.is_none_or(|task| cause.tasks_affected.contains(&task))
+            };
             let of = |owns: fn(&Cause, &Reference, usize) -> bool| {
-                named.iter().position(|n| owns(&n.cause, self.reference, signal))
+                named.iter().position(|n| owns(&n.cause, self.reference, signal) && reaches(&n.cause))
             };
             let rests = of(owns_signal);
             (rests.or_else(|| of(follows_from_head)).unwrap_or(0), rests.is_none())

@@ -165,6 +165,7 @@ mod tests {
 
     fn at(x: f32, answer: Answer) -> Observation {
         let place = Place::At(Located {
+            residual_share: 1.0,
             coordinates: vec![x, 0.0],
             distance: x.abs(),
             residual: 0.0,

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Fit, LEAST_UNEXPLAINED, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::geometry::Located;
 use crate::drift::observation::Observation;
 use crate::drift::task::TaskSpec;
 use crate::stats::fixed::{add, mean_difference};
@@ -29,7 +30,8 @@ impl Fit for EncoderResidualMean {
         if geometry.principal.explained() > 1.0 - LEAST_UNEXPLAINED {
             return Vec::new();
         }
-        let unexplained = |o: &Observation| Some(geometry.principal.unexplained(&o.place.located()?.centred));
+        let unexplained =
+            |o: &Observation| Some(geometry.principal.unexplained(&within_reach(o.place.located()?, 1.0)));
         let mut vectors: Vec<Vec<f32>> = sample.observations.iter().filter_map(unexplained).collect();
         let squares: f64 = vectors.iter().flatten().map(|v| f64::from(*v).powi(2)).sum();
         let entries = vectors.len() * geometry.principal.dimension();
@@ -45,7 +47,11 @@ impl Fit for EncoderResidualMean {
     }
 }
 
-impl EncoderResidualMean {}
+/// A centred embedding so many times as long, what the axes do not explain of it being within the reference's reach.
+fn within_reach(located: &Located, scale: f32) -> Vec<f32> {
+    let share = scale * located.residual_share;
+    located.centred.iter().map(|v| v * share).collect()
+}
 
 impl Signal for EncoderResidualMean {
     fn width(&self) -> usize {
@@ -55,8 +61,7 @@ impl Signal for EncoderResidualMean {
     fn fold(&self, observation: &Observation, cells: &mut [i64]) {
         if let Some(located) = observation.place.located() {
             cells[0] += 1;
-            let scaled: Vec<f32> = located.centred.iter().map(|v| v * self.scale).collect();
-            add(&mut cells[1..], &scaled);
+            add(&mut cells[1..], &within_reach(located, self.scale));
         }
     }
 
