@@ -254,7 +254,8 @@ pub struct Fit {
     /// another version of the model gave: it need not be the manifest's
     #[arg(long, default_value = "fixed", value_parser = parse_kind)]
     pub kind: ReferenceKind,
-    /// Keep the words behind tokens, so that alerts can tell which rose and fell: those in 20 records or more
+    /// Keep the words behind tokens, so that alerts can tell which rose and fell: those in 20 records or more, and
+    /// pieces of a tokenizer's vocabulary wherever five of a window have them
     #[arg(long)]
     pub words: bool,
     /// Leave out records before this time, such as 2026-11-01T00:00:00Z

@@ -130,6 +130,8 @@ pub struct Counts {
     pub folded: u64,
     /// Too late for their window.
     pub late: u64,
+    /// Of a time that lies in a window which was judged, though nothing is late where windows are cut by records.
+    pub back_in_time: u64,
     /// Of another version.
     pub other_version: u64,
     /// Labels.
@@ -244,6 +246,8 @@ impl<'a> Stream<'a> {
             self.counts.late += 1;
             return Ok(());
         }
+        let judged_until = self.judged.last().map(|judged| judged.report.end);
+        self.counts.back_in_time += u64::from(judged_until.is_some_and(|end| time < end));
         let ticket = self.texts.ticket(slot, id.as_deref(), time, record.text.as_ref());
         let observation = Observation::new(&mut record, inference, self.reference);
         if let Some(ticket) = ticket {

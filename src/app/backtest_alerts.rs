@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::backtest_examples::{Shown, Texts};
 use super::backtest_labels::Labels;
+use super::backtest_moved::Moved;
 use super::backtest_words::place_of;
 use crate::drift::alert::{Alert, AlertState};
 use crate::drift::cause::CauseKind;
@@ -24,6 +25,12 @@ pub struct AlertTold {
     pub opened_window: usize,
     /// That window's end.
     pub opened_at: Timestamp,
+    /// What was said of it before, if its cause became another or grew, the oldest first.
+    pub before: Vec<Said>,
+    /// The window that told its cause as it stands.
+    pub told_window: usize,
+    /// The signals that it rests on, as they were tested then.
+    pub moved: Vec<Moved>,
     /// The window after which it was over.
     pub resolved_window: Option<usize>,
     /// That window's end.
@@ -50,6 +57,19 @@ pub struct AlertTold {
     pub examples: Option<Shown>,
     /// What labels it rests on, where it was found from them.
     pub errors: Option<Errors>,
+}
+
+/// What was said of an alert for some windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The window that made it so.
+    pub window: usize,
+    /// That window's end.
+    at: Timestamp,
+    /// Name of the cause's kind.
+    kind: &'static str,
+    /// One sentence.
+    pub summary: String,
 }
 
 /// How wrong the labels behind an alert were.
@@ -109,6 +129,12 @@ impl Errors {
     }
 }
 
+impl Said {
+    fn json(&self) -> Value {
+        json!({"window": self.window, "at": self.at, "kind": self.kind, "summary": self.summary})
+    }
+}
+
 impl ClassErrors {
     fn json(&self) -> Value {
         json!({
@@ -124,6 +150,9 @@ impl AlertTold {
             id,
             opened_window: window,
             opened_at: at,
+            before: Vec::new(),
+            told_window: window,
+            moved: Vec::new(),
             resolved_window: None,
             resolved_at: None,
             kind: "",
@@ -147,6 +176,8 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
     // Evidence is counted anew after an alarm.
     let mut anew = 0;
     let name = |task: &usize| reference.spec.tasks[*task].name.clone();
+    let mut told_at = BTreeMap::new();
+    let all = judged;
     for (index, judged) in judged.iter().enumerate() {
         for transition in &judged.transitions {
             let (alert, cause) = (&transition.alert, &transition.alert.cause);
@@ -159,13 +190,20 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
                         found.len() - 1
                     });
                     let told = &mut found[known];
+                    let summary = transition.summary(reference);
+                    let since = told_at.insert(id, judged.report.end);
+                    if let Some(at) = since.filter(|_| told.summary != summary) {
+                        let summary = std::mem::take(&mut told.summary);
+                        told.before.push(Said { window: told.told_window, at, kind: told.kind, summary });
+                    }
+                    (told.told_window, told.moved) = (index, Moved::of(reference, all, index, alert));
                     told.kind = cause.kind.name();
                     told.task = cause.task.as_ref().map(name);
                     told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
                     told.harmed = alert.harmed.iter().map(|harmed| names_of(harmed, reference)).collect();
                     told.part = cause.part();
-                    told.summary = transition.summary(reference);
+                    told.summary = summary;
                     told.evidence = witnesses(reference, alert, false);
                     told.explained = witnesses(reference, alert, true);
                     told.examples = texts.of(id);
@@ -225,6 +263,7 @@ pub fn json_of(reference: &Reference, alert: &AlertTold) -> Value {
     let mut told = json!({
         "guarantee": guarantee.status, "guarantee_reason": guarantee.reason,
         "opened_window": alert.opened_window, "opened_at": alert.opened_at,
+        "told_window": alert.told_window, "before": alert.before.iter().map(Said::json).collect::<Vec<_>>(),
         "cause": {
             "kind": alert.kind, "part": alert.part, "task": alert.task, "segment": alert.segment,
             "tasks_affected": alert.tasks_affected,

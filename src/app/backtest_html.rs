@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::backtest_alerts::AlertTold;
+use super::backtest_alerts::{AlertTold, Said};
 use super::backtest_gaps::between;
 use super::backtest_lacks::window_told;
 use super::backtest_map;
@@ -209,6 +209,11 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         escape(&alert.summary),
         moment(alert.opened_at)
     );
+    if !alert.before.is_empty() {
+        let said = |said: &Said| format!("<li>since window {}: {}</li>", said.window, escape(&said.summary));
+        let before: String = alert.before.iter().map(said).collect();
+        let _ = write!(page, "<p>Told so since window {}; before that:</p><ul>{before}</ul>", alert.told_window);
+    }
     if alert.kind == CauseKind::Concept.name() {
         let errors = alert.errors.as_ref().map_or_else(String::new, |errors| format!(" ({})", errors.said()));
         let _ = write!(
@@ -217,35 +222,54 @@ fn alert_section(told: &Told, alert: &AlertTold, page: &mut String) {
         );
         return;
     }
-    let report = &told.judged[alert.opened_window].report;
-    let signals = strongest(report, usize::MAX);
-    signals_table(told, report, &signals[..signals.len().min(SIGNALS)], page);
-    if signals.len() > SIGNALS {
-        let _ = write!(page, "<details><summary>All {} signals of the window</summary>", signals.len());
-        signals_table(told, report, &signals, page);
-        page.push_str("</details>");
+    let rests = if alert.kind == CauseKind::Undetermined.name() { "Most evidence is in" } else { "It rests on" };
+    let names = |names: &[String]| names.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ");
+    if !alert.evidence.is_empty() {
+        let _ = write!(page, "<p>{rests} {}.</p>", names(&alert.evidence));
     }
-    // Means have no cells to show; those that have are shown though a mean may have more evidence.
-    let shown = strongest(report, usize::MAX).into_iter().filter(|s| !s.movers.is_empty());
-    shown.take(SIGNALS).for_each(|statistic| distribution(told, statistic, page));
+    let own: Vec<Row> = alert.moved.iter().map(|moved| (moved.window, moved.statistic(told.judged))).collect();
+    if !own.is_empty() {
+        signals_table(told, &own[..own.len().min(SIGNALS)], page);
+    }
+    if !alert.explained.is_empty() {
+        let _ = write!(
+            page,
+            "<details><summary>It explains {} more signals</summary><p>{}</p></details>",
+            alert.explained.len(),
+            names(&alert.explained)
+        );
+    }
+    let window = alert.told_window;
+    let signals: Vec<Row> =
+        strongest(&told.judged[window].report, usize::MAX).into_iter().map(|statistic| (window, statistic)).collect();
+    let _ = write!(page, "<details><summary>All {} signals of window {window}</summary>", signals.len());
+    signals_table(told, &signals, page);
+    page.push_str("</details>");
+    // Means have no cells to show; what follows from the cause is shown where it rests on nothing else.
+    let has_cells = |row: &&Row| !row.1.movers.is_empty();
+    let rows = if own.iter().any(|row| has_cells(&row)) { &own } else { &signals };
+    rows.iter().filter(has_cells).take(SIGNALS).for_each(|row| distribution(told, *row, page));
     if let Some(examples) = &alert.examples {
         examples.html(told.reference, page);
     }
 }
 
-fn signals_table(told: &Told, report: &Report, signals: &[&Statistic], page: &mut String) {
-    page.push_str("<div class=scroll><table><tr><th>signal<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
-    for statistic in signals {
-        let Some((test, _)) = &statistic.tested else { continue };
+/// A window, and a signal in it.
+type Row<'a> = (usize, &'a Statistic);
+
+fn signals_table(told: &Told, signals: &[Row], page: &mut String) {
+    page.push_str("<div class=scroll><table><tr><th>signal<th>window<th>n<th>statistic<th>df<th>p<th>evidence / threshold<th>guarantee</tr>");
+    for (window, statistic) in signals {
+        let test = statistic.tested.as_ref().map_or_else(
+            || "–<td>–<td>not tested in it".to_owned(),
+            |(test, _)| format!("{:.1}<td>{:.0}<td>{}", test.statistic, test.degrees_of_freedom, p_text(test.ln_p)),
+        );
         let _ = write!(
             page,
-            "<tr><td>{}<td>{}<td>{:.1}<td>{:.0}<td>{}<td>{}<td>{}</tr>",
+            "<tr><td>{}<td>{window}<td>{}<td>{test}<td>{}<td>{}</tr>",
             escape(&place_and_signal(told.reference, statistic)),
             statistic.n,
-            test.statistic,
-            test.degrees_of_freedom,
-            p_text(test.ln_p),
-            ratio_text(statistic.ln_evidence - report.ln_threshold),
+            ratio_text(statistic.ln_evidence - told.judged[*window].report.ln_threshold),
             statistic.guarantee.name()
         );
     }
@@ -253,7 +277,7 @@ fn signals_table(told: &Told, report: &Report, signals: &[&Statistic], page: &mu
 }
 
 /// Shares of the cells that moved most: reference against current with its interval.
-fn distribution(told: &Told, statistic: &Statistic, page: &mut String) {
+fn distribution(told: &Told, (window, statistic): Row, page: &mut String) {
     const ROW: f64 = 34.0;
     const LABELS: f64 = 260.0;
     const BARS: f64 = 560.0;
@@ -263,7 +287,7 @@ fn distribution(told: &Told, statistic: &Statistic, page: &mut String) {
     let title = escape(&place_and_signal(told.reference, statistic));
     let _ = write!(
         page,
-        "<h3>{title}</h3><p><span class=key style='background:var(--grey);margin-left:0'></span>reference\
+        "<h3>{title} <small>window {window}</small></h3><p><span class=key style='background:var(--grey);margin-left:0'></span>reference\
          <span class=key style='background:var(--blue)'></span>current, with its 95 % confidence interval</p>\
          <svg viewBox='-{LABELS} 0 {WIDTH} {}' role=img aria-label='shares of {title}, reference and current'>",
         ROW * statistic.movers.len() as f64

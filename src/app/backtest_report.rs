@@ -10,9 +10,10 @@ use super::backtest_alerts::{AlertTold, alerts, json_of};
 use super::backtest_gaps::Gaps;
 use super::backtest_labels::Labels;
 use super::backtest_lacks::{Lacks, standing, window_told};
+use super::backtest_moved;
 use super::backtest_skew::HarmlessSkew;
 use super::backtest_warnings::{records_told, warnings};
-use super::backtest_words::{moment, ratio_text};
+use super::backtest_words::{moment, plain, ratio_text};
 use super::compare;
 use super::replay::Refusals;
 use crate::drift::cause::CauseKind;
@@ -101,6 +102,15 @@ const MOST: f64 = 1e300;
 
 /// Signals named beside an alert in the table.
 const EVIDENCE_SHOWN: usize = 5;
+
+/// The first of some signals, and how many there are beside.
+fn some_of(signals: &[String]) -> String {
+    let mut shown: Vec<String> = signals.iter().take(EVIDENCE_SHOWN).map(|name| plain(name)).collect();
+    if signals.len() > shown.len() {
+        shown.push(format!("{} more", signals.len() - shown.len()));
+    }
+    shown.join(", ")
+}
 
 fn statistic(told: &Told, (statistic, guarantee): (&Statistic, &Guarantee)) -> Value {
     let tested = statistic.tested.as_ref();
@@ -202,7 +212,7 @@ pub fn table(all: &[Told]) -> String {
     );
     for (index, judged) in told.judged.iter().enumerate() {
         let report = &judged.report;
-        let strongest = window_told(told.reference, judged);
+        let strongest = plain(&window_told(told.reference, judged));
         let start = report.start.to_string();
         let _ = writeln!(
             text,
@@ -223,6 +233,11 @@ pub fn table(all: &[Told]) -> String {
         guarantee.status.name(),
         guarantee.reason
     );
+    if told.judged.iter().any(|j| j.report.verdict == Verdict::Drift) {
+        text.push_str(
+            "after an alarm evidence of what it told is counted anew: a window may be ok while an alert stands\n",
+        );
+    }
     text.push_str(&told.labels.table(told.reference, told.judged, told.watch.threshold.ln()));
     if told.alerts.is_empty() {
         text.push_str(if told.lacks.is_empty() { "no alert\n" } else { "no alert in what could be judged\n" });
@@ -235,15 +250,27 @@ pub fn table(all: &[Told]) -> String {
             "alert in window {} ({}), {end}: {}",
             alert.opened_window,
             moment(told.window, alert.opened_at),
-            alert.summary
+            plain(&alert.summary)
         );
+        for said in &alert.before {
+            let _ = writeln!(text, "  until then, since window {}: {}", said.window, plain(&said.summary));
+        }
+        if !alert.before.is_empty() {
+            let _ = writeln!(text, "  told so since window {}", alert.told_window);
+        }
         let shown = match alert.part {
             Some("version") => "what records name".to_owned(),
-            _ => alert.evidence.iter().take(EVIDENCE_SHOWN).cloned().collect::<Vec<_>>().join(", "),
+            _ => some_of(&alert.evidence),
         };
         // Where no part stands out, these are merely the strongest.
         let rests = if alert.kind == CauseKind::Undetermined.name() { "most evidence in" } else { "rests on" };
-        let _ = writeln!(text, "  {rests} {shown}; explains {} more", alert.explained.len());
+        let explains = if alert.explained.is_empty() {
+            String::new()
+        } else {
+            format!("; explains {}", some_of(&alert.explained))
+        };
+        let _ = writeln!(text, "  {rests} {shown}{explains}");
+        text.push_str(&backtest_moved::lines(told.reference, told.judged, &alert.moved));
         if let Some(errors) = &alert.errors {
             let _ = writeln!(text, "  {}", errors.said());
         }

@@ -6,6 +6,7 @@ use super::backtest_unsaid::{of_labels, without_attributes};
 use super::replay::Refusals;
 use crate::drift::reference::Reference;
 use crate::drift::signal::Scope;
+use crate::drift::window::WindowRule;
 
 /// What the reader should know before believing it.
 pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
@@ -42,6 +43,7 @@ pub fn warnings(stream: &Stream, lacks: &Lacks) -> Vec<String> {
     found.extend(hardly_read(stream.counts, &stream.refused));
     found.extend(served_by_another(reference, counts));
     found.extend(out_of_order(counts));
+    found.extend(back_in_time(window, counts));
     found.extend(lacks.said());
     found.extend(hardly_compared(stream));
     found.extend(without_attributes(stream));
@@ -108,6 +110,19 @@ fn out_of_order(counts: Counts) -> Option<String> {
             "{late} of {records} records ({:.1} %) came after the window of their time had been judged and were left \
              out: the input is not in the order of its times. Sort each file by `timestamp`; several files are read \
              as one stream",
+            100.0 * share
+        )
+    })
+}
+
+/// The same of windows that are cut by the number of records, where none is late.
+fn back_in_time(window: WindowRule, counts: Counts) -> Option<String> {
+    let Counts { records, back_in_time: back, .. } = counts;
+    let share = back as f64 / records.max(1) as f64;
+    (matches!(window, WindowRule::Records(_)) && share > MOST_LATE).then(|| {
+        format!(
+            "{back} of {records} records ({:.1} %) are older than records of a window before theirs: windows of so \
+             many records are cut in the order of the input, and their times overlap. Sort each file by `timestamp`",
             100.0 * share
         )
     })

@@ -21,12 +21,18 @@ pub fn ratio_text(ln_ratio: f64) -> String {
     format!("{:.1}e{exponent:.0}", 10.0_f64.powf(power - exponent))
 }
 
-/// The signals of a window with the most evidence, that were tested.
+/// The signals of a window with the most evidence, be it of windows before.
 pub fn strongest(report: &Report, most: usize) -> Vec<&Statistic> {
-    let mut tested: Vec<&Statistic> = report.statistics.iter().filter(|s| s.tested.is_some()).collect();
-    tested.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
-    tested.truncate(most);
-    tested
+    let mut found: Vec<&Statistic> = report.statistics.iter().filter(|s| s.ln_evidence.is_finite()).collect();
+    found.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
+    found.truncate(most);
+    found
+}
+
+/// A name as a terminal may show it: what would move its cursor, colour it or break the line is written out.
+pub fn plain(name: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(shown).collect()
 }
 
 /// What has the most evidence of a window, for people: labels, where theirs is more than all else; of one that labels
@@ -37,8 +43,12 @@ pub fn strongest_told(reference: &Reference, Judged { report, harm, .. }: &Judge
     if let Some(worst) = worst {
         return format!("{} {LABELS}", reference.spec.tasks[worst.task].name);
     }
-    let tested = strongest(report, 1).first().map(|s| place_and_signal(reference, s));
-    tested.unwrap_or_else(|| if report.records == 0 { "labels alone".to_owned() } else { String::new() })
+    let labelled = harm.tasks.iter().any(|task| task.labels > 0);
+    match strongest(report, 1).first().filter(|_| report.records > 0) {
+        Some(found) => place_and_signal(reference, found),
+        None if report.records == 0 && labelled => "labels alone".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// When a window that ends there was over, for people: one counted in records ends with its last record, and a
@@ -77,6 +87,11 @@ pub fn place_of(reference: &Reference, key: &SignalKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_moves_no_cursor() {
+        assert_eq!(plain("\u{1b}[2Jé\n \"x\""), "\\u{1b}[2Jé\\n \"x\"");
+    }
 
     #[test]
     fn a_p_value_is_no_zero_however_small() {

@@ -32,6 +32,7 @@ pub mod backtest_labels;
 pub mod backtest_lacks;
 /// Parts of the model × time, on a back-test's page.
 mod backtest_map;
+mod backtest_moved;
 /// Whether labels came as usual in a back-test.
 mod backtest_notices;
 /// Performance on a back-test's page.

@@ -242,7 +242,7 @@ impl Alerts {
         looks: &impl Looks,
         renewed: &[usize],
     ) -> (usize, Option<Transition>) {
-        let found_in = looks.patience(&found.witnesses);
+        let found_in = looks.patience(&found);
         let is_recent = |f: &Firing| report.slot - f.alert.opened_slot <= CATCH_UP;
         // What moves in the others of a tag, long after a segment was found alone, is not the segment's.
         let is_of_others = |f: &Firing| found.cause.segment.is_none() && looks.is_elsewhere(&f.alert, &found);
@@ -275,7 +275,11 @@ impl Alerts {
             let leads = found.cause.displaces(&alert.cause) && found.ln_evidence() > ln_evidence_of(&alert.witnesses);
             // A name that turns out wrong is given up, a mix of answers however long it stood.
             let of_all = recent && found.cause.segment.is_none() && looks.is_spread(alert);
-            let refuted = found.refutes(&alert.cause) || (of_all && found.cause.explains(&alert.cause));
+            // What the encoder sees did change with the texts, if these took longer to show it.
+            let by_texts = (alert.cause.kind, found.cause.kind) == (CauseKind::Encoder, CauseKind::Input);
+            let refuted = found.refutes(&alert.cause)
+                || (of_all && found.cause.explains(&alert.cause))
+                || (by_texts && recent && !looks.shows_input_at_once(&found));
             let grown = if (recent && leads) || refuted {
                 found.cause.grow(&alert.cause)
             } else {
@@ -297,6 +301,8 @@ impl Alerts {
             }
             if grown.kind == CauseKind::Input {
                 alert.witnesses.extend(left);
+            } else if by_texts {
+                alert.witnesses.iter_mut().filter(|w| looks.source(w).is_some()).for_each(|w| w.explained = true);
             }
             let harmed = Harmed::union(&alert.harmed, &found.harmed);
             // A class more is no news of its own: receivers hear of it with the next.

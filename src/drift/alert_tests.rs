@@ -26,7 +26,7 @@ impl Looks for Plain {
         false
     }
 
-    fn patience(&self, _: &[Witness]) -> u32 {
+    fn patience(&self, _: &Found) -> u32 {
         0
     }
 
@@ -272,7 +272,7 @@ impl Looks for Said {
         false
     }
 
-    fn patience(&self, _: &[Witness]) -> u32 {
+    fn patience(&self, _: &Found) -> u32 {
         self.patience
     }
 

@@ -23,7 +23,9 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 15;
+const FORMAT: u16 = 16;
+/// It did not know for how long labels have spoken against a head, which stands last.
+const WITHOUT_RISING: u16 = 15;
 /// All evidence began anew at each alarm.
 const WITHOUT_RECENT: u16 = 14;
 /// Nor did its labels speak of single classes.
@@ -119,6 +121,8 @@ pub struct Course {
     pub labelling: Labelling,
     /// What cannot be judged.
     pub lacking: Lasting,
+    /// For how long labels have spoken against each head.
+    rising: harm::Rising,
 }
 
 /// What one window led to.
@@ -171,6 +175,7 @@ impl Course {
             last_request: None,
             labelling: Labelling::default(),
             lacking: Lasting::default(),
+            rising: harm::Rising::default(),
         }
     }
 
@@ -226,7 +231,8 @@ impl Course {
         let drift = || localize(reference, &steps, ln_threshold);
         let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
         let standing = self.versions.step(window.summary.records, &window.summary.others);
-        let looked = Looked { reference, steps: &steps, harm: &harm, ln_threshold };
+        self.rising.step(&harm);
+        let looked = Looked { reference, steps: &steps, harm: &harm, rising: &self.rising, ln_threshold };
         let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after, &looked);
         for transition in transitions.iter_mut().filter(|t| t.alert.cause.kind == CauseKind::Version) {
             transition.versions = self.versions.told().cloned();
@@ -274,6 +280,11 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
+            WITHOUT_RISING => {
+                let rising = postcard::to_stdvec(&harm::Rising::default())?;
+                let earlier: Course = postcard::from_bytes(&[bytes, rising.as_slice()].concat())?;
+                Ok(Course { format: FORMAT, ..earlier })
+            }
             WITHOUT_RECENT => Ok(Course::from(postcard::from_bytes::<WithoutRecent>(bytes)?)),
             WITHOUT_CLASSES => Ok(Course::from(postcard::from_bytes::<WithoutClasses>(bytes)?)),
             WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<WithoutExpected>(bytes)?)),
@@ -320,6 +331,7 @@ impl<H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<H, A, 
             versions,
             labelling,
             lacking,
+            rising: harm::Rising::default(),
         }
     }
 }
@@ -339,6 +351,7 @@ impl<D: Into<Detectors>> From<WithoutPatience<D>> for Course {
             versions,
             labelling: Labelling::default(),
             lacking: Lasting::default(),
+            rising: harm::Rising::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, CauseKind};
 use super::harm_by_class::ClassHarm;
 use super::label::PARTS;
-use super::localization::{Found, Witness};
+use super::localization::{Found, MOVED, Witness};
 use super::matured::{Loss, Losses};
 use super::performance::{Performance, TOLERANCE};
 use super::reference::Reference;
@@ -192,6 +192,29 @@ impl Bets {
         let least = ln_evidence + NAMED_SHARE.ln() - of_classes.ln();
         let classes = self.classes.shares().filter(|(_, ln)| ln.is_finite() && *ln >= least).map(|(class, _)| class);
         TaskHarm { task: self.task, labels, ln_evidence, classes: classes.collect() }
+    }
+}
+
+/// For how many windows evidence of a head's harm has risen: since it last was what quiet heads hold. What took so long
+/// to be found takes as long to be found again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rising(BTreeMap<usize, u32>);
+
+impl Rising {
+    /// One more window.
+    pub fn step(&mut self, report: &HarmReport) {
+        for harm in &report.tasks {
+            if harm.ln_evidence >= MOVED.ln() {
+                *self.0.entry(harm.task).or_default() += 1;
+            } else {
+                self.0.remove(&harm.task);
+            }
+        }
+    }
+
+    /// Windows, this one included; 0 where it does not rise.
+    pub fn windows(&self, task: usize) -> u32 {
+        self.0.get(&task).copied().unwrap_or(0)
     }
 }
 

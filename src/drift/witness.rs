@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
-use super::harm::{HarmReport, Harmed};
+use super::harm::{HarmReport, Harmed, Rising};
 use super::localization::{MAIN_SHARE, MOVED, is_spread, moves_elsewhere};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
@@ -69,8 +69,8 @@ pub fn ln_evidence_of(witnesses: &[Witness]) -> f64 {
 /// What a window says of an alert that fires: before it is over, what it rests on must have been looked at again
 /// and be quiet (docs/decisions/0038).
 pub trait Looks {
-    /// Windows that have to be quiet at least after an alarm with these witnesses.
-    fn patience(&self, witnesses: &[Witness]) -> u32;
+    /// Windows that have to be quiet at least after an alarm of this cause.
+    fn patience(&self, found: &Found) -> u32;
     /// Whether what the alert rests on holds more evidence than something quiet does.
     fn moves(&self, alert: &Alert) -> bool;
     /// Whether the window says anything of what the alert rests on: of one from labels, whether labels came.
@@ -97,14 +97,19 @@ pub struct Looked<'a> {
     pub reference: &'a Reference,
     /// What the window did to each signal.
     pub steps: &'a [SignalStep],
-    /// What its labels say.
+    /// What its labels say,
     pub harm: &'a HarmReport,
+    /// and for how long they have said so.
+    pub rising: &'a Rising,
     /// ln of the evidence at which the model alarms.
     pub ln_threshold: f64,
 }
 
 impl Looks for Looked<'_> {
-    fn patience(&self, witnesses: &[Witness]) -> u32 {
+    fn patience(&self, found: &Found) -> u32 {
+        if let (CauseKind::Concept, Some(task)) = (found.cause.kind, found.cause.task) {
+            return self.rising.windows(task);
+        }
         let weights = weights(self.reference);
         let longest = |witness: &Witness| {
             let step = self.steps.get(witness.signal as usize)?;
@@ -112,7 +117,7 @@ impl Looks for Looked<'_> {
             let at_once = self.is_shown_at_once(&weights, witness);
             if at_once { step.by_scale.first() } else { longest_seen(&step.by_scale) }.map(|scale| scale.windows)
         };
-        QUIET_LOOKS * witnesses.iter().filter_map(longest).max().unwrap_or(0)
+        QUIET_LOOKS * found.witnesses.iter().filter_map(longest).max().unwrap_or(0)
     }
 
     fn moves(&self, alert: &Alert) -> bool {

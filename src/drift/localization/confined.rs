@@ -38,7 +38,7 @@ impl Findings<'_> {
         more.retain(|named| named.cause.kind != CauseKind::Undetermined);
         // What is beyond the segments is not theirs, nor are they its.
         let by_itself = !more.is_empty();
-        let everywhere = self.heads_moved_everywhere(confined[0].tag);
+        let everywhere = self.heads_moved_everywhere(&confined);
         let is_elsewhere = |task: &usize| {
             let is_named = |named: &Named| named.cause.kind == CauseKind::Head && named.cause.task == Some(*task);
             everywhere.contains(task) || more.iter().any(is_named)
@@ -65,13 +65,15 @@ impl Findings<'_> {
 
     /// The segments of a tag to which what drifts is confined; `None` where nothing shows more in one of them.
     fn confined_within(&self, tag: u16) -> Option<Vec<Segment>> {
-        let everywhere = self.heads_moved_everywhere(tag);
+        let shows = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i);
+        let segment = |i: usize| self.reference.signals[i].key.segment.filter(|segment| segment.tag == tag);
+        let shown = self.drifting.iter().copied().filter(shows).filter_map(segment).collect::<BTreeSet<Segment>>();
+        let everywhere = self.heads_moved_everywhere(&shown.into_iter().collect::<Vec<Segment>>());
         let tells = |i: &usize| !self.looks_at(*i, &everywhere);
-        let of_segment = |i: &usize| !self.is_whole(*i) && self.shows_more_than_the_whole(*i) && tells(i);
+        let of_segment = |i: &usize| shows(i) && tells(i);
         let (mut found, mut of_found): (Vec<Segment>, Vec<usize>) = Default::default();
         for i in self.drifting.iter().copied().filter(of_segment) {
-            let segment = self.reference.signals[i].key.segment.filter(|segment| segment.tag == tag);
-            if let Some(segment) = segment.filter(|segment| !found.contains(segment)) {
+            if let Some(segment) = segment(i).filter(|segment| !found.contains(segment)) {
                 found.push(segment);
                 of_found.push(i);
             }
@@ -102,21 +104,25 @@ impl Findings<'_> {
         let share = own as f64 / all.max(1) as f64;
         // Of tokens a segment may hold more than its share of the records.
         let is_more = |i: usize| self.units_of(i) <= all && self.has_changed_more(i, share);
-        let everywhere = segments.first().map(|s| self.heads_moved_everywhere(s.tag)).unwrap_or_default();
+        let everywhere = self.heads_moved_everywhere(segments);
         let of_head = |i: usize| self.reference.signals[i].key.task.is_some_and(|task| everywhere.contains(&task));
         self.whole().filter(|i| is_more(*i) || of_head(*i)).collect()
     }
 
-    /// Tasks whose heads answer otherwise in more of the records than any segment holds, or by themselves and in
-    /// segments of a tag other than those that show more of it than all records do.
-    fn heads_moved_everywhere(&self, tag: u16) -> BTreeSet<usize> {
+    /// Tasks whose heads answer otherwise in more of the records than these segments, of one tag, hold, or by themselves
+    /// and in segments of the tag other than those that show more of it than all records do.
+    fn heads_moved_everywhere(&self, segments: &[Segment]) -> BTreeSet<usize> {
+        let (Some(first), Some([own, all])) = (segments.first(), self.records_in(segments)) else {
+            return BTreeSet::new();
+        };
+        let share = own as f64 / all.max(1) as f64;
         let heads =
             self.whole().filter(|i| self.reference.signals[*i].key.segment.is_none() && self.is_within_leaves(*i));
-        let moved = heads.filter(|i| self.has_changed_more(*i, MOST_OF_ALL));
+        let moved = heads.filter(|i| self.units_of(*i) <= all && self.has_changed_more(*i, share));
         let mut everywhere: BTreeSet<usize> = moved.filter_map(|i| self.reference.signals[i].key.task).collect();
         let given = self.heads_given_their_answers().into_iter().filter(|task| self.is_quiet_before(*task));
         let by_themselves: BTreeSet<usize> = self.heads_by_themselves().into_iter().chain(given).collect();
-        everywhere.extend(by_themselves.into_iter().filter(|task| self.moves_in_others(*task, tag)));
+        everywhere.extend(by_themselves.into_iter().filter(|task| self.moves_in_others(*task, first.tag)));
         everywhere
     }
 

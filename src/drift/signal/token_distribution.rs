@@ -28,6 +28,8 @@ const BUCKETS: usize = 512;
 const LEAST_RECORDS: u32 = 20;
 /// Occurrences in a window before a token that the reference hardly knew is told.
 const LEAST_TOLD: i64 = 5;
+/// Begins the name of a token that fewer records of the reference hold: it is told like one that it hardly knew.
+const SELDOM: &str = "\0";
 /// Words of one shared cell that are told; of more, none is.
 const MOST_SHARED: usize = 3;
 /// What shared cells of words are called: nobody can list the words that may come.
@@ -38,7 +40,8 @@ const MOST_IDS: u32 = 1 << 20;
 /// Counts of tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenDistribution {
-    /// Tokens with a cell of their own, the most frequent first; by rank where the word is not told.
+    /// Tokens with a cell of their own, the most frequent first; by rank where the word is not told, and marked where
+    /// only a window that holds several tells it.
     names: Vec<String>,
     /// Tokens of each shared cell, where they are few and told; of words the cell's own name.
     shared: Vec<String>,
@@ -70,9 +73,12 @@ impl Fit for TokenDistribution {
         }
         let unit = sample.cut().name("token", "word");
         let name = |(rank, (id, _)): (usize, &(u32, u32))| {
-            let told = records.get(id).is_some_and(|n| *n >= LEAST_RECORDS);
+            let often = records.get(id).is_some_and(|n| *n >= LEAST_RECORDS);
+            // Pieces of a vocabulary that came with the model are nobody's, if several of a window have them.
+            let told = often || matches!(sample.cut(), Cut::Tokens);
+            let mark = if often { "" } else { SELDOM };
             let word = told.then(|| (sample.token)(*id)).flatten();
-            word.map_or_else(|| format!("{unit} number {}", rank + 1), |word| format!("`{word}`"))
+            word.map_or_else(|| format!("{unit} of rank {}", rank + 1), |word| format!("{mark}`{word}`"))
         };
         let names = frequent.iter().enumerate().map(name).collect();
         let shared = match sample.cut() {
@@ -129,7 +135,7 @@ impl Signal for TokenDistribution {
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
         let shared = cell.wrapping_sub(self.names.len());
         match (self.names.get(cell), self.shared.get(shared).filter(|words| !words.is_empty())) {
-            (Some(name), _) | (None, Some(name)) => name.clone(),
+            (Some(name), _) | (None, Some(name)) => name.strip_prefix(SELDOM).unwrap_or(name).to_owned(),
             (None, None) => format!("rare tokens, group {}", shared + 1),
         }
     }
@@ -153,6 +159,6 @@ impl Signal for TokenDistribution {
     }
 
     fn may_name(&self, cell: usize, current_count: i64) -> bool {
-        cell < self.names.len() || current_count >= LEAST_TOLD
+        self.names.get(cell).is_some_and(|name| !name.starts_with(SELDOM)) || current_count >= LEAST_TOLD
     }
 }
