@@ -27,6 +27,9 @@ mod reference_input;
 /// A silence that names what is not there.
 #[path = "command_line/silence_of_nothing.rs"]
 mod silence_of_nothing;
+/// What is told of an alert.
+#[path = "command_line/story.rs"]
+mod story;
 mod support;
 /// Heads that answer token by token.
 #[path = "command_line/tokens.rs"]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
+use super::backtest_words::plain;
 use super::fit_attributes::Attributes;
 use super::fit_times::Times;
 use super::ids::{Ids, each_once};
@@ -239,7 +240,7 @@ fn table(fitted: &Fitted) -> String {
         let _ = writeln!(text, "encoder     {dimension} dimensions, {axes} axes hold {explained:.1} % of the variance");
     }
     for segment in &reference.segments {
-        let _ = writeln!(text, "segments    {}: {}, other", segment.tag, segment.values.join(", "));
+        let _ = writeln!(text, "segments    {}: {}, other", plain(&segment.tag), plain(&segment.values.join(", ")));
     }
     let seasons = match reference.season {
         None => "too short to know any",
@@ -284,7 +285,7 @@ fn table(fitted: &Fitted) -> String {
     }
     text.push_str(&labels::table(reference));
     for warning in &fitted.warnings {
-        let _ = writeln!(text, "\nwarning: {warning}");
+        let _ = writeln!(text, "\nwarning: {}", plain(warning));
     }
     text
 }

@@ -300,6 +300,9 @@ impl Alerts {
                 _ => (*quiet, *patience, alert.witnesses) = (0, found_in.max(*patience), found.witnesses),
             }
             if grown.kind == CauseKind::Input {
+                let follows = found.cause.kind != CauseKind::Input && !left.is_empty();
+                alert.witnesses.retain(|w| left.iter().all(|l| l.signal != w.signal));
+                alert.witnesses.iter_mut().for_each(|w| w.explained |= follows && looks.source(w).is_none());
                 alert.witnesses.extend(left);
             } else if by_texts {
                 alert.witnesses.iter_mut().filter(|w| looks.source(w).is_some()).for_each(|w| w.explained = true);
@@ -308,11 +311,8 @@ impl Alerts {
             // A class more is no news of its own: receivers hear of it with the next.
             let is_more = joins || grown != alert.cause || harmed.len() > alert.harmed.len();
             (alert.cause, alert.harmed) = (grown, harmed);
-            if !is_more {
-                return (known, None);
-            }
-            let change = (alert.clone(), AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
-            return (known, Some(transition(report, change.0, change.1, change.2, change.3)));
+            let grew = |alert| transition(report, alert, AlertState::Firing, AlertState::Firing, Reason::CauseGrew);
+            return (known, is_more.then(|| grew(alert.clone())));
         }
         let reason = match found.cause.kind {
             CauseKind::Version => Reason::AnotherVersion,

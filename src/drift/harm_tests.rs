@@ -36,6 +36,27 @@ fn the_worst_head_leads_and_the_others_do_not_hide_it() {
 }
 
 #[test]
+fn what_took_long_to_be_found_is_waited_for_as_long() {
+    let (mut harm, mut rising) = (harm(2), Rising::default());
+    // Nine points of error where seven are tolerated; the other head is as it was.
+    let mut matured = losses(0, 91, 9);
+    matured.merge(&losses(1, 95, 5));
+    let step = |harm: &mut Harm, rising: &mut Rising, matured: &Losses| {
+        let report = harm.step(&known(2), &expecting(0.05), matured, 0.2);
+        rising.step(&report);
+        report.tasks.iter().find(|harm| harm.task == 0).expect("known").ln_evidence
+    };
+    let evidence: Vec<f64> = (0..120).map(|_| step(&mut harm, &mut rising, &matured)).collect();
+    let since = evidence.iter().position(|ln| *ln >= MOVED.ln()).expect("it rises in the end");
+    assert!((5..100).contains(&since) && evidence[since..].iter().all(|ln| *ln >= MOVED.ln()), "{evidence:?}");
+    assert_eq!((rising.windows(0), rising.windows(1)), ((120 - since) as u32, 0));
+    // After an alarm it begins anew.
+    harm.restart();
+    step(&mut harm, &mut rising, &matured);
+    assert_eq!(rising.windows(0), 0);
+}
+
+#[test]
 fn each_head_that_labels_prove_harmed_is_a_cause_of_its_own() {
     let mut harm = harm(3);
     let mut matured = losses(1, 140, 60);
