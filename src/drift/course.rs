@@ -24,8 +24,8 @@ use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
 const FORMAT: u16 = 16;
-/// It did not know for how long labels have spoken against a head, which stands last.
-const WITHOUT_RISING: u16 = 15;
+/// It did not know what labels have said lately, which stands last.
+const WITHOUT_LATELY: u16 = 15;
 /// All evidence began anew at each alarm.
 const WITHOUT_RECENT: u16 = 14;
 /// Nor did its labels speak of single classes.
@@ -121,8 +121,8 @@ pub struct Course {
     pub labelling: Labelling,
     /// What cannot be judged.
     pub lacking: Lasting,
-    /// For how long labels have spoken against each head.
-    rising: harm::Rising,
+    /// What labels have said of each head lately.
+    lately: harm::Lately,
 }
 
 /// What one window led to.
@@ -175,7 +175,7 @@ impl Course {
             last_request: None,
             labelling: Labelling::default(),
             lacking: Lasting::default(),
-            rising: harm::Rising::default(),
+            lately: harm::Lately::default(),
         }
     }
 
@@ -231,8 +231,8 @@ impl Course {
         let drift = || localize(reference, &steps, ln_threshold);
         let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
         let standing = self.versions.step(window.summary.records, &window.summary.others);
-        self.rising.step(&harm);
-        let looked = Looked { reference, steps: &steps, harm: &harm, rising: &self.rising, ln_threshold };
+        self.lately.step(&harm, matured);
+        let looked = Looked { reference, steps: &steps, harm: &harm, lately: &self.lately, ln_threshold };
         let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after, &looked);
         for transition in transitions.iter_mut().filter(|t| t.alert.cause.kind == CauseKind::Version) {
             transition.versions = self.versions.told().cloned();
@@ -246,6 +246,7 @@ impl Course {
             }
             if by_harm || !by_drift {
                 self.harm.restart();
+                self.lately.restart();
             }
         }
         let tasks = reference.spec.tasks.len();
@@ -280,9 +281,9 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_RISING => {
-                let rising = postcard::to_stdvec(&harm::Rising::default())?;
-                let earlier: Course = postcard::from_bytes(&[bytes, rising.as_slice()].concat())?;
+            WITHOUT_LATELY => {
+                let lately = postcard::to_stdvec(&harm::Lately::default())?;
+                let earlier: Course = postcard::from_bytes(&[bytes, lately.as_slice()].concat())?;
                 Ok(Course { format: FORMAT, ..earlier })
             }
             WITHOUT_RECENT => Ok(Course::from(postcard::from_bytes::<WithoutRecent>(bytes)?)),
@@ -331,7 +332,7 @@ impl<H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<H, A, 
             versions,
             labelling,
             lacking,
-            rising: harm::Rising::default(),
+            lately: harm::Lately::default(),
         }
     }
 }
@@ -351,7 +352,7 @@ impl<D: Into<Detectors>> From<WithoutPatience<D>> for Course {
             versions,
             labelling: Labelling::default(),
             lacking: Lasting::default(),
-            rising: harm::Rising::default(),
+            lately: harm::Lately::default(),
         }
     }
 }

@@ -195,26 +195,45 @@ impl Bets {
     }
 }
 
-/// For how many windows evidence of a head's harm has risen: since it last was what quiet heads hold. What took so long
-/// to be found takes as long to be found again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rising(BTreeMap<usize, u32>);
+/// What labels have said of each head lately, by task. An alert that they raised is over when they no longer say so:
+/// evidence begins anew after an alarm, and a small error takes longer to prove again than an alert waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lately(BTreeMap<usize, OfHead>);
 
-impl Rising {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct OfHead {
+    /// Windows since the evidence of harm last was what quiet heads hold.
+    rising: u32,
+    /// Labels since evidence last began anew, and their loss, in parts.
+    labels: (u64, u64),
+}
+
+impl Lately {
     /// One more window.
-    pub fn step(&mut self, report: &HarmReport) {
+    pub fn step(&mut self, report: &HarmReport, matured: &Losses) {
         for harm in &report.tasks {
-            if harm.ln_evidence >= MOVED.ln() {
-                *self.0.entry(harm.task).or_default() += 1;
-            } else {
-                self.0.remove(&harm.task);
+            let own = self.0.entry(harm.task).or_default();
+            own.rising = if harm.ln_evidence >= MOVED.ln() { own.rising + 1 } else { 0 };
+            for (loss, n) in matured.by_task.get(&harm.task).into_iter().flatten() {
+                own.labels = (own.labels.0 + n, own.labels.1 + n * u64::from(loss.found));
             }
         }
     }
 
-    /// Windows, this one included; 0 where it does not rise.
-    pub fn windows(&self, task: usize) -> u32 {
-        self.0.get(&task).copied().unwrap_or(0)
+    /// For how many windows, this one included, evidence of a head's harm has risen; 0 where it does not.
+    pub fn rising(&self, task: usize) -> u32 {
+        self.0.get(&task).map_or(0, |own| own.rising)
+    }
+
+    /// Whether labels since evidence last began anew say that a head errs more than this on average.
+    pub fn is_worse_than(&self, tolerated: f64, task: usize) -> bool {
+        let (n, parts) = self.0.get(&task).map_or((0, 0), |own| own.labels);
+        parts as f64 > tolerated * n as f64 * f64::from(PARTS)
+    }
+
+    /// Evidence begins anew.
+    pub fn restart(&mut self) {
+        self.0.values_mut().for_each(|own| own.labels = (0, 0));
     }
 }
 

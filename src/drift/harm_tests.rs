@@ -37,23 +37,29 @@ fn the_worst_head_leads_and_the_others_do_not_hide_it() {
 
 #[test]
 fn what_took_long_to_be_found_is_waited_for_as_long() {
-    let (mut harm, mut rising) = (harm(2), Rising::default());
+    let (mut harm, mut lately) = (harm(2), Lately::default());
     // Nine points of error where seven are tolerated; the other head is as it was.
     let mut matured = losses(0, 91, 9);
     matured.merge(&losses(1, 95, 5));
-    let step = |harm: &mut Harm, rising: &mut Rising, matured: &Losses| {
+    let step = |harm: &mut Harm, lately: &mut Lately, matured: &Losses| {
         let report = harm.step(&known(2), &expecting(0.05), matured, 0.2);
-        rising.step(&report);
+        lately.step(&report, matured);
         report.tasks.iter().find(|harm| harm.task == 0).expect("known").ln_evidence
     };
-    let evidence: Vec<f64> = (0..120).map(|_| step(&mut harm, &mut rising, &matured)).collect();
+    let evidence: Vec<f64> = (0..120).map(|_| step(&mut harm, &mut lately, &matured)).collect();
     let since = evidence.iter().position(|ln| *ln >= MOVED.ln()).expect("it rises in the end");
     assert!((5..100).contains(&since) && evidence[since..].iter().all(|ln| *ln >= MOVED.ln()), "{evidence:?}");
-    assert_eq!((rising.windows(0), rising.windows(1)), ((120 - since) as u32, 0));
-    // After an alarm it begins anew.
+    assert_eq!((lately.rising(0), lately.rising(1)), ((120 - since) as u32, 0));
+    assert!(lately.is_worse_than(0.08, 0) && !lately.is_worse_than(0.1, 0) && !lately.is_worse_than(0.06, 1));
+    // After an alarm evidence begins anew; what labels say then does, too.
     harm.restart();
-    step(&mut harm, &mut rising, &matured);
-    assert_eq!(rising.windows(0), 0);
+    lately.restart();
+    assert!(!lately.is_worse_than(0.0, 0), "nothing was said yet");
+    step(&mut harm, &mut lately, &matured);
+    assert_eq!(lately.rising(0), 0);
+    assert!(lately.is_worse_than(0.08, 0));
+    step(&mut harm, &mut lately, &losses(0, 100, 0));
+    assert!(!lately.is_worse_than(0.08, 0), "it was right since");
 }
 
 #[test]

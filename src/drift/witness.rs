@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Alert;
 use super::cause::{Cause, CauseKind};
 use super::detector::{AtScale, SignalStep};
-use super::harm::{HarmReport, Harmed, Rising};
+use super::harm::{HarmReport, Harmed, Lately};
 use super::localization::{MAIN_SHARE, MOVED, is_spread, moves_elsewhere};
 use super::reference::{Reference, SignalReference};
 use super::signal::{Measure, Scope};
@@ -73,7 +73,8 @@ pub trait Looks {
     fn patience(&self, found: &Found) -> u32;
     /// Whether what the alert rests on holds more evidence than something quiet does.
     fn moves(&self, alert: &Alert) -> bool;
-    /// Whether the window says anything of what the alert rests on: of one from labels, whether labels came.
+    /// Whether the window says anything of what the alert rests on: of one from labels, whether labels came, and do not
+    /// say that it goes on.
     fn heard(&self, alert: &Alert) -> bool;
     /// Whether the alert names a segment, and what moves in it moves in the others of its tag too.
     fn is_spread(&self, alert: &Alert) -> bool;
@@ -99,8 +100,8 @@ pub struct Looked<'a> {
     pub steps: &'a [SignalStep],
     /// What its labels say,
     pub harm: &'a HarmReport,
-    /// and for how long they have said so.
-    pub rising: &'a Rising,
+    /// and what they have said lately.
+    pub lately: &'a Lately,
     /// ln of the evidence at which the model alarms.
     pub ln_threshold: f64,
 }
@@ -108,7 +109,7 @@ pub struct Looked<'a> {
 impl Looks for Looked<'_> {
     fn patience(&self, found: &Found) -> u32 {
         if let (CauseKind::Concept, Some(task)) = (found.cause.kind, found.cause.task) {
-            return self.rising.windows(task);
+            return self.lately.rising(task);
         }
         let weights = weights(self.reference);
         let longest = |witness: &Witness| {
@@ -123,7 +124,7 @@ impl Looks for Looked<'_> {
     fn moves(&self, alert: &Alert) -> bool {
         if alert.cause.kind == CauseKind::Concept {
             let own = self.harm.tasks.iter().find(|harm| Some(harm.task) == alert.cause.task);
-            return own.is_some_and(|harm| harm.ln_evidence >= MOVED.ln());
+            return own.is_some_and(|harm| harm.ln_evidence >= MOVED.ln()) || self.says_worse(alert);
         }
         // What the cause explains tells of it as well.
         let steps = alert.witnesses.iter().filter_map(|w| self.steps.get(w.signal as usize));
@@ -133,7 +134,7 @@ impl Looks for Looked<'_> {
 
     fn heard(&self, alert: &Alert) -> bool {
         let labelled = |task| self.harm.tasks.iter().any(|harm| harm.task == task && harm.labels > 0);
-        alert.cause.kind != CauseKind::Concept || alert.cause.task.is_none_or(labelled)
+        alert.cause.kind != CauseKind::Concept || (alert.cause.task.is_none_or(labelled) && !self.says_worse(alert))
     }
 
     fn is_spread(&self, alert: &Alert) -> bool {
@@ -184,6 +185,12 @@ impl Looks for Looked<'_> {
 }
 
 impl Looked<'_> {
+    /// Whether labels since the last alarm say that the head of an alert errs more than is tolerated.
+    fn says_worse(&self, alert: &Alert) -> bool {
+        let known = alert.cause.task.and_then(|task| self.reference.performance_of(task));
+        known.is_some_and(|known| self.lately.is_worse_than(known.tolerated(), known.task))
+    }
+
     /// Whether a signal's single window would alarm by itself.
     fn is_shown_at_once(&self, weights: &[f64], witness: &Witness) -> bool {
         let signal = witness.signal as usize;
