@@ -63,6 +63,17 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+/// A record that says nothing.
+const NOTHING: Joined = Joined {
+    input: None,
+    text: None,
+    attributes: Vec::new(),
+    tags: Vec::new(),
+    embedding: Vec::new(),
+    answers: Vec::new(),
+    skew: None,
+};
+
 fn task(name: &str, kind: TaskKind, classes: usize) -> TaskSpec {
     TaskSpec {
         name: name.into(),

@@ -27,9 +27,11 @@ pub struct AlertTold {
     pub opened_at: Timestamp,
     /// What was said of it before, if its cause became another or grew, the oldest first.
     pub before: Vec<Said>,
-    /// The window that told its cause as it stands.
+    /// The window since which it is told as it stands.
     pub told_window: usize,
-    /// The signals that it rests on, as they were tested then.
+    /// That window's end.
+    told_at: Timestamp,
+    /// The signals that it rests on, as they were tested when it last grew.
     pub moved: Vec<Moved>,
     /// The window after which it was over.
     pub resolved_window: Option<usize>,
@@ -152,6 +154,7 @@ impl AlertTold {
             opened_at: at,
             before: Vec::new(),
             told_window: window,
+            told_at: at,
             moved: Vec::new(),
             resolved_window: None,
             resolved_at: None,
@@ -171,14 +174,12 @@ impl AlertTold {
 }
 
 /// All alerts of a stream, in order.
-pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &Labels) -> Vec<AlertTold> {
+pub fn alerts(reference: &Reference, all: &[Judged], texts: &Texts, labels: &Labels) -> Vec<AlertTold> {
     let mut found: Vec<AlertTold> = Vec::new();
     // Evidence is counted anew after an alarm.
     let mut anew = 0;
     let name = |task: &usize| reference.spec.tasks[*task].name.clone();
-    let mut told_at = BTreeMap::new();
-    let all = judged;
-    for (index, judged) in judged.iter().enumerate() {
+    for (index, judged) in all.iter().enumerate() {
         for transition in &judged.transitions {
             let (alert, cause) = (&transition.alert, &transition.alert.cause);
             let id = (alert.opened_slot, alert.ordinal);
@@ -191,19 +192,19 @@ pub fn alerts(reference: &Reference, judged: &[Judged], texts: &Texts, labels: &
                     });
                     let told = &mut found[known];
                     let summary = transition.summary(reference);
-                    let since = told_at.insert(id, judged.report.end);
-                    if let Some(at) = since.filter(|_| told.summary != summary) {
-                        let summary = std::mem::take(&mut told.summary);
-                        told.before.push(Said { window: told.told_window, at, kind: told.kind, summary });
+                    if told.summary != summary {
+                        let summary = std::mem::replace(&mut told.summary, summary);
+                        let said = Said { window: told.told_window, at: told.told_at, kind: told.kind, summary };
+                        told.before.extend(Some(said).filter(|said| !said.summary.is_empty()));
+                        (told.told_window, told.told_at) = (index, judged.report.end);
                     }
-                    (told.told_window, told.moved) = (index, Moved::of(reference, all, index, alert));
+                    told.moved = Moved::of(reference, all, index, alert);
                     told.kind = cause.kind.name();
                     told.task = cause.task.as_ref().map(name);
                     told.segment = cause.segment.and_then(|s| reference.name_of_segment(s));
                     told.tasks_affected = cause.tasks_affected.iter().map(name).collect();
                     told.harmed = alert.harmed.iter().map(|harmed| names_of(harmed, reference)).collect();
                     told.part = cause.part();
-                    told.summary = summary;
                     told.evidence = witnesses(reference, alert, false);
                     told.explained = witnesses(reference, alert, true);
                     told.examples = texts.of(id);

@@ -370,6 +370,14 @@ fn a_name_that_turns_out_wrong_is_given_up() {
 }
 
 #[test]
+fn an_encoders_alert_is_the_inputs_if_the_texts_show_it_by_and_by() {
+    let [encoder, input] = [CauseKind::Encoder, CauseKind::Input].map(|kind| place(kind, None, &[]));
+    assert_eq!(renamed(encoder.clone(), input.clone(), false), Some(CauseKind::Input));
+    // What one window shows by itself was not there before.
+    assert_eq!(firing(&[vec![encoder], vec![input]]), [(CauseKind::Encoder, None)]);
+}
+
+#[test]
 fn an_attribute_that_joins_an_alert_of_the_input_is_told_once_and_stays_in_it() {
     let mut alerts = Alerts::default();
     let rests_on = |signals: &[u32]| {

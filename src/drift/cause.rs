@@ -236,3 +236,20 @@ impl Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_says_of_neither_head_that_it_moves() {
+        let of = |kind, task, tasks: &[usize]| Cause { kind, task, segment: None, tasks_affected: tasks.to_vec() };
+        let link = of(CauseKind::Link, Some(0), &[0, 1]);
+        let head = of(CauseKind::Head, Some(1), &[1]);
+        assert!(head.explains(&link) && head.comprises(&link));
+        assert_eq!(head.grow(&link), head);
+        // What is behind it does not reach its heads by that alone.
+        assert_eq!(of(CauseKind::Input, None, &[]).grow(&link).tasks_affected, [0; 0]);
+        assert_eq!(link.grow(&of(CauseKind::Link, Some(1), &[1, 2])).tasks_affected, [0, 1, 2]);
+    }
+}

@@ -23,8 +23,10 @@ use super::window::Slot;
 use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
-const FORMAT: u16 = 16;
-/// It did not know what labels have said lately, which stands last.
+const FORMAT: u16 = 17;
+/// What labels have said lately, which stands last, was a mean.
+const WITH_MEAN: u16 = 16;
+/// It did not stand there at all.
 const WITHOUT_LATELY: u16 = 15;
 /// All evidence began anew at each alarm.
 const WITHOUT_RECENT: u16 = 14;
@@ -58,12 +60,12 @@ type WithoutPatience<D> = (
     Option<(Slot, losses::Earlier)>,
     versions::Watched,
 );
-/// and since, whose harm, alerts and losses have grown, until evidence did.
-type Earlier<H, A, L> = (
+/// and since, whose harm, alerts and losses have grown, and evidence at last.
+type Earlier<D, H, A, L> = (
     u16,
     String,
     Option<Slot>,
-    detector::WithoutRecent,
+    D,
     H,
     A,
     Option<Timestamp>,
@@ -72,12 +74,15 @@ type Earlier<H, A, L> = (
     Labelling,
     Lasting,
 );
-/// As long as all evidence began anew,
-type WithoutRecent = Earlier<Harm, Alerts, Losses>;
+/// All but what labels have said lately,
+type WithoutLately = Earlier<Detectors, Harm, Alerts, Losses>;
+/// as long as all evidence began anew,
+type WithoutRecent = Earlier<detector::WithoutRecent, Harm, Alerts, Losses>;
 /// as long as they knew no classes,
-type WithoutClasses = Earlier<harm::WithoutClasses, alert::WithoutClasses, losses::WithoutClasses>;
+type WithoutClasses =
+    Earlier<detector::WithoutRecent, harm::WithoutClasses, alert::WithoutClasses, losses::WithoutClasses>;
 /// and as long as losses were not beside what was expected.
-type WithoutExpected = Earlier<harm::Earlier, alert::Earlier, losses::Earlier>;
+type WithoutExpected = Earlier<detector::WithoutRecent, harm::Earlier, alert::Earlier, losses::Earlier>;
 
 /// How a model is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -231,7 +236,7 @@ impl Course {
         let drift = || localize(reference, &steps, ln_threshold);
         let causes = || harm::causes(&harm, ln_drift, ln_threshold, drift);
         let standing = self.versions.step(window.summary.records, &window.summary.others);
-        self.lately.step(&harm, matured);
+        self.lately.step(&harm);
         let looked = Looked { reference, steps: &steps, harm: &harm, lately: &self.lately, ln_threshold };
         let mut transitions = self.alerts.advance(&report, causes, standing, watch.resolve_after, &looked);
         for transition in transitions.iter_mut().filter(|t| t.alert.cause.kind == CauseKind::Version) {
@@ -281,11 +286,7 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITHOUT_LATELY => {
-                let lately = postcard::to_stdvec(&harm::Lately::default())?;
-                let earlier: Course = postcard::from_bytes(&[bytes, lately.as_slice()].concat())?;
-                Ok(Course { format: FORMAT, ..earlier })
-            }
+            WITH_MEAN | WITHOUT_LATELY => Ok(Course::from(postcard::from_bytes::<WithoutLately>(bytes)?)),
             WITHOUT_RECENT => Ok(Course::from(postcard::from_bytes::<WithoutRecent>(bytes)?)),
             WITHOUT_CLASSES => Ok(Course::from(postcard::from_bytes::<WithoutClasses>(bytes)?)),
             WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<WithoutExpected>(bytes)?)),
@@ -316,8 +317,8 @@ impl Course {
     }
 }
 
-impl<H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<H, A, L>> for Course {
-    fn from(earlier: Earlier<H, A, L>) -> Course {
+impl<D: Into<Detectors>, H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<D, H, A, L>> for Course {
+    fn from(earlier: Earlier<D, H, A, L>) -> Course {
         let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions, labelling, lacking) =
             earlier;
         Course {

@@ -81,6 +81,8 @@ pub struct TaskHarm {
     pub ln_evidence: f64,
     /// Classes that make up much of it, in their order.
     pub classes: Vec<u32>,
+    /// Loss of the window's labels beyond what is tolerated of their mean, and beyond what is tolerated of each.
+    beyond: [f64; 2],
 }
 
 /// A head that labels prove worse.
@@ -133,11 +135,9 @@ impl Harm {
             bets.see(known.expected_loss(cells));
             let losses = matured.by_task.get(&bets.task);
             let labels = losses.map_or(0, |losses| losses.values().sum());
-            if let Some(losses) = losses.filter(|_| labels > 0) {
-                bets.step(known, losses);
-            }
+            let beyond = losses.filter(|_| labels > 0).map_or([0.0; 2], |losses| bets.step(known, losses));
             bets.classes.step(known, cells, matured.by_class.get(&bets.task));
-            tasks.push(bets.harm(labels));
+            tasks.push(TaskHarm { beyond, ..bets.harm(labels) });
         }
         tasks.sort_by(|a, b| b.ln_evidence.total_cmp(&a.ln_evidence));
         let own = weight / tasks.len().max(1) as f64;
@@ -170,7 +170,8 @@ impl Bets {
         }
     }
 
-    fn step(&mut self, known: &Performance, losses: &BTreeMap<Loss, u64>) {
+    /// Takes a window's labels; how much of their loss is beyond what is tolerated of their mean, and of each.
+    fn step(&mut self, known: &Performance, losses: &BTreeMap<Loss, u64>) -> [f64; 2] {
         let share = |parts: u8| f64::from(parts) / f64::from(PARTS);
         self.tolerated.step(losses.iter().map(|(loss, n)| (share(loss.found), *n)));
         let of_all = (OF_REFERENCE * known.loss + self.all.1) / (OF_REFERENCE + self.all.0);
@@ -178,7 +179,11 @@ impl Bets {
         let each = losses.iter().map(|(loss, n)| (share(loss.found), tolerated(loss), *n));
         // In proportion to 1/m nothing is bet against what hardly ever is wrong.
         self.expected.0.step_against(each.clone().map(|(loss, tolerated, n)| (loss, tolerated.max(TOLERANCE), n)));
-        self.expected.1.step(each);
+        self.expected.1.step(each.clone());
+        each.fold([0.0; 2], |[of_mean, of_each], (loss, tolerated, n)| {
+            let n = n as f64;
+            [of_mean + n * (loss - known.tolerated()), of_each + n * (loss - tolerated)]
+        })
     }
 
     /// What it says after a window in which so many labels matured.
@@ -191,7 +196,7 @@ impl Bets {
         let ln_evidence = ln_weighted_sum(both.into_iter());
         let least = ln_evidence + NAMED_SHARE.ln() - of_classes.ln();
         let classes = self.classes.shares().filter(|(_, ln)| ln.is_finite() && *ln >= least).map(|(class, _)| class);
-        TaskHarm { task: self.task, labels, ln_evidence, classes: classes.collect() }
+        TaskHarm { task: self.task, labels, ln_evidence, classes: classes.collect(), beyond: [0.0; 2] }
     }
 }
 
@@ -204,19 +209,17 @@ pub struct Lately(BTreeMap<usize, OfHead>);
 struct OfHead {
     /// Windows since the evidence of harm last was what quiet heads hold.
     rising: u32,
-    /// Labels since evidence last began anew, and their loss, in parts.
-    labels: (u64, u64),
+    /// Loss of the labels since evidence last began anew beyond what is tolerated of their mean, and of each.
+    beyond: [f64; 2],
 }
 
 impl Lately {
     /// One more window.
-    pub fn step(&mut self, report: &HarmReport, matured: &Losses) {
+    pub fn step(&mut self, report: &HarmReport) {
         for harm in &report.tasks {
             let own = self.0.entry(harm.task).or_default();
             own.rising = if harm.ln_evidence >= MOVED.ln() { own.rising + 1 } else { 0 };
-            for (loss, n) in matured.by_task.get(&harm.task).into_iter().flatten() {
-                own.labels = (own.labels.0 + n, own.labels.1 + n * u64::from(loss.found));
-            }
+            own.beyond.iter_mut().zip(harm.beyond).for_each(|(all, more)| *all += more);
         }
     }
 
@@ -225,15 +228,15 @@ impl Lately {
         self.0.get(&task).map_or(0, |own| own.rising)
     }
 
-    /// Whether labels since evidence last began anew say that a head errs more than this on average.
-    pub fn is_worse_than(&self, tolerated: f64, task: usize) -> bool {
-        let (n, parts) = self.0.get(&task).map_or((0, 0), |own| own.labels);
-        parts as f64 > tolerated * n as f64 * f64::from(PARTS)
+    /// Whether labels since evidence last began anew say that a head errs more than is tolerated: on average, and of
+    /// the very answers that were labelled.
+    pub fn is_worse(&self, task: usize) -> bool {
+        self.0.get(&task).is_some_and(|own| own.beyond.iter().all(|beyond| *beyond > 0.0))
     }
 
     /// Evidence begins anew.
     pub fn restart(&mut self) {
-        self.0.values_mut().for_each(|own| own.labels = (0, 0));
+        self.0.values_mut().for_each(|own| own.beyond = [0.0; 2]);
     }
 }
 

@@ -187,8 +187,7 @@ impl Looks for Looked<'_> {
 impl Looked<'_> {
     /// Whether labels since the last alarm say that the head of an alert errs more than is tolerated.
     fn says_worse(&self, alert: &Alert) -> bool {
-        let known = alert.cause.task.and_then(|task| self.reference.performance_of(task));
-        known.is_some_and(|known| self.lately.is_worse_than(known.tolerated(), known.task))
+        alert.cause.task.is_some_and(|task| self.lately.is_worse(task))
     }
 
     /// Whether a signal's single window would alarm by itself.

@@ -18,7 +18,7 @@ fn with_amounts(mut records: Vec<Value>, amount: impl Fn(usize, f64) -> f64) -> 
 fn an_alert_is_told_with_what_was_said_before_and_with_what_moved() {
     let scene = Scene::with_manifest(|example| example + "attributes:\n  - {name: amount, kind: numeric}\n");
     let (reference, _) = scene.fit(&with_amounts(bare(0), |_, usual| usual));
-    // Windows of 50: a fifth has other amounts, and some windows later a head has one answer for all.
+    // Windows of 50: from the fifth on amounts are others, and from the tenth on a head has one answer for all.
     let mut stream = with_amounts(bare(4), |at, usual| if at >= 200 { 9.0 * usual } else { usual });
     stream.truncate(650);
     stream[450..].iter_mut().for_each(|record| {

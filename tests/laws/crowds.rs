@@ -168,15 +168,7 @@ fn wordy(rng: &mut StdRng, second: i64) -> FitRecord {
     const TIMES: usize = 4;
     let words: Vec<u32> = (0..8).map(|_| (rng.random::<f64>().powi(2) * 900.0) as u32).collect();
     let ids: Vec<u32> = words.iter().flat_map(|word| [*word; TIMES]).collect();
-    let joined = Joined {
-        input: Some(input_of(ids)),
-        text: None,
-        attributes: Vec::new(),
-        tags: Vec::new(),
-        embedding: Vec::new(),
-        answers: Vec::new(),
-        skew: None,
-    };
+    let joined = Joined { input: Some(input_of(ids)), ..NOTHING };
     FitRecord { time: Timestamp::from_micros(second * 1_000_000), joined, labels: Vec::new() }
 }
 

@@ -17,16 +17,6 @@ fn model(attribute: Option<AttributeKind>, embedding_dimension: Option<usize>) -
     ModelSpec { embedding_dimension, tasks: Vec::new(), attributes, segments: Some(Vec::new()), ..spec() }
 }
 
-const NOTHING: Joined = Joined {
-    input: None,
-    text: None,
-    attributes: Vec::new(),
-    tags: Vec::new(),
-    embedding: Vec::new(),
-    answers: Vec::new(),
-    skew: None,
-};
-
 fn with_value(value: AttributeValue) -> Joined {
     Joined { attributes: vec![Some(value)], ..NOTHING }
 }
