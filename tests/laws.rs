@@ -31,6 +31,9 @@ mod rising;
 /// Upgrades.
 #[path = "laws/upgrade.rs"]
 mod upgrade;
+/// Errors that wander by themselves.
+#[path = "laws/wandering.rs"]
+mod wandering;
 /// Days of the week that a reference does not hold.
 #[path = "laws/weekdays.rs"]
 mod weekdays;

@@ -72,12 +72,13 @@ pub fn table(reference: &Reference) -> String {
         return String::new();
     }
     let mut text = format!(
-        "\n{:<14} {:<12} {:>8} {:>8} {:>11} {:>9} {:>8} {:>12} {:>10} {:>9}\n",
+        "\n{:<14} {:<12} {:>8} {:>8} {:>11} {:>7} {:>9} {:>8} {:>12} {:>10} {:>9}\n",
         "task",
         "kind",
         "labelled",
         "error",
         "at most 95%",
+        "wanders",
         "tolerated",
         "macro F1",
         "temperature",
@@ -88,12 +89,13 @@ pub fn table(reference: &Reference) -> String {
     for p in &reference.performance {
         let _ = writeln!(
             text,
-            "{:<14} {:<12} {:>8} {:>8.4} {:>11.4} {:>9.4} {:>8} {:>12} {:>10} {:>9}",
+            "{:<14} {:<12} {:>8} {:>8.4} {:>11.4} {:>7} {:>9.4} {:>8} {:>12} {:>10} {:>9}",
             reference.spec.tasks[p.task].name,
             p.kind.to_string(),
             p.labelled,
             p.loss,
             p.bound,
+            shown(Some(p.wander).filter(|wander| *wander > 0.0)),
             p.tolerated(),
             shown(p.macro_f1),
             shown(p.temperature()),

@@ -61,19 +61,8 @@ type WithoutPatience<D> = (
     versions::Watched,
 );
 /// and since, whose harm, alerts and losses have grown, and evidence at last.
-type Earlier<D, H, A, L> = (
-    u16,
-    String,
-    Option<Slot>,
-    D,
-    H,
-    A,
-    Option<Timestamp>,
-    Option<(Slot, L)>,
-    versions::Watched,
-    Labelling,
-    Lasting,
-);
+type Earlier<D, H, A, L> =
+    (u16, String, Option<Slot>, D, H, A, Option<Timestamp>, Option<(Slot, L)>, versions::Watched, Labelling, Lasting);
 /// All but what labels have said lately,
 type WithoutLately = Earlier<Detectors, Harm, Alerts, Losses>;
 /// as long as all evidence began anew,

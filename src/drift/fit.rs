@@ -28,7 +28,7 @@ use super::summary::Summary;
 use super::task::ModelSpec;
 use super::time::{Span, Timestamp};
 use super::warnings::warnings;
-use super::window::WindowRule;
+use super::window::{Slot, WindowRule};
 
 /// Fewer records than this cannot say anything about a model.
 pub const LEAST_RECORDS: usize = 100;
@@ -135,6 +135,11 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     let folds: Vec<usize> = sample.iter().map(|(ordinal, _)| parts.of(*ordinal)).collect();
     let space = Space::fit(plan.spec, &sample, &folds);
     checks.embeddings_do_not_vary = checks.embeddings > 0 && space.geometry.is_none();
+    let in_parts: Vec<(Slot, usize)> = sample
+        .iter()
+        .zip(&folds)
+        .map(|((ordinal, record), fold)| (plan.window.slot(record.time, *ordinal), *fold))
+        .collect();
     let (observations, labels): (Vec<Observation>, Vec<Vec<Label>>) = sample
         .into_iter()
         .zip(&folds)
@@ -150,7 +155,7 @@ pub fn fit<R: Records>(plan: &Plan, records: &mut R) -> Result<Fitted, FitError<
     };
     let signals = layout(fit_all(&sample), &sample);
     let width = signals.iter().map(|signal| signal.cells().end).max().unwrap_or(0);
-    let performance = performance::fit(plan.spec, &observations, &labels, &folds, width);
+    let performance = performance::fit(plan.spec, &observations, &labels, &in_parts, width);
     let width = performance.last().map_or(width, |performance| performance.cells().end);
     let mut map = EncoderMap::fit(&observations, width);
     drop((observations, labels));

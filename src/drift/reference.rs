@@ -29,7 +29,9 @@ use crate::stats::hypothesis::Allowance;
 mod formats;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 13;
+const FORMAT: u16 = 14;
+/// Before it heads were taken to err as often in each window.
+const WITHOUT_WANDER: u16 = 13;
 /// Before it means took every record in full, however far out it lies.
 const WITHOUT_REACH: u16 = 12;
 /// Before it small p-values were read as they are, and nobody counted excursions.
@@ -342,6 +344,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_WANDER,
             WITHOUT_REACH,
             WITHOUT_TAILS,
             WITHOUT_SPREAD,
@@ -375,6 +378,7 @@ impl Reference {
         }
         match format {
             FORMAT => Ok(postcard::from_bytes(&content)?),
+            WITHOUT_WANDER => Ok(postcard::from_bytes::<formats::WithoutWander>(&content)?.into()),
             WITHOUT_REACH => Ok(postcard::from_bytes::<formats::WithoutReach>(&content)?.into()),
             WITHOUT_TAILS => Ok(postcard::from_bytes::<formats::WithoutTails>(&content)?.into()),
             _ => Ok(postcard::from_bytes::<formats::WithoutSpread>(&content)?.into()),

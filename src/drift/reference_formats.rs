@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::drift::geometry::Reach;
+use crate::drift::performance;
 use crate::stats::principal::Principal;
 use crate::stats::random_features::RandomProjection;
 
-/// The fields of a reference, in their order, with signals of one kind.
-type Fields<S> = (
+/// The fields of a reference, in their order, with axes and signals of one kind, before heads' errors wandered.
+type Fields<G, S> = (
     String,
     ModelSpec,
     HeadSource,
@@ -15,21 +16,25 @@ type Fields<S> = (
     u64,
     (Timestamp, Timestamp),
     ReferenceKind,
-    Option<(Principal, RandomProjection)>,
+    Option<G>,
     Vec<SegmentTag>,
     Option<Season>,
     Vec<u32>,
     Vec<S>,
-    Vec<Performance>,
+    Vec<performance::WithoutWander>,
     Option<EncoderMap>,
     Option<String>,
 );
-/// A reference of which every record counted in full.
-pub(super) type WithoutReach = Fields<SignalReference>;
+/// A reference whose heads were taken to err as often in each window.
+pub(super) type WithoutWander = Fields<Geometry, SignalReference>;
+/// One of which every record counted in full, as well.
+pub(super) type WithoutReach = Fields<Axes, SignalReference>;
 /// One whose small p-values were read as they are.
-pub(super) type WithoutTails = Fields<UnreadSignal>;
+pub(super) type WithoutTails = Fields<Axes, UnreadSignal>;
 /// One whose signals took all phases to be spread alike, as well.
-pub(super) type WithoutSpread = Fields<AlikeSignal>;
+pub(super) type WithoutSpread = Fields<Axes, AlikeSignal>;
+
+type Axes = (Principal, RandomProjection);
 
 /// Correlation, wander and dispersion at each scale, and the design effect.
 type Unread = (Vec<(f64, f64, f64)>, f64);
@@ -69,8 +74,14 @@ impl From<AlikeSignal> for SignalReference {
     }
 }
 
-impl<S: Into<SignalReference>> From<Fields<S>> for Reference {
-    fn from(earlier: Fields<S>) -> Reference {
+impl From<Axes> for Geometry {
+    fn from((principal, projection): Axes) -> Geometry {
+        Geometry { principal, projection, reach: Reach::UNBOUNDED }
+    }
+}
+
+impl<G: Into<Geometry>, S: Into<SignalReference>> From<Fields<G, S>> for Reference {
+    fn from(earlier: Fields<G, S>) -> Reference {
         let (id, spec, heads, window, records, windows, span, kind, geometry, segments, season, scales, ..) = earlier;
         let (.., signals, performance, map, tokenizer) = earlier;
         Reference {
@@ -82,16 +93,12 @@ impl<S: Into<SignalReference>> From<Fields<S>> for Reference {
             windows,
             span,
             kind,
-            geometry: geometry.map(|(principal, projection)| Geometry {
-                principal,
-                projection,
-                reach: Reach::UNBOUNDED,
-            }),
+            geometry: geometry.map(Into::into),
             segments,
             season,
             scales,
             signals: signals.into_iter().map(Into::into).collect(),
-            performance,
+            performance: performance.into_iter().map(Into::into).collect(),
             map,
             tokenizer,
         }

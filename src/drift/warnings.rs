@@ -75,6 +75,16 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
             ));
         }
     }
+    for known in reference.performance.iter().filter(|known| known.wanders()) {
+        found.push(format!(
+            "task `{}`: its error of {:.1} % wanders by {:.1} points (a standard deviation) within the reference: labels \
+             prove harm only above {:.1} %",
+            reference.spec.tasks[known.task].name,
+            100.0 * known.loss,
+            100.0 * known.wander,
+            100.0 * known.tolerated()
+        ));
+    }
     tasks(reference, &mut found);
     let whole = || reference.signals.iter().filter(|s| s.key.segment.is_none());
     for signal in whole().filter(|s| s.measure.as_signal().counts() && s.measure.as_signal().looks_at().is_none()) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{COMMON, Performance, by_label};
+use super::{COMMON, Performance, WANDERS, by_label};
 use crate::drift::losses::Answers;
 use crate::drift::task::TaskKind;
 use crate::stats::performance::confusion::{Confusion, expected};
@@ -64,13 +64,15 @@ impl Performance {
         let enough: Vec<_> = self.missing_of(&reference, &sample).into_iter().filter_map(of_class).collect();
         let level = 1.0 - (1.0 - BOUND_LEVEL) / enough.len().max(1) as f64;
         let known = |(class, records, missing): (u32, f64, Missing)| {
+            let missed = missing.missed as f64 / records;
             let bound = upper_bound(missing.missed, records as u64, level).unwrap_or(1.0);
             let given: f64 = sample.iter().filter(|((a, b), _)| self.is_given(class, (*a, *b))).map(|(_, n)| n).sum();
             KnownClass {
                 class,
                 records,
-                missed: missing.missed as f64 / records,
-                tolerated: bound + TOLERANCE_OF_CLASS,
+                missed,
+                // Its errors are taken to wander in proportion to those of all.
+                tolerated: bound + TOLERANCE_OF_CLASS.max(WANDERS * self.wander * missed / self.loss),
                 ratio: (bound * records / missing.expected).max(1.0),
                 given: given.max(1.0) / self.labelled as f64,
             }

@@ -6,23 +6,25 @@ use crate::drift::label::{Label, LabelValue};
 use crate::drift::observation::Observation;
 use crate::drift::signal::FOLDS;
 use crate::drift::task::{ModelSpec, TaskKind};
+use crate::drift::window::Slot;
 use crate::stats::binning::Bins;
 use crate::stats::performance::confidence::{Calibration, Graded, calibration_error, threshold_of};
 use crate::stats::performance::confusion::Confusion;
 use crate::stats::performance::interval::upper_bound;
+use crate::stats::performance::wander::Wander;
 
 /// Fewer labelled records than this say too little of a head.
 pub const LEAST_LABELLED: usize = 50;
 /// Level of the upper bound of a reference's error.
 const BOUND_LEVEL: f64 = 0.95;
 
-/// Performance of all heads that enough of the sample has labels for. `folds` keeps what a calibration is
-/// measured on out of what it is fitted on.
+/// Performance of all heads that enough of the sample has labels for. `parts` says of each record in which window it
+/// lies, and in which fold, which keeps what a calibration is measured on out of what it is fitted on.
 pub(in crate::drift) fn fit(
     spec: &ModelSpec,
     observations: &[Observation],
     labels: &[Vec<Label>],
-    folds: &[usize],
+    parts: &[(Slot, usize)],
     mut offset: usize,
 ) -> Vec<Performance> {
     let mut found = Vec::new();
@@ -30,11 +32,11 @@ pub(in crate::drift) fn fit(
         let pairs: Vec<Pair> = observations
             .iter()
             .zip(labels)
-            .zip(folds)
-            .filter_map(|((observation, labels), fold)| {
+            .zip(parts)
+            .filter_map(|((observation, labels), (slot, fold))| {
                 let label = labels.iter().find(|l| l.task == task && !l.retracted)?;
                 let answer = observation.answers.get(task)?.as_ref()?;
-                Some(Pair { answer, truth: label.value.as_ref()?, fold: *fold })
+                Some(Pair { answer, truth: label.value.as_ref()?, slot: *slot, fold: *fold })
             })
             .collect();
         if let Some(performance) = Performance::of(spec, task, &pairs, offset) {
@@ -49,6 +51,7 @@ pub(in crate::drift) fn fit(
 struct Pair<'a> {
     answer: &'a Answer,
     truth: &'a LabelValue,
+    slot: Slot,
     fold: usize,
 }
 
@@ -63,6 +66,10 @@ impl Performance {
         }
         let n = losses.len() as u64;
         let sum: f64 = losses.iter().map(|(loss, _)| loss).sum();
+        let in_windows: Vec<(Slot, f64)> = losses.iter().map(|(loss, pair)| (pair.slot, *loss)).collect();
+        let Wander { deviation, design_effect } = Wander::of(&in_windows);
+        // So many independent labels say as much of the mean.
+        let worth = |count: f64| (count / design_effect).ceil() as u64;
         let mut table = Confusion::new();
         for (_, pair) in &losses {
             for cell in LabelValue::of(pair.answer).confusion(pair.truth) {
@@ -89,7 +96,8 @@ impl Performance {
             kind,
             labelled: n,
             loss: sum / n as f64,
-            bound: upper_bound(sum.ceil() as u64, n, BOUND_LEVEL).unwrap_or(1.0),
+            bound: upper_bound(worth(sum), worth(n as f64), BOUND_LEVEL).unwrap_or(1.0),
+            wander: deviation,
             scale,
             calibration_error: matches!(estimator, Estimator::Confidence(_)).then(|| errors(&graded)).flatten(),
             macro_f1: f1(kind, &table),

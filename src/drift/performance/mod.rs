@@ -21,12 +21,18 @@ pub mod by_class;
 pub mod by_label;
 /// What a reference learns of a head.
 mod fit;
+/// What references of earlier formats hold.
+mod formats;
 
 pub use fit::LEAST_LABELLED;
 pub(super) use fit::fit;
+pub(super) use formats::WithoutWander;
 
-/// A mean loss may exceed the reference's upper bound by so much before it is harm.
+/// A mean loss may exceed the reference's upper bound by so much before it is harm,
 pub const TOLERANCE: f64 = 0.02;
+/// or by so many standard deviations of what it wanders in the reference, whichever is more: one window in thirty
+/// thousand lies beyond.
+pub const WANDERS: f64 = 4.0;
 /// One, in the fixed-point numbers of the cells.
 const ONE: f64 = (1_u32 << 20) as f64;
 /// Standard errors of a 95 % interval.
@@ -49,6 +55,8 @@ pub struct Performance {
     pub loss: f64,
     /// Upper bound of the mean loss, at 95 %.
     pub bound: f64,
+    /// How far the mean loss wanders between windows of the reference beyond what chance gives: a standard deviation.
+    pub wander: f64,
     /// What a distance between numbers is divided by to be a loss; 1 for other kinds.
     pub scale: f64,
     /// Calibration error of the confidence as it is, and as it is calibrated without the fold that it is
@@ -94,9 +102,14 @@ pub struct Estimate {
 }
 
 impl Performance {
-    /// The mean loss that is tolerated: the reference's upper bound and a little more.
+    /// The mean loss that is tolerated: the reference's upper bound and a little more, or as much as it wanders.
     pub fn tolerated(&self) -> f64 {
-        self.bound + TOLERANCE
+        self.bound + TOLERANCE.max(WANDERS * self.wander)
+    }
+
+    /// Whether it wanders so far that this decides what is tolerated.
+    pub fn wanders(&self) -> bool {
+        WANDERS * self.wander > TOLERANCE
     }
 
     /// The loss that is tolerated of an answer of which this loss is expected, where that of all answers is `of_all` on
@@ -280,6 +293,7 @@ impl Performance {
             labelled,
             loss: error,
             bound: error,
+            wander: 0.0,
             scale: 1.0,
             calibration_error: None,
             macro_f1: None,

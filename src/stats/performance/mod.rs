@@ -11,3 +11,5 @@ pub mod confusion;
 pub mod interval;
 /// Evidence that more events happen than are expected.
 pub mod rate;
+/// How far a mean loss wanders by itself.
+pub mod wander;
