@@ -289,7 +289,7 @@ async fn an_open_request_covers_more_until_somebody_decides(store: &SqlStore) {
         Some(Covered { request_id: "rt_1".into(), until: at(until), proposal: Some(proposal) })
     };
     let window = |version, covered| Judged { request: None, covered, deliveries: vec![], ..judged(version, vec![]) };
-    let open = async || store.open_request("m").await.expect("read");
+    let open = async || store.requests_since("m", at(1_000_000)).await.expect("read").pop();
     assert_eq!(open().await, None);
     assert!(store.commit_judged(&judged(0, vec![])).await.expect("applied"));
     let first = open().await.expect("it is open");
@@ -298,6 +298,11 @@ async fn an_open_request_covers_more_until_somebody_decides(store: &SqlStore) {
     let grown = open().await.expect("it is open");
     assert_eq!((&*grown.tasks, &*grown.protected_tasks), ("[\"intent\",\"ner\"]", "[\"mood\"]"));
     assert_eq!((&*grown.reason, &*grown.body, grown.covers_until), ("it grew", "{\"b\":1}", Some(at(120))));
+
+    // An alert that asks while it is open has not read that it is: nothing of its window is written.
+    let another = Judged { request: Some(new_request("rt_2", "m")), ..window(2, None) };
+    assert!(matches!(store.commit_judged(&another).await, Err(StoreError::Taken)));
+    assert_eq!(store.request("rt_2").await.expect("read"), None);
 
     // Who decides about what it was before has not seen this.
     let approved =

@@ -11,7 +11,7 @@ use super::fit::window_rule;
 use super::ids::{Ids, each_once};
 use super::labels::UnknownLabels;
 use super::replay::{Refusals, Replay, with_refusals};
-use super::{Unusable, WrongArguments, load_reference, progress, runtime, write_output, write_output_with};
+use super::{Unusable, WrongArguments, can_write, load_reference, progress, runtime, write_output, write_output_with};
 use super::{backtest_html, compare, without_model};
 use crate::cli::{Backtest, Format};
 use crate::collect::observe::is_only_label;
@@ -45,6 +45,9 @@ const DEFAULT_BUDGET: &str = "1/30d";
 /// If manifest, reference or settings are invalid, or a file cannot be read.
 pub fn main(args: &Backtest) -> anyhow::Result<()> {
     each_once(&args.input)?;
+    if let Some(output) = &args.output {
+        can_write(output, args.input.iter().chain(&args.labels).chain([&args.reference]))?;
+    }
     let manifest = Manifest::load(&args.model.manifest)?;
     let reference = load_reference(&args.reference, &manifest)?;
     without_model::tell(&manifest);
@@ -116,7 +119,8 @@ fn settings(args: &Backtest, window: WindowRule) -> anyhow::Result<Watch> {
         }
     };
     let sensitivity = Sensitivity { min_records: args.min_records.max(1), margin: args.margin };
-    let retraining = Policy { mode: Mode::Propose, on: Trigger::Drift, cooldown: Span::from_secs(86_400) };
+    // Nobody is asked for anything here.
+    let retraining = Policy { mode: Mode::Off, on: Trigger::Drift, cooldown: Span::from_secs(0) };
     watch(threshold, sensitivity, args.resolve_after.max(1), retraining)
         .map_err(|problem| WrongArguments(problem).into())
 }

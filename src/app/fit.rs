@@ -11,7 +11,7 @@ use super::fit_times::Times;
 use super::ids::{Ids, each_once};
 use super::replay::{Refusals, Replay, with_refusals};
 use super::spool::{Order, Spool};
-use super::{Unusable, WrongArguments, labels, progress, runtime, without_model, write_output};
+use super::{Unusable, WrongArguments, can_write, labels, progress, runtime, without_model, write_output};
 use crate::cli::{Fit, WindowArgs};
 use crate::collect::observe::is_only_label;
 use crate::drift::detector::MIN_RECORDS;
@@ -41,6 +41,7 @@ const LENGTHS: [i64; 14] =
 /// If the manifest is invalid, a file cannot be read, or there is too little to learn from.
 pub fn main(args: &Fit) -> anyhow::Result<()> {
     each_once(&args.input)?;
+    can_write(&args.output, args.input.iter().chain(&args.labels))?;
     let manifest = Manifest::load(&args.model.manifest)?;
     let window = window_rule(&args.windows)?.unwrap_or(DEFAULT_WINDOW);
     if let Some((from, to)) = args.from.zip(args.to).filter(|(from, to)| from >= to) {

@@ -211,6 +211,25 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime cannot be started")
 }
 
+/// Fails at once where a file cannot be written later, rather than after the work. What is in it stays.
+///
+/// # Errors
+/// If it cannot be opened for writing, or is one of those that are `read`.
+pub fn can_write<'a>(path: &Path, read: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    let is_new = !path.exists();
+    if path.is_file() && read.into_iter().any(|read| read.canonicalize().ok() == path.canonicalize().ok()) {
+        return Err(WrongArguments(format!("`--output {}` is a file that is read", path.display())).into());
+    }
+    if is_new || path.is_file() {
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened.with_context(|| format!("`{}` cannot be written", path.display()))?;
+        if is_new {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    Ok(())
+}
+
 /// Writes to a file, or to the terminal without one.
 ///
 /// # Errors

@@ -141,9 +141,9 @@ impl Alerts {
         self.firing.iter().map(|f| &f.alert)
     }
 
-    /// Causes of the firing ones, and whether the latest window was no quiet one for them.
-    pub fn renewed(&self) -> impl Iterator<Item = (&Cause, bool)> {
-        self.firing.iter().map(|f| (&f.alert.cause, f.quiet == 0))
+    /// The firing ones, and whether the latest window was no quiet one for them.
+    pub fn renewed(&self) -> impl Iterator<Item = (&Alert, bool)> {
+        self.firing.iter().map(|f| (&f.alert, f.quiet == 0))
     }
 
     /// All of them: those that fire, and the one whose evidence is rising.

@@ -1,5 +1,5 @@
-//! The course of one model through its windows: detectors, alert and retraining requests step
-//! together, one closed window at a time. The daemon and the back-test both run exactly this.
+//! The course of one model through its windows: detectors, harm and alerts step together, one closed window at a time.
+//! The daemon and the back-test both run exactly this.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use super::localization::localize;
 use super::losses::{self, Losses};
 use super::performance::Performance;
 use super::reference::Reference;
-use super::retraining::{self, Kind, Policy, Request};
+use super::retraining::Policy;
 use super::time::Timestamp;
 use super::tree::harm_weight;
 use super::versions;
@@ -24,8 +24,8 @@ use super::witness::Looked;
 use crate::stats::probability::ln_add;
 
 const FORMAT: u16 = 17;
-/// What labels have said lately, which stands last, was a mean.
-const WITH_MEAN: u16 = 16;
+/// It knew when it had last asked for retraining; and what labels have said lately, which stands last, was a mean.
+const WITH_LAST_REQUEST: u16 = 16;
 /// It did not stand there at all.
 const WITHOUT_LATELY: u16 = 15;
 /// All evidence began anew at each alarm.
@@ -82,7 +82,7 @@ pub struct Watch {
     pub sensitivity: Sensitivity,
     /// Quiet windows until an alert resolves, at least.
     pub resolve_after: u32,
-    /// When to ask for retraining.
+    /// When alerts ask for retraining, which a course does not.
     pub retraining: Policy,
 }
 
@@ -106,7 +106,6 @@ pub struct Course {
     detectors: Detectors,
     harm: Harm,
     alerts: Alerts,
-    last_request: Option<Timestamp>,
     /// What labels said since the last window, and in which they said it.
     matured: Option<(Slot, Losses)>,
     /// Versions that records name.
@@ -126,8 +125,6 @@ pub struct Judged {
     pub report: Report,
     /// Changes of alerts, in order.
     pub transitions: Vec<Transition>,
-    /// A retraining request, with the place of the transition that led to it.
-    pub request: Option<(usize, Request)>,
     /// What its labels say.
     pub harm: HarmReport,
     /// How labels come, by task.
@@ -166,7 +163,6 @@ impl Course {
             matured: None,
             versions: versions::Watched::default(),
             alerts: Alerts::default(),
-            last_request: None,
             labelling: Labelling::default(),
             lacking: Lasting::default(),
             lately: harm::Lately::default(),
@@ -235,7 +231,8 @@ impl Course {
             // What alarms by itself restarts; where neither does, both made the alarm.
             let (by_drift, by_harm) = (ln_drift >= ln_threshold, ln_harm >= ln_threshold);
             if by_drift || !by_harm {
-                let firing: Vec<(&Cause, bool)> = self.alerts.renewed().collect();
+                let firing: Vec<(&Cause, bool)> =
+                    self.alerts.renewed().map(|(alert, renewed)| (&alert.cause, renewed)).collect();
                 self.detectors.restart(&anew::go_on(reference, &steps, &firing, ln_threshold));
             }
             if by_harm || !by_drift {
@@ -243,10 +240,6 @@ impl Course {
                 self.lately.restart();
             }
         }
-        let tasks = reference.spec.tasks.len();
-        let last = &mut self.last_request;
-        let kind = if ln_harm >= ln_threshold { Kind::Harm } else { Kind::Drift };
-        let request = retraining::request_of_all(watch.retraining, &transitions, kind, tasks, last);
         self.next_slot = Some(window.slot + 1);
         let known = &reference.performance;
         let of_task = |p: &Performance| (p.task, p.answered(&window.summary.cells[p.cells()]));
@@ -254,7 +247,7 @@ impl Course {
         let seen = Seen { start: window.start, end: window.end, ln_threshold };
         let labelling = self.labelling.step(seen, &answered);
         let lacked = self.lacking.step(reference, window);
-        Judged { report, transitions, request, harm, labelling, lacked }
+        Judged { report, transitions, harm, labelling, lacked }
     }
 
     /// The alerts as they stand.
@@ -275,7 +268,7 @@ impl Course {
         let (format, _) = postcard::take_from_bytes::<u16>(bytes)?;
         match format {
             FORMAT => Ok(postcard::from_bytes(bytes)?),
-            WITH_MEAN | WITHOUT_LATELY => Ok(Course::from(postcard::from_bytes::<WithoutLately>(bytes)?)),
+            WITH_LAST_REQUEST | WITHOUT_LATELY => Ok(Course::from(postcard::from_bytes::<WithoutLately>(bytes)?)),
             WITHOUT_RECENT => Ok(Course::from(postcard::from_bytes::<WithoutRecent>(bytes)?)),
             WITHOUT_CLASSES => Ok(Course::from(postcard::from_bytes::<WithoutClasses>(bytes)?)),
             WITHOUT_EXPECTED => Ok(Course::from(postcard::from_bytes::<WithoutExpected>(bytes)?)),
@@ -308,8 +301,7 @@ impl Course {
 
 impl<D: Into<Detectors>, H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>> From<Earlier<D, H, A, L>> for Course {
     fn from(earlier: Earlier<D, H, A, L>) -> Course {
-        let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions, labelling, lacking) =
-            earlier;
+        let (_, reference_id, next_slot, detectors, harm, alerts, _, matured, versions, labelling, lacking) = earlier;
         Course {
             format: FORMAT,
             reference_id,
@@ -317,7 +309,6 @@ impl<D: Into<Detectors>, H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>>
             detectors: detectors.into(),
             harm: harm.into(),
             alerts: alerts.into(),
-            last_request,
             matured: matured.map(|(slot, losses)| (slot, losses.into())),
             versions,
             labelling,
@@ -329,7 +320,7 @@ impl<D: Into<Detectors>, H: Into<Harm>, A: Into<alert::Alerts>, L: Into<Losses>>
 
 impl<D: Into<Detectors>> From<WithoutPatience<D>> for Course {
     fn from(earlier: WithoutPatience<D>) -> Course {
-        let (_, reference_id, next_slot, detectors, harm, alerts, last_request, matured, versions) = earlier;
+        let (_, reference_id, next_slot, detectors, harm, alerts, _, matured, versions) = earlier;
         Course {
             format: FORMAT,
             reference_id,
@@ -337,7 +328,6 @@ impl<D: Into<Detectors>> From<WithoutPatience<D>> for Course {
             detectors: detectors.into(),
             harm: harm.into(),
             alerts: alerts.into(),
-            last_request,
             matured: matured.map(|(slot, losses)| (slot, losses.into())),
             versions,
             labelling: Labelling::default(),

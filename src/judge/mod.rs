@@ -326,8 +326,11 @@ impl Judge {
             let estimates = self.estimates(&window.summary, start);
             let labels = LabelChanges { estimates, tasks, ..LabelChanges::default() };
             let examples = self.examples_of(store, &outcome, &window.summary, partials, now).await?;
-            let covered = self.covers(store, course, &outcome.report).await?;
-            (Judged { labels, examples, covered, ..rows::judged(self, &window, &outcome, now) }, Some(outcome.lacked))
+            let (covered, request) = self.requests(store, course, &outcome, now).await?;
+            (
+                Judged { labels, examples, covered, request, ..rows::judged(self, &window, &outcome, now) },
+                Some(outcome.lacked),
+            )
         };
         if let Some(report) = &mut judged.report {
             report.incomplete |= gaps.iter().any(|gap| touches(gap, start, end));

@@ -1,5 +1,7 @@
 //! Retraining requests as alerts lead to them, and what they cover while the alerts stand.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::evidence as of_alert;
@@ -9,8 +11,9 @@ use crate::drift::alert::{Alert, AlertState, Reason, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::{Course, Judged as Outcome};
 use crate::drift::judgement::{Report, Verdict};
+use crate::drift::retraining::asking::{self, Request};
 use crate::drift::retraining::life::State;
-use crate::drift::retraining::{Mode, Request, covering, mended};
+use crate::drift::retraining::{Kind, Mode, covering, mended};
 use crate::drift::time::Timestamp;
 use crate::retrain::messages::{self, Told};
 use crate::store::{Covered, NewRequest, Proposal, RequestRow, stable_id};
@@ -64,16 +67,10 @@ fn stands(alert: &Alert, report: &Report) -> Transition {
     Transition { alert: alert.clone(), from: firing, to: firing, reason, at, slot, versions: None }
 }
 
-/// A request as it begins: proposed, whoever decides about it. `lead` is the place of the transition that asked first.
-pub(super) fn new(judge: &Judge, request: &Request, lead: usize, outcome: &Outcome, now: Timestamp) -> NewRequest {
-    let (reference, report) = (judge.reference.as_ref(), &outcome.report);
-    let lead = &outcome.transitions[lead].alert;
-    let asks = |alert: &&Alert| {
-        let tasks = mended(&alert.cause);
-        *alert != lead && !tasks.is_empty() && tasks.iter().all(|task| request.tasks.contains(task))
-    };
-    let alerts: Vec<&Alert> = [lead].into_iter().chain(outcome.firing().filter(asks)).collect();
-    let asked = Asked::of(judge, &alerts, report);
+/// A request as it begins: proposed, whoever decides about it.
+fn new(judge: &Judge, request: &Request, report: &Report, now: Timestamp) -> NewRequest {
+    let reference = judge.reference.as_ref();
+    let asked = Asked::of(judge, &request.alerts, report);
     let alert_id = asked.alarms[0].clone();
     let request_id = stable_id("rt", &[&alert_id]);
     let body = json!({
@@ -117,27 +114,47 @@ pub(super) fn new(judge: &Judge, request: &Request, lead: usize, outcome: &Outco
 }
 
 impl Judge {
-    /// What the model's open request covers with a window more.
-    pub(super) async fn covers(
+    /// What the model's open request covers with a window more, or the request for which alerts ask where none is open.
+    pub(super) async fn requests(
         &self,
         store: &dyn JudgeStore,
         course: &Course,
-        report: &Report,
-    ) -> anyhow::Result<Option<Covered>> {
-        let firing: Vec<&Alert> = course.alerts().firing().collect();
-        if firing.is_empty() {
-            return Ok(None);
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> anyhow::Result<(Option<Covered>, Option<NewRequest>)> {
+        let firing = || course.alerts().firing();
+        let Some(first) = firing().map(|alert| alert.opened_at).min() else { return Ok((None, None)) };
+        let (report, policy) = (&outcome.report, self.watch.retraining);
+        let since = first.min(report.end.minus(policy.cooldown));
+        let rows = store.requests_since(&self.model.name, since).await?;
+        let (open, ended): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.state.is_open());
+        let names = |row: &RequestRow| alarms(&parsed(&row.body)).into_iter().chain([row.alert_id.clone()]);
+        let named: BTreeSet<String> = ended.iter().flat_map(names).collect();
+        // Of the others somebody has heard already.
+        let is_new = |alert: &Alert| !named.contains(&alert_id(&self.reference, alert));
+        if let Some(open) = open.first() {
+            let firing: Vec<&Alert> = firing().filter(|alert| is_new(alert)).collect();
+            return Ok((covered(self, &firing, report, open), None));
         }
-        let open = store.open_request(&self.model.name).await?;
-        Ok(open.and_then(|open| covered(self, &firing, report, &open)))
+        let going_on = course.alerts().renewed().filter(|(alert, goes_on)| *goes_on && is_new(alert));
+        let by_alerts = |row: &&RequestRow| [Kind::Harm, Kind::Drift].iter().any(|kind| row.kind == kind.name());
+        let last = ended.iter().filter(by_alerts).map(|row| row.created).max();
+        let harm = outcome.harm.ln_share >= report.ln_threshold;
+        let request = asking::request(policy, going_on.map(|(alert, _)| alert), harm, last, report.end);
+        Ok((None, request.map(|request| new(self, &request, report, now))))
     }
+}
+
+/// The alerts that a request names.
+fn alarms(body: &Value) -> Vec<String> {
+    serde_json::from_value(body["reason"]["alarms"].clone()).unwrap_or_default()
 }
 
 /// What an open request covers, as long as one of its alerts fires: their time, and until somebody decides about it
 /// the tasks of all that fire and that it may take on. One that training no longer mends leaves it as it was.
 fn covered(judge: &Judge, firing: &[&Alert], report: &Report, open: &RequestRow) -> Option<Covered> {
     let mut body = parsed(&open.body);
-    let alarms: Vec<String> = serde_json::from_value(body["reason"]["alarms"].clone()).unwrap_or_default();
+    let alarms = alarms(&body);
     let is_own = |alert: &&Alert| alarms.contains(&alert_id(&judge.reference, alert));
     let decides = if open.mode == Mode::Auto.name() { Mode::Auto } else { Mode::Propose };
     let takes_on = |alert: &&Alert| covering::takes_on(judge.watch.retraining, decides, alert);

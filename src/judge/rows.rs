@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Judge;
 use super::dispatch::{Listener, RESOLVED, listeners};
 use super::evidence as of_alert;
-use super::{lacking, requests};
+use super::lacking;
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
@@ -51,7 +51,6 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
     for ((row, change), transition) in alerts.iter().zip(&outcome.transitions) {
         deliveries.extend(alert_messages(judge, row, change, &transition.alert, report, now));
     }
-    let request = outcome.request.as_ref().map(|(at, r)| requests::new(judge, r, *at, outcome, now));
     Judged {
         report: Some(ReportRow {
             model: reference.spec.name.clone(),
@@ -72,7 +71,6 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
         }),
         statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
         alerts,
-        request,
         deliveries,
         ..nothing(judge, now)
     }

@@ -113,10 +113,6 @@ impl Bins {
 
     /// A name for people: `≤ 3`, `3 … 7`, `> 7`, `not a number`.
     pub fn name(&self, cell: usize) -> String {
-        let show = |edge: f64| {
-            let text = format!("{edge:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        };
         match (cell.checked_sub(1).and_then(|i| self.edges.get(i)), self.edges.get(cell)) {
             _ if cell > self.edges.len() => "not a number".to_owned(),
             (None, None) => "any".to_owned(),
@@ -129,6 +125,16 @@ impl Bins {
             (Some(low), None) => format!("> {}", show(*low)),
         }
     }
+}
+
+/// A number with four decimals, or as many as tell four of its digits.
+fn show(edge: f64) -> String {
+    let leading = if edge == 0.0 { 0.0 } else { edge.abs().log10().floor() };
+    if leading < -12.0 {
+        return format!("{edge:.3e}");
+    }
+    let text = format!("{edge:.*}", (3.0 - leading).max(4.0) as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The middle of the widest gap between neighbours of the sorted values that begins at these ranks; where they all
@@ -205,5 +211,14 @@ mod tests {
         let bins = Bins::fit(&[1.0, 2.0, 3.0], &[0.0, 1.0]);
         let names: Vec<String> = (0..bins.cells()).map(|c| bins.name(c)).collect();
         assert_eq!(names, ["≤ 1", "1 … 3", "> 3", "not a number"]);
+    }
+
+    #[test]
+    fn edges_that_are_close_to_nothing_can_be_told_apart() {
+        let bins = Bins::fit(&[1e-6, 2.5e-5, 0.3, 1e-14], &[0.0, 0.25, 0.5, 0.75]);
+        let names: Vec<String> = (0..bins.cells()).map(|c| bins.name(c)).collect();
+        assert!(names.iter().all(|name| !name.contains("0 … 0") && name != "≤ 0"), "{names:?}");
+        let edges = [0.0, -0.5, 12_345.678_91, 0.123_456, 0.000_012_345, -2.5e-14].map(show);
+        assert_eq!(edges, ["0", "-0.5", "12345.6789", "0.1235", "0.00001234", "-2.500e-14"]);
     }
 }

@@ -5,28 +5,31 @@ use sqlx::{Any, Transaction};
 
 use super::request_columns::request_row;
 use super::sql::SqlStore;
-use super::{Covered, Judged, RequestRow, StoreError};
+use super::{Added, Covered, Judged, RequestRow, StoreError};
 use crate::drift::time::Timestamp;
 
 /// What the judge loop asks of a store about requests.
 #[async_trait]
 pub trait CoverStore: Send + Sync {
-    /// A model's open request: there is one at most.
-    async fn open_request(&self, model: &str) -> Result<Option<RequestRow>, StoreError>;
+    /// A model's requests that were made since then, and the open one, of which there is one at most.
+    async fn requests_since(&self, model: &str, since: Timestamp) -> Result<Vec<RequestRow>, StoreError>;
 }
 
 #[async_trait]
 impl CoverStore for SqlStore {
-    async fn open_request(&self, model: &str) -> Result<Option<RequestRow>, StoreError> {
-        let row = sqlx::query(
-            "-- open_request
+    async fn requests_since(&self, model: &str, since: Timestamp) -> Result<Vec<RequestRow>, StoreError> {
+        let rows = sqlx::query(
+            "-- requests_since
             select * from retraining_request
-            where model = $1 and state in ('proposed', 'requested', 'accepted', 'running')",
+            where model = $1
+                and (created_us >= $2 or state in ('proposed', 'requested', 'accepted', 'running'))
+            order by created_us, request_id",
         )
         .bind(model)
-        .fetch_optional(&self.pool)
+        .bind(since.micros())
+        .fetch_all(&self.pool)
         .await?;
-        Ok(row.as_ref().map(request_row).transpose()?)
+        Ok(rows.iter().map(request_row).collect::<Result<_, _>>()?)
     }
 }
 
@@ -40,7 +43,10 @@ pub(super) async fn write_requests(
         cover(transaction, covered).await?;
     }
     if let Some(request) = &judged.request {
-        super::retraining::add(transaction, request, told).await?;
+        // Somebody else was quicker: the alert asks again when that request has ended.
+        if super::retraining::add(transaction, request, told).await? == Added::Busy {
+            return Err(StoreError::Taken);
+        }
     }
     Ok(())
 }

@@ -97,6 +97,9 @@ pub enum StoreError {
     /// No answer came: a network that hangs, say.
     #[error("the store gives no answer")]
     Silent,
+    /// Another request of the model was opened in the meantime.
+    #[error("another retraining request of the model was opened in the meantime")]
+    Taken,
     /// Something stored does not decode.
     #[error("the store holds something that does not decode: {0}")]
     Corrupt(String),
@@ -105,10 +108,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether doing the same again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::Query(_) | StoreError::Silent
-        )
+        !matches!(self, StoreError::Schema(_) | StoreError::Corrupt(_))
     }
 }
 

@@ -349,6 +349,31 @@ fn a_reference_says_when_it_learned_from_another_version() {
 }
 
 #[test]
+fn an_output_that_cannot_be_written_is_told_before_the_work() {
+    let scene = Scene::new();
+    let (reference, _) = scene.fit(&records(0));
+    let before = std::fs::read(&reference).expect("readable");
+    let nowhere = reference.with_file_name("no folder").join("told.json");
+    let run = |command: &[&str], input: &Path, output: &Path, code: i32| {
+        let mut run = driftd();
+        run.args(command).arg("-m").arg(&scene.manifest).arg("-i").arg(input).arg("-o").arg(output);
+        if command[0] == "backtest" {
+            run.arg("-r").arg(&reference);
+        }
+        fail_with(&mut run, code)
+    };
+    for command in [&["reference", "fit"][..], &["backtest", "--device", "cpu", "--arl-windows", "2000"]] {
+        let told = run(command, Path::new("is not there either"), &nowhere, 1);
+        assert!(told.contains("told.json` cannot be written"), "{told}");
+        let told = run(command, &reference, &reference, 2);
+        assert!(told.contains("is a file that is read"), "{told}");
+        assert!(run(command, Path::new("is not there"), &reference.with_file_name("new"), 1).contains("is not there"));
+        assert!(!reference.with_file_name("new").exists(), "nothing is left behind");
+    }
+    assert_eq!(std::fs::read(&reference).expect("readable"), before);
+}
+
+#[test]
 fn values_that_are_none_are_wrong_arguments() {
     let scene = Scene::new();
     let (reference, _) = scene.fit(&records(0));

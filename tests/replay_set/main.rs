@@ -15,7 +15,7 @@ use std::process::Command;
 use driftd::drift::retraining::life::State;
 use driftd::drift::retraining::plan::Plan;
 use driftd::drift::time::Timestamp;
-use driftd::store::{Change, CoverStore as _, NewRequest, RequestRow, RetrainingStore as _, SqlStore};
+use driftd::store::{Change, NewRequest, RequestRow, RetrainingStore as _, SqlStore};
 use serde_json::{Value, json};
 use support::{driftd, example_manifest, fail_with, simulate, succeed};
 
@@ -283,7 +283,7 @@ async fn a_request_and_its_set_agree() {
     assert_eq!(world.set("from_set").0, manifest, "a set's own manifest draws it again");
 
     // As long as it is open, it covers its alert's time so far; what its hook was told stays what it was.
-    let id = store.open_request("support").await.expect("read").expect("is open").request_id;
+    let id = store.open_requests().await.expect("read")[0].request_id.clone();
     assert!(store.move_request(&ended(&id)).await.expect("moves"));
     let later = time("2026-03-01T00:09:40Z");
     let mut longer = new.clone();

@@ -1,5 +1,8 @@
-//! What a retraining request covers that nobody decides about, while its alerts stand and others join them.
+//! What a retraining request covers that nobody decides about, while its alerts stand and others join them; and when an
+//! alert asks that could not at first.
 
+use driftd::drift::retraining::life::State;
+use driftd::store::AlertRow;
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,14 +47,21 @@ fn left(store: &MemoryStore, ends: &[i64]) -> String {
 }
 
 /// The requests at the end, the alerts, and the end of the last judged window.
-fn requests(seed: u64, trouble: f64) -> (Vec<RequestRow>, Vec<driftd::store::AlertRow>, Timestamp) {
+type Ended = (Vec<RequestRow>, Vec<AlertRow>, Timestamp);
+
+fn requests(seed: u64, trouble: f64) -> Ended {
+    requests_with(seed, trouble, Span::from_secs(86_400), |_| ())
+}
+
+/// The same with people who change what is stored, now and then.
+fn requests_with(seed: u64, trouble: f64, cooldown: Span, mut people: impl FnMut(&mut store::Rows)) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         driftd::retry::seed(seed);
         let began = tokio::time::Instant::now();
         let (store, broker) = (MemoryStore::new(seed ^ 1, trouble), Broker::new(logs(), seed ^ 2, trouble));
         let mut judge = Judge { examples: None, ..judge() };
-        judge.watch.retraining.cooldown = Span::from_secs(86_400);
+        judge.watch.retraining.cooldown = cooldown;
         let limits = Collect {
             flush_every: Duration::from_millis(500),
             flush_records: 40,
@@ -72,6 +82,7 @@ fn requests(seed: u64, trouble: f64) -> (Vec<RequestRow>, Vec<driftd::store::Ale
                 store.recover();
             }
             assert!(began.elapsed() < TROUBLE + RECOVERY, "{}", left(&store, &ends));
+            people(&mut store.rows());
             tokio::time::sleep(Duration::from_secs(7)).await;
         }
         collector.abort();
@@ -87,7 +98,7 @@ fn a_request_grows_with_its_alerts_until_somebody_decides() {
     let (requests, alerts, end) = requests(0, 0.0);
     let [request] = requests.as_slice() else { panic!("one in a cooldown: {requests:#?}") };
     let of = |task: &str| {
-        let found = |alert: &&driftd::store::AlertRow| alert.cause_task.as_deref() == Some(task);
+        let found = |alert: &&AlertRow| alert.cause_task.as_deref() == Some(task);
         alerts.iter().find(found).unwrap_or_else(|| panic!("an alert of `{task}`: {alerts:#?}"))
     };
     let (intent, mood) = (of("intent"), of("mood"));
@@ -115,5 +126,85 @@ fn trouble_changes_nothing_of_it() {
     let undisturbed = requests(0, 0.0);
     for seed in 1..4 {
         assert_eq!(requests(seed, 0.1), undisturbed, "seed {seed}");
+    }
+}
+
+/// The alerts that a request names.
+fn named(request: &RequestRow) -> Vec<String> {
+    let body: Value = serde_json::from_str(&request.body).expect("JSON");
+    serde_json::from_value(body["reason"]["alarms"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn an_alert_beside_a_persons_open_request_asks_when_that_has_ended() {
+    let ends_at = Timestamp::from_micros((FIRST + 26) * WINDOW.micros());
+    let (mut begun, mut ended) = (false, false);
+    let (requests, alerts, _) = requests_with(0, 0.0, Span::from_secs(86_400), |rows| {
+        if !begun {
+            rows.requests.insert("a_persons".to_owned(), manual());
+            begun = true;
+        }
+        if !ended && rows.reports.values().any(|report| report.end >= ends_at) {
+            rows.requests.get_mut("a_persons").expect("is there").state = State::Failed;
+            ended = true;
+        }
+    });
+    let opened: Vec<Timestamp> = alerts.iter().filter(|alert| alert.state == "firing").map(|a| a.opened).collect();
+    assert!(opened.len() == 2 && opened.iter().all(|at| *at < ends_at), "both fire beside it: {opened:?}");
+    let [persons, asked] = requests.as_slice() else { panic!("one more: {requests:#?}") };
+    assert_eq!((&*persons.request_id, named(persons)), ("a_persons", vec![]), "nothing joins what a person asked for");
+    assert!(asked.created >= ends_at, "{:?} before {ends_at:?}", asked.created);
+    assert_eq!((named(asked).len(), &*asked.tasks), (2, r#"["intent","mood"]"#));
+}
+
+#[test]
+fn an_alert_within_the_cooldown_asks_after_it() {
+    let cooldown = Span::from_micros(15 * WINDOW.micros());
+    let (requests, alerts, _) = requests_with(0, 0.0, cooldown, |rows| {
+        rows.requests.values_mut().for_each(|request| request.state = State::Rejected);
+    });
+    let mut in_time = requests.clone();
+    in_time.sort_by_key(|request| request.created);
+    let at = |request: &RequestRow, task: &str| {
+        let is_its = |alert: &&AlertRow| alert.cause_task.as_deref() == Some(task);
+        let its = |alert: &AlertRow| named(request).contains(&alert.alert_id).then_some(alert.opened);
+        alerts.iter().filter(is_its).find_map(its)
+    };
+    let [first, second] = in_time.as_slice() else { panic!("one for each alert: {requests:#?}") };
+    let (intent, mood) = (at(first, "intent").expect("asks first"), at(second, "mood").expect("asks then"));
+    let windows = |span: Span| span.micros() / WINDOW.micros();
+    assert!(windows(first.created.since(intent)) <= 2 && at(first, "mood").is_none(), "nothing was in the way");
+    assert!(windows(second.created.since(mood)) > 4, "the second fired within the cooldown");
+    assert!(second.created.since(first.created) >= cooldown, "and asked after it");
+    let twice = named(first).into_iter().find(|alert| named(second).contains(alert));
+    assert_eq!(twice, None, "none asks twice, rejected or not");
+}
+
+/// Training that a person asked for.
+fn manual() -> RequestRow {
+    RequestRow {
+        request_id: "a_persons".into(),
+        model: "m".into(),
+        version: "1".into(),
+        kind: "manual".into(),
+        mode: "propose".into(),
+        dry_run: false,
+        alert_id: String::new(),
+        state: State::Running,
+        tasks: "[]".into(),
+        protected_tasks: "[]".into(),
+        reason: "a new product".into(),
+        body: "{}".into(),
+        hook: None,
+        covers_until: None,
+        created: Timestamp::from_micros(0),
+        deadline: None,
+        run_url: None,
+        new_model_version: None,
+        result: "{}".into(),
+        attempts: 0,
+        next_attempt: Timestamp::from_micros(0),
+        token: None,
+        moves: 3,
     }
 }

@@ -274,9 +274,9 @@ impl JudgeStore for MemoryStore {
 
 #[async_trait]
 impl CoverStore for MemoryStore {
-    async fn open_request(&self, _: &str) -> Result<Option<RequestRow>, StoreError> {
-        // Nobody decides about it here.
-        self.work(|rows| rows.requests.values().next().cloned()).await
+    async fn requests_since(&self, _: &str, _: Timestamp) -> Result<Vec<RequestRow>, StoreError> {
+        // Nobody decides about it here: the first stays open.
+        self.work(|rows| rows.requests.values().cloned().collect()).await
     }
 }
 

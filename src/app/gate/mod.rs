@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::replay::MOST_LINE_BYTES;
-use super::{progress, write_output};
+use super::{can_write, progress, write_output};
 use crate::cli::gate::{GateArgs, GateFormat, Named};
 use crate::drift::gate::{Demands, Gate};
 use crate::drift::gate_report::{GateReport, Role, Side, Verdict};
@@ -58,6 +58,9 @@ struct Row {
 /// # Errors
 /// If a model or file cannot be read, the two cannot be compared, or the gate does not open.
 pub fn main(args: &GateArgs) -> anyhow::Result<()> {
+    if let Some(output) = &args.output {
+        can_write(output, args.data.iter().chain(&args.labels).chain(&args.pairs))?;
+    }
     let report = run(args)?;
     let text = match args.format {
         GateFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
