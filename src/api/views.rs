@@ -9,6 +9,7 @@ use super::people_views::AcknowledgementView;
 use super::versions::{OtherVersionsView, VersionView, part_of_skew};
 use crate::drift::judgement::Verdict;
 use crate::drift::rollup::Grain;
+use crate::drift::severity::Severity;
 use crate::drift::time::Timestamp;
 use crate::store::{
     AcknowledgementRow, AlertRow, DeliveryRow, KeptFacts, ReferenceFacts, ReportRow, RollupRow, Standing,
@@ -44,10 +45,10 @@ pub struct ModelView {
     pub not_judged: Vec<LackView>,
 }
 
-/// A part of a model: input, encoder, a head, its links or its skew, or a segment.
+/// A part of a model: input, encoder, a head, what its labels prove, its links or its skew, or a segment.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PartView {
-    /// `input`, `encoder`, `head`, `link`, `skew` or `segment`.
+    /// `input`, `encoder`, `head`, `labels`, `link`, `skew` or `segment`.
     pub scope: String,
     /// The head's task.
     pub task: Option<String>,
@@ -242,6 +243,8 @@ pub struct AlertView {
     pub model: String,
     /// `pending`, `firing` or `resolved`.
     pub state: String,
+    /// How urgent it is by its cause: `info`, `warning` or `critical`.
+    pub severity: String,
     /// Where it drifted.
     pub cause: CauseView,
     /// When it opened.
@@ -467,6 +470,7 @@ impl AlertView {
             id: row.alert_id,
             model: row.model,
             state: row.state,
+            severity: Severity::of_name(&row.cause).name().to_owned(),
             cause: CauseView {
                 part: row.cause_part.or_else(|| part_of_skew(&row.cause, row.cause_task.as_deref())),
                 kind: row.cause,

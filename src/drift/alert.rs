@@ -9,8 +9,6 @@
 //! | inactive, pending | most records of a window name another version ([`crate::drift::versions`]) | firing, with what it explains |
 //! | firing | for the configured number of windows no alarm of its cause, and no rising evidence; and for as many as two looks take at what it was found by | resolved, which is inactive |
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 /// Alerts as courses of earlier formats hold them.
@@ -28,7 +26,7 @@ use super::reference::Reference;
 use super::time::Timestamp;
 use super::versions::{Seen, Standing};
 use super::window::Slot;
-use super::witness::{Looks, ln_evidence_of};
+use super::witness::{Looks, left_out, ln_evidence_of};
 
 /// A cause that explains an alert takes its place within so many windows, the longest scale: parts that
 /// need more records to see it have caught up by then. What comes later is something else.
@@ -178,8 +176,12 @@ impl Alerts {
                 // An alert that goes on is no other cause's.
                 causes.sort_by_key(|found| self.at(&found.cause).is_none());
                 for found in causes {
-                    let (place, change) = self.alarm(report, found, looks, &renewed);
-                    renewed.push(place);
+                    let by_labels = found.cause.kind == CauseKind::Concept;
+                    let (place, change) = self.alarm(report, found, resolve_after, looks, &renewed);
+                    // Labels that prove harm of what an alert tells do not say that it goes on.
+                    if !by_labels || self.firing[place].alert.cause.kind == CauseKind::Concept {
+                        renewed.push(place);
+                    }
                     changes.extend(change);
                 }
             }
@@ -213,7 +215,7 @@ impl Alerts {
             return Vec::new();
         }
         let found = Found::plain(Cause::another_version(), Vec::new());
-        self.alarm(report, found, looks, &[]).1.into_iter().collect()
+        self.alarm(report, found, 0, looks, &[]).1.into_iter().collect()
     }
 
     fn rise(&mut self, report: &Report) -> Option<Transition> {
@@ -239,10 +241,12 @@ impl Alerts {
         &mut self,
         report: &Report,
         found: Found,
+        resolve_after: u32,
         looks: &impl Looks,
         renewed: &[usize],
     ) -> (usize, Option<Transition>) {
         let found_in = looks.patience(&found);
+        let by_labels = found.cause.kind == CauseKind::Concept;
         let is_recent = |f: &Firing| report.slot - f.alert.opened_slot <= CATCH_UP;
         // What moves in the others of a tag, long after a segment was found alone, is not the segment's.
         let is_of_others = |f: &Firing| found.cause.segment.is_none() && looks.is_elsewhere(&f.alert, &found);
@@ -256,7 +260,9 @@ impl Alerts {
             let is_beyond = (found.by_itself && !own.comprises(&found.cause))
                 || (found.beyond_mixes && own.kind == CauseKind::PriorShift)
                 || (!is_recent(f) && (is_of_others(f) || is_of_texts(f)));
-            own.explains(&found.cause) && !is_beyond
+            // What has been quiet for so long is not why labels say that a head errs.
+            let is_over = by_labels && f.quiet >= resolve_after && !looks.moves(&f.alert);
+            own.explains(&found.cause) && !is_beyond && !is_over
         };
         let explained = self.at(&found.cause).or_else(|| self.firing.iter().position(explains));
         // What appears from one window to the next is not what moved a head for some windows: only beside heads'
@@ -292,6 +298,8 @@ impl Alerts {
                 && !left_out(looks, &found.witnesses, &alert.witnesses).is_empty();
             match (alert.cause.kind, found.cause.kind) {
                 (CauseKind::Version, CauseKind::Version) => {}
+                // They are no signals, and say nothing of those that the alert rests on.
+                _ if by_labels && grown.kind != CauseKind::Concept => {}
                 // What follows from another version does not say that it goes on.
                 (CauseKind::Version, _) => alert.witnesses = all_explained(found.witnesses),
                 (_, CauseKind::Version) => {
@@ -360,13 +368,6 @@ impl Alerts {
         }
         over
     }
-}
-
-/// Those of the input that are about an attribute or tag, or about the text, of which the others say nothing.
-fn left_out(looks: &impl Looks, witnesses: &[Witness], others: &[Witness]) -> Vec<Witness> {
-    let held = |w: &&Witness| !w.explained && looks.source(w).is_some();
-    let told: BTreeSet<&str> = others.iter().filter(held).filter_map(|w| looks.source(w)).collect();
-    witnesses.iter().filter(held).filter(|w| looks.source(w).is_some_and(|s| !told.contains(s))).cloned().collect()
 }
 
 fn fresh(report: &Report, ordinal: u32, found: Found) -> Alert {

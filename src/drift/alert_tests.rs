@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::drift::segment::Segment;
+#[path = "alert_by_labels_tests.rs"]
+mod by_labels;
 
 fn report(slot: Slot, verdict: Verdict) -> Report {
     Report {
@@ -113,7 +115,7 @@ fn a_cause_grows_and_keeps_its_place() {
 fn a_task_that_labels_prove_worse_makes_an_alert_grow_that_has_it_already() {
     let mut alerts = Alerts::default();
     let mut alarm = |slot, found: Found| {
-        alerts.advance(&report(slot, Verdict::Drift), || vec![found.clone()], Standing::Ours, 3, &Plain)
+        alerts.advance(&report(slot, Verdict::Drift), || vec![found.clone()], Standing::Ours, 9, &Plain)
     };
     alarm(0, place(CauseKind::Encoder, None, &[0, 1]));
     let plain = |task| Harmed { task, classes: Vec::new() };

@@ -7,7 +7,8 @@ use super::detector::{Detectors, Sensitivity, SignalStep};
 use super::distribution::Shares;
 use super::guarantee::GuaranteeStatus;
 use super::reference::{Reference, SignalReference};
-use super::signal::{Effect, SignalKey};
+use super::signal::answer_skew::HARMLESS;
+use super::signal::{Effect, Measure, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::tree::{Part, model_evidence, part_evidence, weights};
@@ -174,10 +175,23 @@ pub fn judge(
 }
 
 fn notices(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Vec<Part> {
+    let all = || reference.signals.iter().zip(steps);
+    // Nothing is harmless about numbers while answers are others, the embedding's while any head's are.
+    let answers_differ = |part: &Part| {
+        let of_part = |signal: &SignalReference| part.task.is_none() || signal.key.task == part.task;
+        all().any(|(s, step)| s.key.segment == part.segment && of_part(s) && is_served_otherwise(s, &step.cells))
+    };
     let tells = |(s, step): &(&SignalReference, &SignalStep)| {
         !s.measure.as_signal().decides() && step.ln_evidence >= ln_threshold
     };
-    reference.signals.iter().zip(steps).filter(tells).map(|(signal, _)| Part::of(&signal.key)).collect()
+    let parts = all().filter(tells).map(|(signal, _)| Part::of(&signal.key));
+    parts.filter(|part| !answers_differ(part)).collect()
+}
+
+/// Whether these cells are of a head's answers, and more of them are others than the exported model's than is harmless.
+fn is_served_otherwise(signal: &SignalReference, cells: &[i64]) -> bool {
+    let share = |cells: &[i64]| cells[1] as f64 / (cells[0] + cells[1]).max(1) as f64;
+    matches!(signal.measure, Measure::ServedAnswer(_)) && share(cells) > share(&signal.totals) + HARMLESS
 }
 
 /// Statistics of a window that grew after it was judged. Late records revise what is shown; the

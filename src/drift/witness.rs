@@ -1,5 +1,7 @@
 //! What a cause rests on and what it explains, signal by signal.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
@@ -196,6 +198,13 @@ impl Looked<'_> {
         let tested = self.steps.get(signal).and_then(|step| step.tested).zip(weights.get(signal));
         tested.is_some_and(|((_, ln_e), weight)| ln_e + weight.ln() >= self.ln_threshold)
     }
+}
+
+/// Those of the input that are about an attribute or tag, or about the text, of which the others say nothing.
+pub(super) fn left_out(looks: &impl Looks, witnesses: &[Witness], others: &[Witness]) -> Vec<Witness> {
+    let held = |w: &&Witness| !w.explained && looks.source(w).is_some();
+    let told: BTreeSet<&str> = others.iter().filter(held).filter_map(|w| looks.source(w)).collect();
+    witnesses.iter().filter(held).filter(|w| looks.source(w).is_some_and(|s| !told.contains(s))).cloned().collect()
 }
 
 /// The longest scale at which a signal has moved; where there is none, the one with the most evidence.

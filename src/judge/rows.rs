@@ -20,6 +20,7 @@ use crate::drift::time::Timestamp;
 use crate::drift::tree::Part;
 use crate::drift::versions::Others;
 use crate::drift::window::Slot;
+use crate::drift::witness::LABELS;
 use crate::store::{
     AlertRow, GapRow, Judged, LabelChanges, NewDelivery, ReportRow, StatisticRow, Thread, TransitionRow, stable_id,
 };
@@ -158,12 +159,17 @@ fn parts_json(reference: &Reference, outcome: &Outcome, others: &Others) -> Stri
         let segment = part.segment.and_then(|s| reference.name_of_segment(s));
         json!({"scope": part.scope, "task": task(part), "segment": segment, "ln_evidence": finite(*ln)})
     });
+    // Labels are no signals of a head, and evidence of their own.
+    let proven = outcome.harm.tasks.iter().filter(|harm| harm.ln_evidence.is_finite()).map(|harm| {
+        let task = &reference.spec.tasks[harm.task].name;
+        json!({"scope": LABELS, "task": task, "segment": null, "ln_evidence": harm.ln_evidence})
+    });
     let notices = report.notices.iter().map(|part| json!({"scope": part.scope, "task": task(part), "notice": true}));
     let named = (others.records > 0).then(
         || json!({"scope": Scope::Skew, "notice": true, "records": others.records, "versions": versions(others)}),
     );
     let lacks = outcome.lacked.standing.iter().map(|standing| lacking::stored(reference, standing));
-    json(&parts.chain(notices).chain(named).chain(lacks).collect::<Vec<_>>())
+    json(&parts.chain(proven).chain(notices).chain(named).chain(lacks).collect::<Vec<_>>())
 }
 
 /// Effects by signal, for a roll-up: no evidence, since no detector saw it.

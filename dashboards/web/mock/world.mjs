@@ -96,7 +96,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
     quiet = window.verdict === "ok" ? quiet + 1 : 0;
     if (window.verdict === "insufficient_data") return;
     if (!open && window.verdict !== "ok") {
-      const alert = { id: `${spec.name}-${alerts.length + 1}`, model: spec.name, state: "inactive", cause: { kind: "undetermined", task: null, segment: null, part: null, versions: [], tasks_affected: [], summary: "evidence is rising and no part has been named yet" }, opened_at: window.end, opened_window: window.start, resolved_at: null, evidence: window.evidence, threshold, guarantee, witnesses: [], transitions: [] };
+      const alert = { id: `${spec.name}-${alerts.length + 1}`, model: spec.name, state: "inactive", severity: "info", cause: { kind: "undetermined", task: null, segment: null, part: null, versions: [], tasks_affected: [], summary: "evidence is rising and no part has been named yet" }, opened_at: window.end, opened_window: window.start, resolved_at: null, evidence: window.evidence, threshold, guarantee, witnesses: [], transitions: [] };
       alerts.push(alert);
       move(alert, "pending", "evidence passed a tenth of the threshold");
       if (window.verdict === "drift") fire(alert, window, move);
@@ -117,6 +117,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
       encoder: `what the encoder sees changed while the input's measured facts did not; it reaches ${reached}`,
       head: `head \`${place.task}\` answers differently, and input and encoder do not account for it`,
     };
+    alert.severity = ["head", "skew"].includes(place.scope) ? "critical" : "warning";
     alert.cause = { kind: place.scope, task: place.task, segment: null, part: null, versions: [], tasks_affected: affected, summary: summaries[place.scope] };
     alert.evidence = window.evidence;
     alert.witnesses = witnessesOf(place, affected, windows.at(-1).statistics, threshold);

@@ -104,7 +104,7 @@ path("approves one retraining request and rejects another", async ({ page, visit
   await page.keyboard.press("Enter");
   await page.getByText("proposed: waits for a person").waitFor();
   await page.getByRole("button", { name: "Approve" }).click();
-  await page.getByText("requested: the pipeline is told").waitFor();
+  await page.getByText("requested: no hook starts it").waitFor();
   assert.equal(await page.locator(".steps [aria-current=step]").innerText(), "requested");
   await page.locator(".course").getByText("“data is ready”").waitFor();
   assert.equal(await page.getByRole("button", { name: "Approve" }).count(), 0);

@@ -1,10 +1,10 @@
 /** What the API answers. Times are RFC 3339 in UTC. */
 
 export type State = "ok" | "warning" | "drift" | "insufficient_data";
-export type ScopeName = "input" | "encoder" | "head" | "link" | "skew" | "segment";
+export type ScopeName = "input" | "encoder" | "head" | "labels" | "link" | "skew" | "segment";
 
 /**
- * A part of the model: the input, the encoder, a task's head, its links to other heads, its skew (what
+ * A part of the model: the input, the encoder, a task's head, what its labels prove, its links to other heads, its skew (what
  * production answers against what the exported model answers), or a segment of the traffic. A statistic
  * within a segment has the scope of its signal and the segment's name.
  */
@@ -189,6 +189,8 @@ export interface Alert {
   id: string;
   model: string;
   state: AlertState;
+  /** `info`, `warning` or `critical`; older servers do not say it. */
+  severity?: string;
   cause: Cause;
   opened_at: string;
   opened_window: number | string;
@@ -204,6 +206,8 @@ export interface Alert {
 
 export interface Witness extends Place {
   signal: string;
+  /** ln of its evidence when the alert fired, or last grew. */
+  ln_evidence?: number | null;
   explained: boolean;
 }
 
@@ -299,6 +303,8 @@ export interface RetrainingRequest {
   created_at: string;
   expires_at?: string | null;
   run_url?: string | null;
+  /** What starts its run; null where a person does. */
+  hook?: string | null;
 }
 
 export interface RequestChange {

@@ -41,17 +41,24 @@ describe("cells", () => {
 
   it("are grouped as tokens, classes and pairs, without what chance explains", () => {
     const moved = [mover("refund", 0.1, 0.3)];
+    const drifts = 9_000;
     const rows = [
-      statistic("token_distribution", 1, { scope: "input", task: null, n: 2_000, movers: [...moved, mover("the", 0.5, 0.5)] }),
-      statistic("predicted_class", 1, { n: 250, movers: moved }),
-      statistic("confidence", 1, { n: 250, movers: moved }),
-      statistic("answers_with_mood", 1, { scope: "link", n: 250, movers: moved }),
-      statistic("predicted_class", 1, { segment: "channel=mail", n: 250, movers: moved }),
+      statistic("token_distribution", drifts, { scope: "input", task: null, n: 2_000, movers: [...moved, mover("the", 0.5, 0.5)] }),
+      statistic("predicted_class", drifts, { n: 250, movers: moved }),
+      statistic("confidence", drifts, { n: 250, movers: moved }),
+      statistic("answers_with_mood", drifts, { scope: "link", n: 250, movers: moved }),
+      statistic("predicted_class", drifts, { segment: "channel=mail", n: 250, movers: moved }),
     ];
-    const { tokens, classes, pairs } = movedGroups(rows, 8);
+    const { tokens, classes, pairs } = movedGroups(rows, 8_640, 8);
     expect([tokens.length, classes.length, pairs.length]).toEqual([1, 1, 1]);
     expect(tokens[0]).toMatchObject({ cell: "refund", signal: "token_distribution" });
-    const word = statistic("word_distribution", 1, { scope: "input", task: null, n: 2_000, movers: moved });
-    expect(movedGroups([word], 8).tokens.map((c) => c.cell)).toEqual(["refund"]);
+    const word = statistic("word_distribution", drifts, { scope: "input", task: null, n: 2_000, movers: moved });
+    expect(movedGroups([word], 8_640, 8).tokens.map((c) => c.cell)).toEqual(["refund"]);
+  });
+
+  it("are of signals that moved: of hundreds of cells some always seem to", () => {
+    const told = (evidence: number, p: number) =>
+      movedGroups([statistic("predicted_class", evidence, { p_value: p, movers: [mover("refund", 0.1, 0.3)] })], 8_640, 8).classes.length;
+    expect([told(1, 0.3), told(1, 0.0001), told(5_000, 0.3)]).toEqual([0, 1, 1]);
   });
 });

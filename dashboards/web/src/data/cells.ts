@@ -1,6 +1,7 @@
 /** Cells of a signal: shares with intervals, what moved, and in which order they stand. */
 
 import type { Cell, Mover, Place, Statistic } from "../api/types";
+import { levelOf, logRatio } from "./scale";
 import { placeKey, signalKey } from "./shape";
 
 /** Two-sided 95 %. */
@@ -51,11 +52,20 @@ export interface MovedGroups {
 
 const CLASS_SIGNALS = ["predicted_class", "labels_by_record", "label_sets"];
 
-/** Tokens (or words, where there is no tokenizer), classes and pairs of answers that moved most, over all signals of a window. */
-export function movedGroups(statistics: Statistic[], most: number): MovedGroups {
+/** A signal of a window that is no likelier than this by chance has moved in it. */
+const UNLIKELY = 0.001;
+
+/** Whether a signal moved, in the window alone or over those before it: of hundreds of cells some always seem to. */
+const hasMoved = (s: Statistic, threshold: number): boolean => {
+  const ratio = s.sufficient ? logRatio(s.evidence, threshold) : null;
+  return (s.p_value !== null && s.p_value < UNLIKELY) || (ratio !== null && levelOf(ratio) !== "calm");
+};
+
+/** Tokens (or words, where there is no tokenizer), classes and pairs of answers that moved most, over all signals of a window that did. */
+export function movedGroups(statistics: Statistic[], threshold: number, most: number): MovedGroups {
   const of = (is: (s: Statistic) => boolean): Moved[] =>
     statistics
-      .filter((s) => !s.segment && is(s))
+      .filter((s) => !s.segment && is(s) && hasMoved(s, threshold))
       .flatMap((s) => fromMovers(s).map((cell) => ({ ...cell, place: s, signal: s.signal, key: `${signalKey(s)}|${cell.cell}` })))
       .filter(isClear)
       .sort((a, b) => moved(b) - moved(a) || a.key.localeCompare(b.key))

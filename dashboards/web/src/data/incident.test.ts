@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Cause, Delivery, Silence } from "../api/types";
-import { deliveriesOf, explain, isAbout, meaning, silenced, standing, timeline, windowStart } from "./incident";
+import { byLabels, deliveriesOf, explain, isAbout, meaning, silenced, standing, timeline, windowStart } from "./incident";
 import { alert, statistic, window } from "./samples";
 
 const cause = (changes: Partial<Cause>): Cause => ({ kind: "head", task: "intent", segment: null, tasks_affected: ["intent"], summary: "", ...changes });
@@ -49,6 +49,17 @@ describe("what an alert explains", () => {
     expect(names(found.cause)).toEqual(["headmood"]);
     expect(names(found.follows)).toEqual(["encoder"]);
     expect(names(found.open)).toEqual(["headintent", "channel=mailinput", "input", "linkintent"]);
+  });
+
+  it("has the evidence that it had when it was said", () => {
+    const said = { ...named({}), witnesses: [{ scope: "head" as const, task: "topics", signal: "headtopics", explained: false, ln_evidence: Math.log(50_000) }] };
+    expect(explain(said, rows, 8_640).cause.map((s) => Math.round(s.evidence ?? 0))).toEqual([50_000]);
+  });
+
+  it("is what labels prove, which are no statistic", () => {
+    const labels = { scope: "head" as const, task: "mood", signal: "labels", explained: false, ln_evidence: 2 };
+    expect(byLabels({ ...named({}), witnesses: [labels] })).toEqual({ task: "mood", evidence: Math.exp(2) });
+    expect(byLabels(named({}))).toBeNull();
   });
 
   it("is nothing while no part is named", () => {
@@ -120,8 +131,11 @@ describe("an alert's page", () => {
     expect(told[4]).toMatchObject({ what: "acknowledged by ada", detail: "“on it”" });
   });
 
-  it("looks at the window that fired, or else at the one that opened it", () => {
+  it("looks at the window in which it fired or last grew, or else at the one that opened it", () => {
     expect(windowStart(firing, 300)).toBe(window(2).start);
+    const grown = { at: window(5).end, from: "firing", to: "firing", reason: "the cause grew" } as const;
+    const over = { at: window(9).end, from: "firing", to: "resolved", reason: "quiet" } as const;
+    expect(windowStart({ ...firing, transitions: [...firing.transitions, grown, over] }, 300)).toBe(window(5).start);
     expect(windowStart(alert("pending", window(0), null, { opened_window: window(0).start }), 300)).toBe(window(0).start);
     expect(windowStart(alert("pending", window(0), null), 300)).toBeNull();
   });

@@ -1,11 +1,11 @@
 /** What an alert's page tells: what it means, what it explains, who was told, what people did. */
 
-import type { Alert, Cause, Delivery, Place, RequestDetail, Silence, Statistic } from "../api/types";
+import type { Alert, Cause, Delivery, Place, RequestDetail, Silence, Statistic, Witness } from "../api/types";
 import { enumerate } from "./format";
 import { levelOf, logRatio } from "./scale";
-import { byEvidence, firedAt, samePlace, signalKey } from "./shape";
+import { byEvidence, grownAt, firedAt, samePlace, signalKey } from "./shape";
 
-/** Statistics of the window that fired, by what the cause says of them; each list by strength. */
+/** Statistics of the window in which the alert fired or last grew, by what the cause says of them; each list by strength. */
 export interface Explained<S> {
   /** Of the part that is the cause. */
   cause: S[];
@@ -21,7 +21,10 @@ export interface Explained<S> {
 export function explain<S extends Statistic>(alert: Alert, statistics: S[], threshold: number): Explained<S> {
   const found: Explained<S> = { cause: [], follows: [], open: [], quiet: 0 };
   const witnesses = new Map(alert.witnesses?.map((w) => [signalKey(w), w.explained]));
-  for (const s of byEvidence(statistics) as S[]) {
+  const evidence = new Map(alert.witnesses?.map((w) => [signalKey(w), evidenceOf(w)]));
+  // A witness has the evidence that it had when it became one.
+  const asWitnessed = statistics.map((s) => ({ ...s, evidence: evidence.get(signalKey(s)) ?? s.evidence }));
+  for (const s of byEvidence(asWitnessed) as S[]) {
     const ratio = s.sufficient ? logRatio(s.evidence, threshold) : null;
     const moved = ratio !== null && levelOf(ratio) !== "calm";
     const explained = witnesses.get(signalKey(s));
@@ -32,6 +35,15 @@ export function explain<S extends Statistic>(alert: Alert, statistics: S[], thre
     else found.open.push(s);
   }
   return found;
+}
+
+const evidenceOf = (witness: Witness): number | null =>
+  witness.ln_evidence == null ? null : Math.min(Math.exp(witness.ln_evidence), Number.MAX_VALUE);
+
+/** What labels say, where an alert was found from them: they are no statistic of a window. */
+export function byLabels(alert: Alert): { task: string; evidence: number | null } | null {
+  const witness = alert.witnesses?.find((w) => w.signal === "labels");
+  return witness?.task == null ? null : { task: witness.task, evidence: evidenceOf(witness) };
 }
 
 /** The part that a cause names; null where it names none. */
@@ -166,9 +178,9 @@ export function timeline(alert: Alert, requests: RequestDetail[], deliveries: De
   return found.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
-/** Start of the window that fired, or else of the one in which the alert opened. */
+/** Start of the window in which the alert fired or last grew, or else of the one in which it opened. */
 export function windowStart(alert: Alert, windowSecs: number | null): string | null {
-  const fired = firedAt(alert);
-  if (fired !== null && windowSecs !== null) return new Date(Date.parse(fired) - windowSecs * 1000).toISOString();
+  const grown = grownAt(alert);
+  if (grown !== null && windowSecs !== null) return new Date(Date.parse(grown) - windowSecs * 1000).toISOString();
   return typeof alert.opened_window === "string" ? alert.opened_window : null;
 }

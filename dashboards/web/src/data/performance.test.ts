@@ -39,6 +39,9 @@ describe("performance", () => {
   it("is told by the newest labels, which come later than estimates", () => {
     const points = [point(0.9, 0.91), point(0.9, 0.7), point(0.88, null)];
     expect(latestRealised(points)).toBe(points[1]);
+    const full = points.map((p) => ({ ...p, realised: 0.8, labelled: 40 }));
+    const coming = { ...full[0]!, realised: 0.9, labelled: 12 };
+    expect(latestRealised([...full, coming]), "while most labels are on their way").toBe(full.at(-1));
     expect(performanceVerdict(task(points))).toBe("Accuracy of intent is 70.0 % by its labels, −20.0 points from the estimate.");
   });
 

@@ -3,9 +3,14 @@
 import type { LabelPerformance, PerformancePoint, TaskPerformance } from "../api/types";
 import { duration, percent, points as pointsOf, words } from "./format";
 
-/** The newest point that has labels, or null. */
-export const latestRealised = (points: PerformancePoint[]): PerformancePoint | null =>
-  points.findLast((p) => p.realised !== null) ?? null;
+/**
+ * The newest point that has labels, or null. Of one that has less than half as many as another does more are on
+ * their way, and those that come first need not be like the others.
+ */
+export function latestRealised(points: PerformancePoint[]): PerformancePoint | null {
+  const most = Math.max(0, ...points.map((p) => p.labelled));
+  return points.findLast((p) => p.realised !== null && p.labelled >= most / 2) ?? null;
+}
 
 /** The newest point that has an estimate which counts, or null. */
 export const latestEstimate = (points: PerformancePoint[]): PerformancePoint | null =>

@@ -2,7 +2,7 @@
 
 import type { Alert, DatedStatistic, Place, ScopeName, ScopeEvidence, Statistic, TaskSpec, Window } from "../api/types";
 
-const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "link", "skew", "segment"];
+const SCOPE_ORDER: ScopeName[] = ["input", "encoder", "head", "labels", "link", "skew", "segment"];
 
 const segmentOf = (place: Place): string | null => place.segment ?? null;
 
@@ -134,6 +134,9 @@ export const EFFECTS: Record<string, { title: string; unit: string }> = {
 export const firedAt = (alert: Alert): string | null =>
   alert.transitions.find((t) => t.to === "firing" && t.from !== "firing")?.at ?? null;
 
+/** When the alert fired or last grew: its cause and its witnesses are of then. Null if it never fired. */
+export const grownAt = (alert: Alert): string | null => alert.transitions.findLast((t) => t.to === "firing")?.at ?? null;
+
 /** Firing first, then pending, then what is over; newest first within each. */
 export function alertOrder(alerts: Alert[]): Alert[] {
   const rank = (alert: Alert): number => ["firing", "pending"].indexOf(alert.state) + 3 * Number(isOver(alert));
@@ -167,6 +170,7 @@ export function partInAlert(alert: Alert | null, place: Place): "cause" | "reach
   const { kind, task, tasks_affected: affected } = alert.cause;
   const segment = alert.cause.segment ?? null;
   const scope = kind === "prior_shift" || kind === "concept" ? "head" : kind;
+  if (kind === "concept" && place.scope === "labels" && task === place.task) return "cause";
   if (scope === place.scope && (task ?? null) === place.task && segment === segmentOf(place)) return "cause";
   if (place.scope === "head" && place.task !== null && affected.includes(place.task)) return "reached";
   return null;

@@ -28,8 +28,8 @@ export function Affected({ incident }: { incident: Incident }) {
               <th scope="col">
                 <span class="hidden">Evidence against threshold</span>
               </th>
-              <th scope="col">Accuracy</th>
-              <th scope="col">Harm</th>
+              <th scope="col">Accuracy now</th>
+              <th scope="col">Harm now</th>
             </tr>
           </thead>
           <tbody>

@@ -1,9 +1,9 @@
-/** The statistics of the window that fired, the strongest first, by what the cause says of them. */
+/** The statistics of the window in which the alert fired or last grew, the strongest first, by what the cause says of them. */
 
 import { useState } from "preact/hooks";
 import type { DatedStatistic } from "../../api/types";
 import { count, interval, plural, probability, quantity, words } from "../../data/format";
-import { explain } from "../../data/incident";
+import { byLabels, explain } from "../../data/incident";
 import { levelOf, logRatio } from "../../data/scale";
 import { effectSize, placeKey, placeLabel, placeName, signalKey } from "../../data/shape";
 import { causeName } from "../../data/verdict";
@@ -27,6 +27,7 @@ export function Evidence({ incident }: { incident: Incident }) {
   }
   const { cause, follows, open, quiet } = explain(alert, statistics, alert.threshold);
   const mixed = alert.cause.kind === "undetermined";
+  const labels = byLabels(alert);
   const group = (title: string, note: string, rows: DatedStatistic[]) =>
     rows.length > 0 && <Group key={title} title={title} note={note} rows={rows} incident={incident} />;
   return (
@@ -58,8 +59,33 @@ export function Evidence({ incident }: { incident: Incident }) {
               </th>
             </tr>
           </thead>
+          {labels !== null && (
+            <tbody>
+              <tr class="group">
+                <th colSpan={7} scope="rowgroup">
+                  The alert rests on <span class="muted">what labels prove</span>
+                </th>
+              </tr>
+              <tr class="drift">
+                <td>{labels.task}</td>
+                <th scope="row">
+                  <a href={modelHref(alert.model, { task: labels.task }, "performance")}>labels</a>
+                </th>
+                <td class="number cell-strong">
+                  <span title="drift">◆ </span>
+                  {quantity(labels.evidence)}
+                </td>
+                <td class="bar-cell">
+                  <EvidenceBar evidence={labels.evidence} threshold={alert.threshold} />
+                </td>
+                <td colSpan={3} class="muted">
+                  bets on each label as it comes
+                </td>
+              </tr>
+            </tbody>
+          )}
           {group("The alert rests on", `and so names ${causeName(alert)}`, cause)}
-          {group("Explained by it", "these parts come after it", follows)}
+          {group("Explained by it", "moved with it, or after it", follows)}
           {group(mixed ? "Moved" : "Not explained by it", mixed ? "" : "moved too, and may have a cause of its own", open)}
         </table>
       </div>

@@ -29,6 +29,7 @@ export function Head({ incident, onChange }: { incident: Incident; onChange: () 
         <div class="model-name">
           <AlertBadge state={alert.state} large />
           <h1>{happened(alert)}</h1>
+          {alert.severity !== undefined && <span class="version">severity {alert.severity}</span>}
         </div>
         <p class="verdict">
           <Marked text={sentence(alert.cause.summary)} />

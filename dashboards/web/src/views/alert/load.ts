@@ -8,7 +8,7 @@ export interface Incident {
   alert: Alert;
   /** Null where the model is no longer watched. */
   model: Model | null;
-  /** Of the window that fired, or in which it opened; empty where it is no longer kept. */
+  /** Of the window in which it fired or last grew, or opened; empty where it is no longer kept. */
   statistics: DatedStatistic[];
   /** Start of that window. */
   start: string | null;

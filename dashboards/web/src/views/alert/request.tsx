@@ -13,7 +13,7 @@ import type { Incident } from "./load";
 export const REQUEST_WORDS: Record<RequestState, string> = {
   proposed: "proposed: waits for a person",
   rejected: "rejected",
-  requested: "requested: the pipeline is told",
+  requested: "requested: the pipeline is to take it",
   accepted: "accepted by the pipeline",
   running: "running",
   succeeded: "succeeded",
@@ -21,6 +21,9 @@ export const REQUEST_WORDS: Record<RequestState, string> = {
   cancelled: "cancelled",
   expired: "expired before anybody decided",
 };
+/** Where a request stands; one that nothing starts waits for people. */
+const requestWords = ({ state, hook }: RequestDetail): string =>
+  state === "requested" && hook === null ? "requested: no hook starts it" : (REQUEST_WORDS[state] ?? state);
 const ENDS: RequestState[] = ["rejected", "failed", "cancelled", "expired"];
 const STEPS: RequestState[] = ["proposed", "requested", "accepted", "running", "succeeded"];
 
@@ -47,7 +50,7 @@ function Request({ request, onChange }: { request: RequestDetail; onChange: () =
     <li>
       <div class="alert-head">
         <b>Retrain {enumerate(request.tasks)}</b>
-        <span class={`tag ${request.state}`}>{REQUEST_WORDS[request.state] ?? request.state}</span>
+        <span class={`tag ${request.state}`}>{requestWords(request)}</span>
       </div>
       <Steps state={request.state} />
       <p class="alert-summary">
@@ -58,6 +61,11 @@ function Request({ request, onChange }: { request: RequestDetail; onChange: () =
         {request.state === "proposed" && request.expires_at && (
           <>
             Expires <Time at={request.expires_at} />.{" "}
+          </>
+        )}
+        {request.state === "requested" && request.hook === null && (
+          <>
+            Train it, then close it: <code>driftd retraining close {request.id} succeeded</code>
           </>
         )}
         {request.run_url && isWeb(request.run_url) && (

@@ -164,7 +164,7 @@ interface Beside {
 /** Links and skew of a head, and the skew of the encoder, where they are measured. */
 function besideOf(window: Window | null, place: Place): Beside[] {
   if (window === null || place.scope === "input") return [];
-  const measured: [ScopeName, string, string][] = [["link", "⇄", "links to other heads"], ["skew", "≠", "skew"]];
+  const measured: [ScopeName, string, string][] = [["labels", "✓", "what labels prove"], ["link", "⇄", "links to other heads"], ["skew", "≠", "skew"]];
   return measured.flatMap(([scope, sign, word]) => {
     const evidence = evidenceAt(window, { scope, task: place.task });
     const ratio = logRatio(evidence, window.threshold);

@@ -156,7 +156,7 @@ function Reference({ model, windows }: { model: Model; windows: Window[] }) {
             <span title={`Reference ${model.reference.id}`}>
               {count(model.reference.records)} records{" "}
               <span class="muted">
-                since <Time at={model.reference.created_at} />
+                made <Time at={model.reference.created_at} />
               </span>
             </span>
           )}

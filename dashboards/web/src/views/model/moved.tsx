@@ -9,7 +9,7 @@ import { words } from "../../data/format";
 const MOST = 6;
 
 export function MovedPanel({ window, statistics }: { name: string; window: Window; statistics: Statistic[] }) {
-  const { tokens, classes, pairs } = movedGroups(statistics, MOST);
+  const { tokens, classes, pairs } = movedGroups(statistics, window.threshold, MOST);
   const all = [...tokens, ...classes, ...pairs];
   if (all.length === 0) return null;
   return (
@@ -17,7 +17,7 @@ export function MovedPanel({ window, statistics }: { name: string; window: Windo
       <ChartFrame
         id="moved"
         title="What moved"
-        note={<SharesLegend note={`beyond chance, in ${window.records.toLocaleString("en-US")} records`} />}
+        note={<SharesLegend note={`of signals that moved, in ${window.records.toLocaleString("en-US")} records`} />}
         table={() => <SharesTable cells={all} names={all.map(nameOf)} />}
       >
         <div class="moved-groups">
@@ -56,4 +56,4 @@ function Group({ title, cells, none }: { title: string; cells: Moved[]; none: st
 const ofWords = (statistics: Statistic[]): boolean => statistics.some((s) => s.scope === "input" && s.signal === "word_distribution");
 
 const nameOf = (cell: Moved): string =>
-  cell.place.scope === "input" ? "" : cell.place.scope === "link" ? `${cell.place.task ?? ""}, ${words(cell.signal)}` : (cell.place.task ?? "");
+  cell.place.scope === "input" ? "" : cell.signal === "predicted_class" ? (cell.place.task ?? "") : `${cell.place.task ?? ""}, ${words(cell.signal)}`;

@@ -105,7 +105,7 @@ export function WindowDetail(props: Props) {
                   <th scope="col" class="number" title="What this window multiplies the evidence by">
                     e
                   </th>
-                  <th scope="col" class="number" title="Test statistic and its degrees of freedom">
+                  <th scope="col" class="number" title="What the signal's test measures, with its degrees of freedom: a deviance for most, a share for rates. p is of its own law, and allows for how the reference's windows differ">
                     Statistic
                   </th>
                   <th scope="col" class="number" title="Units judged: records, labels or tokens">
