@@ -5,25 +5,25 @@ use serde::Deserialize;
 use super::{Estimator, Performance};
 use crate::drift::task::TaskKind;
 
+type Fields = (
+    usize,
+    TaskKind,
+    u64,
+    f64,
+    f64,
+    f64,
+    Option<(f64, f64)>,
+    Option<f64>,
+    Estimator,
+    Option<(f64, bool)>,
+    Vec<(u32, u32, u32)>,
+    usize,
+    usize,
+);
+
 /// Its fields, in their order, before anybody asked how far its error wanders.
 #[derive(Deserialize)]
-pub struct WithoutWander(
-    (
-        usize,
-        TaskKind,
-        u64,
-        f64,
-        f64,
-        f64,
-        Option<(f64, f64)>,
-        Option<f64>,
-        Estimator,
-        Option<(f64, bool)>,
-        Vec<(u32, u32, u32)>,
-        usize,
-        usize,
-    ),
-);
+pub struct WithoutWander(Fields);
 
 impl From<WithoutWander> for Performance {
     fn from(WithoutWander(earlier): WithoutWander) -> Performance {

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_head_is_retrained_and_an_unknown_cause_asks_for_nothing() {
         let head = alert(CauseKind::Head, Some(1), &[1, 2]);
-        assert_eq!(ask(AUTO, &[head.clone()], None, 0), Some((Kind::Drift, Mode::Auto, vec![1])));
+        assert_eq!(ask(AUTO, std::slice::from_ref(&head), None, 0), Some((Kind::Drift, Mode::Auto, vec![1])));
         assert_eq!(ask(AUTO, &[alert(CauseKind::Undetermined, None, &[0])], None, 0), None);
         assert_eq!(ask(AUTO, &[alert(CauseKind::Input, None, &[])], None, 0), None, "it has reached no head yet");
         assert_eq!(ask(Policy { mode: Mode::Off, ..AUTO }, &[head], None, 0), None);
