@@ -175,17 +175,18 @@ pub fn judge(
 }
 
 fn notices(reference: &Reference, steps: &[SignalStep], ln_threshold: f64) -> Vec<Part> {
-    let all = || reference.signals.iter().zip(steps);
-    // Nothing is harmless about numbers while answers are others, the embedding's while any head's are.
-    let answers_differ = |part: &Part| {
-        let of_part = |signal: &SignalReference| part.task.is_none() || signal.key.task == part.task;
-        all().any(|(s, step)| s.key.segment == part.segment && of_part(s) && is_served_otherwise(s, &step.cells))
-    };
     let tells = |(s, step): &(&SignalReference, &SignalStep)| {
         !s.measure.as_signal().decides() && step.ln_evidence >= ln_threshold
     };
-    let parts = all().filter(tells).map(|(signal, _)| Part::of(&signal.key));
-    parts.filter(|part| !answers_differ(part)).collect()
+    reference.signals.iter().zip(steps).filter(tells).map(|(signal, _)| Part::of(&signal.key)).collect()
+}
+
+/// Whether a part's numbers that differ do so harmlessly in a window with these `cells`: its answers are the exported
+/// model's, those of all heads where it is the embedding.
+pub fn is_harmless(reference: &Reference, part: &Part, cells: &[i64]) -> bool {
+    let of_part =
+        |s: &&SignalReference| s.key.segment == part.segment && (part.task.is_none() || s.key.task == part.task);
+    !reference.signals.iter().filter(of_part).any(|signal| is_served_otherwise(signal, &cells[signal.cells()]))
 }
 
 /// Whether these cells are of a head's answers, and more of them are others than the exported model's than is harmless.

@@ -82,7 +82,7 @@ pub(super) fn warnings(reference: &Reference, checks: &Checks) -> Vec<String> {
             reference.spec.tasks[known.task].name,
             100.0 * known.loss,
             100.0 * known.wander,
-            100.0 * known.tolerated()
+            100.0 * known.tolerated().min(1.0)
         ));
     }
     tasks(reference, &mut found);

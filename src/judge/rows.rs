@@ -11,7 +11,7 @@ use super::lacking;
 use crate::drift::alert::{Alert, AlertState, Transition};
 use crate::drift::cause::CauseKind;
 use crate::drift::course::Judged as Outcome;
-use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict};
+use crate::drift::judgement::{ClosedWindow, Report, Statistic, Verdict, is_harmless};
 use crate::drift::reference::Reference;
 use crate::drift::severity::Severity;
 use crate::drift::signal::{Effect, Scope};
@@ -67,7 +67,7 @@ pub(super) fn judged(judge: &Judge, window: &ClosedWindow, outcome: &Outcome, no
             ln_evidence: finite(report.ln_evidence),
             ln_threshold: report.ln_threshold,
             guarantee: json(&reference.guarantee()),
-            parts: parts_json(reference, outcome, &window.summary.others),
+            parts: parts_json(reference, outcome, &window.summary),
             summary: window.summary.encode(),
         }),
         statistics: report.statistics.iter().map(|s| statistic_row(reference, s)).collect(),
@@ -152,8 +152,8 @@ pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn parts_json(reference: &Reference, outcome: &Outcome, others: &Others) -> String {
-    let report = &outcome.report;
+fn parts_json(reference: &Reference, outcome: &Outcome, summary: &Summary) -> String {
+    let (report, others) = (&outcome.report, &summary.others);
     let task = |part: &Part| part.task.map(|t| &reference.spec.tasks[t].name);
     let parts = report.parts.iter().map(|(part, ln)| {
         let segment = part.segment.and_then(|s| reference.name_of_segment(s));
@@ -164,7 +164,8 @@ fn parts_json(reference: &Reference, outcome: &Outcome, others: &Others) -> Stri
         let task = &reference.spec.tasks[harm.task].name;
         json!({"scope": LABELS, "task": task, "segment": null, "ln_evidence": harm.ln_evidence})
     });
-    let notices = report.notices.iter().map(|part| json!({"scope": part.scope, "task": task(part), "notice": true}));
+    let harmless = report.notices.iter().filter(|part| is_harmless(reference, part, &summary.cells));
+    let notices = harmless.map(|part| json!({"scope": part.scope, "task": task(part), "notice": true}));
     let named = (others.records > 0).then(
         || json!({"scope": Scope::Skew, "notice": true, "records": others.records, "versions": versions(others)}),
     );

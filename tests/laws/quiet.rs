@@ -3,6 +3,9 @@
 
 use driftd::drift::geometry::Reach;
 use driftd::drift::guarantee::GuaranteeStatus;
+use driftd::drift::judgement::is_harmless;
+use driftd::drift::signal::Scope;
+use driftd::drift::tree::Part;
 
 use super::*;
 
@@ -155,4 +158,21 @@ fn few_excursions_promise_nothing() {
     assert_eq!(day.status, GuaranteeStatus::Valid, "{}", day.reason);
     assert_eq!(week.status, GuaranteeStatus::Provisional, "{}", week.reason);
     assert!(week.reason.contains("excursions"), "{}", week.reason);
+}
+
+#[test]
+fn numbers_that_differ_are_harmless_while_answers_stand() {
+    let part = |task| Part { scope: Scope::Skew, task, segment: None };
+    let with = |same: i64, other: i64| {
+        let mut cells = Summary::empty(reference()).cells;
+        let is_own = |s: &&SignalReference| s.key.signal == "served_answer" && s.key.task == Some(0);
+        let own = reference().signals.iter().find(is_own).expect("is compared");
+        let usual = own.totals[1] as f64 / (own.totals[0] + own.totals[1]) as f64;
+        assert!(usual < 0.25, "{usual}: less than the answers that differ below");
+        cells[own.cells()].copy_from_slice(&[same, other]);
+        [Some(0), Some(1), None].map(|task| is_harmless(reference(), &part(task), &cells))
+    };
+    assert_eq!(with(200, 0), [true; 3]);
+    assert_eq!(with(140, 60), [false, true, false], "another head's numbers may differ, the embedding's may not");
+    assert_eq!(with(0, 0), [true; 3], "nothing was compared");
 }

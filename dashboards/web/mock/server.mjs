@@ -154,8 +154,12 @@ function listen(listeners, request, response) {
   request.on("close", () => listeners.delete(response));
 }
 
-function paged(rows, query) {
-  const from = Number(query.get("cursor") ?? 0);
+function paged(all, query) {
+  const cursor = query.get("cursor") ?? "0";
+  // As the server's: what began before so many microseconds.
+  const before = /^before-(\d+)$/.exec(cursor)?.[1];
+  const rows = before === undefined ? all : all.filter((row) => Date.parse(row.start) * 1000 < Number(before));
+  const from = before === undefined ? Number(cursor) : 0;
   const limit = Math.min(Number(query.get("limit") ?? 100), 500);
   const to = from + limit;
   return { data: rows.slice(from, to), next_cursor: to < rows.length ? String(to) : null };

@@ -98,6 +98,17 @@ path("drills down from the fleet to the cause and its cells", async ({ page, vis
   assert.match(await table.locator("tr", { hasText: "refund" }).innerText(), /\d+\.\d % to \d+\.\d %/);
 });
 
+path("shows a window that is older than the newest ones", async ({ page, visit }) => {
+  await visit("model", "#/models/claims-triage?window=2026-11-22T22%3A30%3A00.000Z");
+  await page.getByText("These are the windows around the one of this address").waitFor();
+  await page.getByRole("heading", { level: 2, name: /Window .*22:30–22:35/ }).waitFor();
+  await page.getByRole("link", { name: "Show the newest" }).click();
+  await page.getByText("These are the windows around").waitFor({ state: "detached" });
+  await page.getByRole("heading", { level: 2, name: "Window 19:00–19:05" }).waitFor();
+  await visit("model", "#/models/claims-triage?window=2026-01-01T00%3A00%3A00.000Z");
+  await page.getByText("The window of this address is not kept").waitFor();
+});
+
 path("approves one retraining request and rejects another", async ({ page, visit }) => {
   await visit("alert");
   await page.getByLabel(/^Comment/).fill("data is ready");

@@ -55,6 +55,10 @@ export const model = (name: string, signal: AbortSignal): Promise<Model> => read
 export const windows = (name: string, limit: number, signal: AbortSignal): Promise<Window[]> =>
   page(`/models/${part(name)}/windows`, { limit: String(limit) }, signal);
 
+/** Those that began before a time, newest first. */
+export const windowsBefore = (name: string, ms: number, limit: number, signal: AbortSignal): Promise<Window[]> =>
+  page(`/models/${part(name)}/windows`, { limit: String(limit), cursor: `before-${ms * 1000}` }, signal);
+
 export const windowStatistics = (name: string, start: string, signal: AbortSignal): Promise<DatedStatistic[]> =>
   list(`/models/${part(name)}/windows/${part(start)}/statistics`, {}, signal);
 

@@ -14,6 +14,7 @@ import { Alerts, Deliveries, Retraining } from "./alerts";
 import { Header } from "./header";
 import { type Loaded, loadModel } from "./load";
 import { MapView } from "./map";
+import { usePast } from "./past";
 import { Performance } from "./performance";
 import { Settings } from "./settings";
 import { Candidate } from "./shadow";
@@ -43,7 +44,9 @@ export function ModelView({ route }: { route: ModelRoute }) {
 const TITLES: Record<Tab, string> = { overview: "Overview", performance: "Performance", map: "Encoder's map", settings: "Settings" };
 
 function Content(props: { route: ModelRoute } & Loaded) {
-  const { route, model, windows, alerts } = props;
+  const { route, model, alerts } = props;
+  const past = usePast(route.name, route.window, props.windows);
+  const windows = past ?? props.windows;
   const chosen = windows.find((w) => Date.parse(w.start) === Date.parse(route.window ?? "")) ?? null;
   const shown = chosen ?? firstToShow(windows, alerts);
   const selection: Selection = { ...route, window: shown?.start ?? null };
@@ -65,12 +68,17 @@ function Content(props: { route: ModelRoute } & Loaded) {
           ))}
         </nav>
       </div>
-      {route.window !== null && chosen === null && windows.length > 0 && (
+      {past !== null && (
         <p class="caution" role="status">
-          The window of this address is not among the newest {windows.length}; what you see is another one.
+          These are the windows around the one of this address, not the newest. <a href={modelHref(route.name, { ...selection, window: null }, route.tab)}>Show the newest</a>
         </p>
       )}
-      {route.tab === "overview" && <Overview {...props} chosen={chosen} shown={shown} go={go} />}
+      {route.window !== null && chosen === null && windows.length > 0 && (
+        <p class="caution" role="status">
+          The window of this address is not kept, or is being read; what you see is another one.
+        </p>
+      )}
+      {route.tab === "overview" && <Overview {...props} past={past} chosen={chosen} shown={shown} go={go} />}
       {route.tab === "performance" && (
         <>
           <Performance name={route.name} task={route.task} />
@@ -83,8 +91,9 @@ function Content(props: { route: ModelRoute } & Loaded) {
   );
 }
 
-function Overview(props: { route: ModelRoute; chosen: Window | null; shown: Window | null; go: (changes: Selection) => void } & Loaded) {
-  const { route, model, windows, alerts, chosen, shown, go } = props;
+function Overview(props: { route: ModelRoute; past: Window[] | null; chosen: Window | null; shown: Window | null; go: (changes: Selection) => void } & Loaded) {
+  const { route, model, alerts, chosen, shown, go } = props;
+  const windows = props.past ?? props.windows;
   const tasks = model.manifest.tasks;
   const map = useMemo(() => heat(windows, tasks), [windows, tasks.map((t) => t.name).join("\n")]);
   const bands = useMemo(() => alerts.map(bandOf), [alerts]);
@@ -103,7 +112,7 @@ function Overview(props: { route: ModelRoute; chosen: Window | null; shown: Wind
     <>
       <Header
         model={model}
-        windows={windows}
+        windows={props.windows}
         alerts={alerts}
         chosen={chosen}
         place={place}
