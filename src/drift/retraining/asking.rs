@@ -66,21 +66,9 @@ pub fn request<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::cause::Cause;
     use crate::drift::retraining::Trigger;
+    use crate::drift::retraining::covering::tests::alert;
     use crate::drift::time::Span;
-
-    fn alert(kind: CauseKind, task: Option<usize>, affected: &[usize]) -> Alert {
-        Alert {
-            opened_slot: 1,
-            ordinal: 0,
-            opened_at: Timestamp::from_micros(0),
-            cause: Cause { kind, task, segment: None, tasks_affected: affected.to_vec() },
-            ln_evidence: 9.0,
-            witnesses: Vec::new(),
-            harmed: Vec::new(),
-        }
-    }
 
     const AUTO: Policy = Policy { mode: Mode::Auto, on: Trigger::Drift, cooldown: Span::from_secs(10) };
 

@@ -36,12 +36,12 @@ pub fn tasks<'a>(alerts: impl IntoIterator<Item = &'a Alert>) -> BTreeMap<usize,
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::drift::cause::Cause;
     use crate::drift::retraining::Trigger;
 
-    fn alert(kind: CauseKind, task: Option<usize>, affected: &[usize]) -> Alert {
+    pub(in crate::drift::retraining) fn alert(kind: CauseKind, task: Option<usize>, affected: &[usize]) -> Alert {
         Alert {
             opened_slot: 1,
             ordinal: 0,
