@@ -216,11 +216,12 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// # Errors
 /// If it cannot be opened for writing, or is one of those that are `read`.
 pub fn can_write<'a>(path: &Path, read: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
-    let is_new = !path.exists();
-    if path.is_file() && read.into_iter().any(|read| read.canonicalize().ok() == path.canonicalize().ok()) {
+    // A link that leads nowhere yet is somebody's, and is left alone.
+    let (is_new, is_file) = (path.symlink_metadata().is_err(), path.is_file());
+    if is_file && read.into_iter().any(|read| read.canonicalize().ok() == path.canonicalize().ok()) {
         return Err(WrongArguments(format!("`--output {}` is a file that is read", path.display())).into());
     }
-    if is_new || path.is_file() {
+    if is_new || is_file {
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
         opened.with_context(|| format!("`{}` cannot be written", path.display()))?;
         if is_new {

@@ -369,6 +369,12 @@ fn an_output_that_cannot_be_written_is_told_before_the_work() {
         assert!(told.contains("is a file that is read"), "{told}");
         assert!(run(command, Path::new("is not there"), &reference.with_file_name("new"), 1).contains("is not there"));
         assert!(!reference.with_file_name("new").exists(), "nothing is left behind");
+        let link = reference.with_file_name("link");
+        if link.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink("not made yet", &link).expect("made");
+        }
+        run(command, Path::new("is not there"), &link, 1);
+        assert!(link.symlink_metadata().is_ok(), "nor is a link taken away");
     }
     assert_eq!(std::fs::read(&reference).expect("readable"), before);
 }

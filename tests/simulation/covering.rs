@@ -173,6 +173,7 @@ fn an_alert_within_the_cooldown_asks_after_it() {
     let [first, second] = in_time.as_slice() else { panic!("one for each alert: {requests:#?}") };
     let (intent, mood) = (at(first, "intent").expect("asks first"), at(second, "mood").expect("asks then"));
     let windows = |span: Span| span.micros() / WINDOW.micros();
+    assert_eq!((&*first.tasks, &*first.protected_tasks), (r#"["intent"]"#, r#"["mood"]"#), "the other is protected");
     assert!(windows(first.created.since(intent)) <= 2 && at(first, "mood").is_none(), "nothing was in the way");
     assert!(windows(second.created.since(mood)) > 4, "the second fired within the cooldown");
     assert!(second.created.since(first.created) >= cooldown, "and asked after it");
