@@ -40,6 +40,9 @@ mod told;
 /// What is given twice.
 #[path = "command_line/twice.rs"]
 mod twice;
+/// Values that the reference never saw.
+#[path = "command_line/unlisted.rs"]
+mod unlisted;
 /// A model whose file one does not have.
 #[path = "command_line/without_model.rs"]
 mod without_model;

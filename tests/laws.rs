@@ -61,6 +61,7 @@ use driftd::drift::summary::Summary;
 use driftd::drift::task::{AttributeKind, AttributeSpec, ModelSpec, TaskKind, TaskSpec};
 use driftd::drift::text::{Script, TextFacts};
 use driftd::drift::time::{Span, Timestamp};
+use driftd::drift::unlisted::Unlisted;
 use driftd::drift::watermark::Watermark;
 use driftd::drift::window::WindowRule;
 use proptest::prelude::*;
@@ -244,8 +245,18 @@ proptest! {
         seed in any::<u64>(), n in 0_usize..120, owners in prop::collection::vec(0_usize..4, 120), reversed in any::<bool>(),
     ) {
         let mut rng = StdRng::seed_from_u64(seed);
-        let all: Vec<_> = (0..n).map(|i| observe(record(&mut rng, i as i64, Shift::None))).collect();
+        let made = |i: usize| {
+            let mut made = record(&mut rng, i as i64, Shift::None);
+            if !i.is_multiple_of(4) {
+                // Up to ninety new names: more than are kept of one cell.
+                made.joined.attributes[1] = Some(AttributeValue::Category(format!("new {}", i * 7 % 120)));
+                made.joined.tags[0].1 = format!("new {}", i % 2);
+            }
+            observe(made)
+        };
+        let all: Vec<_> = (0..n).map(made).collect();
         let whole = fold(&all);
+        prop_assert_eq!(n > 1, whole.unlisted != Unlisted::default());
         let mut parts: Vec<Vec<_>> = vec![Vec::new(); 4];
         for (observation, owner) in all.into_iter().zip(&owners) {
             parts[*owner].push(observation);

@@ -38,7 +38,6 @@ pub async fn show(State(state): State<ApiState>, Path(name): Path<String>) -> Re
         examples: row.examples > 0,
         shadow: state.store.latest_shadow(&name).await?.is_some(),
         budget: row.budget,
-        window_secs: row.window_us as f64 / 1e6,
     }))
 }
 

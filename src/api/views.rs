@@ -43,6 +43,8 @@ pub struct ModelView {
     pub guarantee: Value,
     /// What cannot be judged now, whatever the state says of the rest.
     pub not_judged: Vec<LackView>,
+    /// Length of a window in seconds: where none has ended for several of them, no records come.
+    pub window_secs: f64,
 }
 
 /// A part of a model: input, encoder, a head, what its labels prove, its links or its skew, or a segment.
@@ -76,8 +78,6 @@ pub struct ModelDetail {
     pub inference: Option<Value>,
     /// False alarms allowed.
     pub budget: String,
-    /// Window length in seconds.
-    pub window_secs: f64,
 }
 
 /// Encoder and tasks.
@@ -336,6 +336,14 @@ pub fn stored(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
+/// A threshold that is stored as its logarithm, without the last digits, which the way there and back changed.
+fn threshold(ln: f64) -> f64 {
+    const DIGITS: f64 = 12.0;
+    let exact = ln.exp();
+    let scale = 10_f64.powf(DIGITS - exact.log10().ceil());
+    (exact * scale).round() / scale
+}
+
 pub(super) fn evidence(ln: Option<f64>) -> Option<f64> {
     ln.map(|ln| ln.exp().min(MOST_EVIDENCE))
 }
@@ -367,6 +375,7 @@ impl ModelView {
             records: *records,
             guarantee: latest.map_or_else(unknown, |latest| stored(&latest.guarantee)),
             not_judged,
+            window_secs: model.window_us as f64 / 1e6,
         }
     }
 }
@@ -406,7 +415,7 @@ impl From<ReportRow> for WindowView {
             end: row.end,
             records: row.records,
             evidence: evidence(row.ln_evidence),
-            threshold: row.ln_threshold.exp(),
+            threshold: threshold(row.ln_threshold),
             revision: row.revision,
             late_records: row.late_records,
             incomplete: row.incomplete,
@@ -484,7 +493,7 @@ impl AlertView {
             opened_window: row.opened_window,
             resolved_at: row.resolved,
             evidence: evidence(row.ln_evidence),
-            threshold: row.ln_threshold.exp(),
+            threshold: threshold(row.ln_threshold),
             guarantee: stored(&row.guarantee),
             witnesses: stored(&row.evidence),
             acknowledgement: acknowledgement.map(Into::into),
@@ -507,5 +516,18 @@ impl From<DeliveryRow> for DeliveryView {
             delivered_at: row.delivered,
             last_error: row.last_error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::threshold;
+
+    #[test]
+    fn a_threshold_comes_back_from_its_logarithm() {
+        for exact in [43_200.0_f64, 2_000.0, 8_640.0, 720.0, 1_440.0, 30.5, 1.0] {
+            assert_eq!(threshold(exact.ln()), exact);
+        }
+        assert!((threshold((8_640.0_f64 / 7.0).ln()) - 8_640.0 / 7.0).abs() < 1e-8);
     }
 }

@@ -297,11 +297,12 @@ fn distribution(told: &Told, (window, statistic): Row, page: &mut String) {
         let [low, high] = mover.current_interval.map(long);
         let _ = write!(
             page,
-            "<text x=-8 y='{:.0}' text-anchor=end>{}</text>\
+            "<text x=-8 y='{:.0}' text-anchor=end>{}<title>{}</title></text>\
              <rect class=reference x=0 y='{:.0}' width='{:.1}' height=11 /><rect class=current x=0 y='{:.0}' width='{:.1}' height=11 />\
              <line class=whisker x1='{low:.1}' x2='{high:.1}' y1='{middle:.1}' y2='{middle:.1}'/>\
              <text x='{:.1}' y='{:.0}'>{:.1} % → {:.1} %</text>",
             top + 20.0,
+            escape(&shortened(&mover.cell)),
             escape(&mover.cell),
             top + 4.0,
             long(mover.reference_share),
@@ -329,6 +330,12 @@ fn distribution(told: &Told, (window, statistic): Row, page: &mut String) {
         );
     }
     page.push_str("</table></details>");
+}
+
+/// As much of a name as there is room for beside its bars.
+fn shortened(name: &str) -> String {
+    const ROOM: usize = 36;
+    if name.chars().count() <= ROOM { name.to_owned() } else { name.chars().take(ROOM - 1).chain(['…']).collect() }
 }
 
 fn comparison(all: &[Told], page: &mut String) {

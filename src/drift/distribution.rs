@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::reference::{Reference, SignalReference};
 use super::summary::Summary;
+use super::unlisted::Unlisted;
 use crate::stats::hypothesis::share_interval;
 
 /// What cells are called together whose names would tell of few records.
@@ -34,6 +35,7 @@ pub(super) struct Shares<'a> {
     reference: &'a Reference,
     signal: &'a SignalReference,
     current: &'a [i64],
+    unlisted: &'a Unlisted,
     expected: Cow<'a, [f64]>,
     n: f64,
     total: f64,
@@ -46,6 +48,7 @@ impl<'a> Shares<'a> {
         signal: &'a SignalReference,
         current: &'a [i64],
         expected: &'a [f64],
+        unlisted: &'a Unlisted,
     ) -> Option<Shares<'a>> {
         let measured = signal.measure.as_signal();
         if !measured.counts() {
@@ -53,7 +56,7 @@ impl<'a> Shares<'a> {
         }
         let expected = measured.expected(current, expected);
         let (n, total) = (current.iter().sum::<i64>() as f64, expected.iter().sum::<f64>());
-        (total > 0.0).then_some(Shares { reference, signal, current, expected, n, total })
+        (total > 0.0).then_some(Shares { reference, signal, current, unlisted, expected, n, total })
     }
 
     /// Whether the window holds nothing of the signal.
@@ -90,9 +93,17 @@ impl<'a> Shares<'a> {
     /// One cell with its name, as far as that may be told.
     pub(super) fn cell(&self, cell: usize) -> Cell {
         let task = self.signal.key.task.map(|t| &self.reference.spec.tasks[t]);
+        let called = || self.signal.measure.as_signal().cell_name(cell, task);
         let name =
-            if self.may_name(cell) { self.signal.measure.as_signal().cell_name(cell, task) } else { RARE.into() };
+            if self.may_name(cell) { self.unlisted.tell(self.signal.offset + cell, called()) } else { RARE.into() };
         self.together(name, &[cell])
+    }
+
+    /// These cells, and behind them in one those that may not be named.
+    pub(super) fn told(&self, cells: Vec<usize>) -> Vec<Cell> {
+        let (named, rare): (Vec<usize>, Vec<usize>) = cells.into_iter().partition(|&cell| self.may_name(cell));
+        let rare = (!rare.is_empty()).then(|| self.together(RARE.to_owned(), &rare));
+        named.into_iter().map(|cell| self.cell(cell)).chain(rare).collect()
     }
 
     fn may_name(&self, cell: usize) -> bool {
@@ -121,7 +132,9 @@ impl<'a> Shares<'a> {
 pub fn distribution(reference: &Reference, signal: &SignalReference, summary: &Summary, most: usize) -> Vec<Cell> {
     let current = &summary.cells[signal.cells()];
     let expected = signal.expected(&summary.phases);
-    let Some(shares) = Shares::of(reference, signal, current, &expected.cells) else { return Vec::new() };
+    let Some(shares) = Shares::of(reference, signal, current, &expected.cells, &summary.unlisted) else {
+        return Vec::new();
+    };
     let (mut shown, rare): (Vec<usize>, Vec<usize>) =
         shares.by_change(usize::MAX).into_iter().partition(|&c| shares.may_name(c));
     let room = most.saturating_sub(usize::from(!rare.is_empty()));

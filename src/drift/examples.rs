@@ -162,7 +162,7 @@ impl Drawn {
         let shares: Vec<(&SignalReference, Shares)> = (signals.iter().zip(&expected))
             .filter_map(|(signal, expected)| {
                 let current = &summary.cells[signal.cells()];
-                Some((*signal, Shares::of(reference, signal, current, &expected.cells)?))
+                Some((*signal, Shares::of(reference, signal, current, &expected.cells, &summary.unlisted)?))
             })
             .collect();
         let mut ranked: Vec<(f64, &Candidate, Vec<Because>)> = Vec::new();

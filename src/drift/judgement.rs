@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::detector::{Detectors, Sensitivity, SignalStep};
-use super::distribution::Shares;
+use super::distribution::{Cell, Shares};
 use super::guarantee::GuaranteeStatus;
 use super::reference::{Reference, SignalReference};
 use super::signal::answer_skew::HARMLESS;
@@ -12,6 +12,7 @@ use super::signal::{Effect, Measure, SignalKey};
 use super::summary::Summary;
 use super::time::Timestamp;
 use super::tree::{Part, model_evidence, part_evidence, weights};
+use super::unlisted::Unlisted;
 use super::window::Slot;
 use crate::stats::hypothesis::TestResult;
 
@@ -158,7 +159,9 @@ pub fn judge(
         () if steps.iter().all(|s| s.tested.is_none()) => Verdict::InsufficientData,
         () => Verdict::of(ln_evidence, ln_threshold),
     };
-    let statistics = reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step));
+    let unlisted = &window.summary.unlisted;
+    let statistics =
+        reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step, unlisted));
     let report = Report {
         slot: window.slot,
         start: window.start,
@@ -200,10 +203,11 @@ fn is_served_otherwise(signal: &SignalReference, cells: &[i64]) -> bool {
 pub fn revise(reference: &Reference, summary: &Summary, sensitivity: Sensitivity) -> Vec<Statistic> {
     let mut once = Detectors::new(reference);
     let steps = once.step(reference, summary, sensitivity);
-    reference.signals.iter().zip(&steps).map(|(signal, step)| statistic(reference, signal, step)).collect()
+    let told = |(signal, step)| statistic(reference, signal, step, &summary.unlisted);
+    reference.signals.iter().zip(&steps).map(told).collect()
 }
 
-fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Statistic {
+fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep, unlisted: &Unlisted) -> Statistic {
     let measured = signal.measure.as_signal();
     let n = measured.n(&step.cells);
     Statistic {
@@ -212,17 +216,17 @@ fn statistic(reference: &Reference, signal: &SignalReference, step: &SignalStep)
         tested: step.tested,
         ln_evidence: step.ln_evidence,
         effect: measured.effect(&step.cells, &step.expected.cells),
-        movers: movers(reference, signal, step),
+        movers: movers(reference, signal, step, unlisted),
         directions: directions(reference, signal, step),
         guarantee: reference.guarantee_of(signal).status,
     }
 }
 
-/// The cells with the largest standardized change of share.
-fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) -> Vec<Mover> {
-    let Some(shares) = Shares::of(reference, signal, &step.cells, &step.expected.cells) else { return Vec::new() };
-    let mover = |cell: usize| {
-        let cell = shares.cell(cell);
+/// The cells with the largest standardized change of share; those of them that may not be named are one.
+fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep, unlisted: &Unlisted) -> Vec<Mover> {
+    let shares = Shares::of(reference, signal, &step.cells, &step.expected.cells, unlisted);
+    let Some(shares) = shares else { return Vec::new() };
+    let mover = |cell: Cell| {
         Some(Mover {
             current_interval: cell.interval?,
             cell: cell.name,
@@ -232,7 +236,7 @@ fn movers(reference: &Reference, signal: &SignalReference, step: &SignalStep) ->
             current_share: cell.current_share,
         })
     };
-    shares.by_change(MOVERS).into_iter().filter_map(mover).collect()
+    shares.told(shares.by_change(MOVERS)).into_iter().filter_map(mover).collect()
 }
 
 /// The directions in which a mean moved most.

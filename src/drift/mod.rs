@@ -78,6 +78,8 @@ pub mod losses;
 pub mod maintenance;
 /// Predictions whose labels came.
 pub mod matured;
+/// Names that nobody can list beforehand, counted.
+pub mod names;
 /// What signals see of one record.
 pub mod observation;
 /// Whether records lie in the order of their answers.
@@ -134,6 +136,8 @@ mod tracks;
 pub mod translation;
 /// How the signals' evidence becomes one number.
 pub mod tree;
+/// Values that have no cell of their own, by name.
+pub mod unlisted;
 /// Records that name another version of the model.
 pub mod versions;
 /// What the maker of a reference should know.

@@ -14,6 +14,9 @@ use super::segment::{Segment, SegmentTag};
 use super::skew::Skew;
 use super::text::TextFacts;
 
+/// What a tag is called of a record without it.
+const NO_VALUE: &str = "no value";
+
 /// Whose answers feed the head signals. Never both in one window, or records would count twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -41,6 +44,17 @@ pub struct Observation {
     pub answers: Vec<Option<Answer>>,
     /// Production's answer beside ours, where both are known.
     pub skew: Option<Skew>,
+    /// Values that the reference or the manifest does not list, by name; mostly none.
+    pub unlisted: Vec<(ValueOf, Box<str>)>,
+}
+
+/// What has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueOf {
+    /// A tag of the reference's segments, by index.
+    Tag(usize),
+    /// What a task's head answers, by the task's index.
+    Head(usize),
 }
 
 /// A record joined with our inference of it, before a reference says how to look at it.
@@ -95,8 +109,15 @@ impl Joined {
 
     /// As a reference looks at it; embedding and tags stay.
     fn taken_out(&mut self, place: Place, segments: &[SegmentTag]) -> Observation {
+        let values: Vec<u16> = segments.iter().map(|tag| tag.value(&self.tags)).collect();
+        let is_unlisted = |(tag, value): &(&SegmentTag, &u16)| tag.values.len() == usize::from(**value);
+        let unlisted = segments.iter().zip(&values).enumerate().filter(|(_, both)| is_unlisted(both));
+        let name = |(index, (tag, _)): (usize, (&SegmentTag, &u16))| {
+            (ValueOf::Tag(index), tag.given(&self.tags).unwrap_or(NO_VALUE).into())
+        };
         Observation {
-            segments: segments.iter().map(|tag| tag.value(&self.tags)).collect(),
+            unlisted: unlisted.map(name).collect(),
+            segments: values,
             input: self.input.take(),
             text: self.text,
             attributes: take(&mut self.attributes),
@@ -113,7 +134,11 @@ impl Observation {
     pub fn new(record: &mut Record, inference: Option<Inference>, reference: &Reference) -> Observation {
         let mut joined = Joined::new(record, inference, reference.heads);
         let place = place(&joined.embedding, reference.geometry.as_ref());
-        let observation = joined.taken_out(place, &reference.segments);
+        let mut observation = joined.taken_out(place, &reference.segments);
+        if reference.heads == HeadSource::Predictions {
+            let classes = record.unknown_classes.iter().map(|(task, name)| (ValueOf::Head(*task), name.clone()));
+            observation.unlisted.extend(classes);
+        }
         record.embedding = Some(joined.embedding).filter(|values| !values.is_empty());
         record.tags = joined.tags;
         observation
@@ -122,6 +147,11 @@ impl Observation {
     /// What a task's head answered.
     pub fn answer(&self, task: usize) -> Option<&Answer> {
         self.answers.get(task)?.as_ref()
+    }
+
+    /// Names of values that are not listed.
+    pub fn unlisted_of(&self, of: ValueOf) -> impl Iterator<Item = &str> {
+        self.unlisted.iter().filter(move |(whose, _)| *whose == of).map(|(_, name)| name.as_ref())
     }
 
     /// Whether it is of a segment.

@@ -67,7 +67,7 @@ pub struct InputText {
 pub enum VersionMatch {
     /// The same version, or the record names none.
     Same,
-    /// Another version, of this name ([`super::versions::name`]): counted, not folded.
+    /// Another version, of this name ([`super::names::name`]): counted, not folded.
     Other(Box<str>),
 }
 

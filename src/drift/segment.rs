@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::other_than;
+
 /// Values of a tag that get a segment of their own; the rest are `other`.
 pub const MOST_VALUES: usize = 12;
 /// Tags that a reference chooses by itself.
@@ -32,13 +34,22 @@ pub struct Segment {
 impl SegmentTag {
     /// Index of a record's value; `other` for unknown ones and for records without the tag.
     pub fn value(&self, tags: &[(String, String)]) -> u16 {
-        let value = tags.iter().find(|(tag, _)| *tag == self.tag).map(|(_, value)| value);
+        let value = self.given(tags);
         value.and_then(|v| self.values.iter().position(|known| known == v)).unwrap_or(self.values.len()) as u16
+    }
+
+    /// What a record says of the tag; `None` for records without it.
+    pub(super) fn given<'a>(&self, tags: &'a [(String, String)]) -> Option<&'a str> {
+        tags.iter().find(|(tag, _)| *tag == self.tag).map(|(_, value)| value.as_str())
     }
 
     /// `channel=support`, or `channel=other`.
     pub fn name(&self, value: u16) -> String {
-        format!("{}={}", self.tag, self.values.get(usize::from(value)).map_or("other", String::as_str))
+        format!(
+            "{}={}",
+            self.tag,
+            self.values.get(usize::from(value)).map_or_else(|| other_than(&self.values), String::as_str)
+        )
     }
 }
 

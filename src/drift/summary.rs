@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::observation::Observation;
@@ -10,6 +11,7 @@ use super::reference::Reference;
 use super::segment::Segment;
 use super::signal::HeldOut;
 use super::time::Timestamp;
+use super::unlisted::Unlisted;
 use super::versions::Others;
 
 /// Tallies of all signals of one reference over some records.
@@ -25,6 +27,8 @@ pub struct Summary {
     pub phases: Vec<i64>,
     /// Records that name another version: they are in none of the other tallies.
     pub others: Others,
+    /// What is in cells of values that have none of their own.
+    pub unlisted: Unlisted,
 }
 
 /// The tallies as they are written: what was counted later stands behind them, where there is any.
@@ -55,6 +59,7 @@ impl Summary {
             cells: vec![0; reference.width()],
             phases: vec![0; reference.phases()],
             others: Others::default(),
+            unlisted: Unlisted::default(),
         }
     }
 
@@ -77,7 +82,15 @@ impl Summary {
         for signal in &reference.signals {
             let cells = &mut self.cells[signal.cells()];
             let Some(segment) = signal.key.segment else {
-                signal.measure.as_signal().fold_all(&all, cells);
+                let measure = signal.measure.as_signal();
+                let open = measure.open_cell().map(|cell| (cell, cells[cell]));
+                measure.fold_all(&all, cells);
+                if let Some((cell, before)) = open
+                    && cells[cell] > before
+                {
+                    let mut count = |value: &str| self.unlisted.add(signal.offset + cell, value);
+                    all.iter().for_each(|observation| measure.name_unlisted(observation, &mut count));
+                }
                 continue;
             };
             // Signals are sorted by scope and task first, so a segment comes up many times.
@@ -132,30 +145,40 @@ impl Summary {
         self.cells.iter_mut().zip(&other.cells).for_each(|(a, b)| *a = a.saturating_add(*b));
         self.phases.iter_mut().zip(&other.phases).for_each(|(a, b)| *a += b);
         self.others.merge(&other.others);
+        self.unlisted.merge(&other.unlisted);
         Ok(())
     }
 
     /// Compact bytes: zeros cost one byte.
     pub fn encode(&self) -> Vec<u8> {
         const WHY: &str = "a summary of integers and names always encodes";
-        let Summary { records, span, cells, phases, others } = self;
+        let Summary { records, span, cells, phases, others, unlisted } = self;
         let written = Written { records: *records, span: *span, cells: cells.into(), phases: phases.into() };
         let mut bytes = postcard::to_stdvec(&written).expect(WHY);
-        if others.records > 0 {
+        if others.records > 0 || !unlisted.is_empty() {
             bytes.extend(postcard::to_stdvec(others).expect(WHY));
+        }
+        if !unlisted.is_empty() {
+            bytes.extend(postcard::to_stdvec(unlisted).expect(WHY));
         }
         bytes
     }
 
-    /// From the bytes of [`Summary::encode`], be they of a version that did not count others.
+    /// From the bytes of [`Summary::encode`], be they of a version that counted no others, or named no values.
     ///
     /// # Errors
     /// If the bytes are not a summary.
     pub fn decode(bytes: &[u8]) -> Result<Summary, postcard::Error> {
         let (Written { records, span, cells, phases }, rest) = postcard::take_from_bytes(bytes)?;
-        let others = if rest.is_empty() { Others::default() } else { postcard::from_bytes(rest)? };
-        Ok(Summary { records, span, cells: cells.into_owned(), phases: phases.into_owned(), others })
+        let (others, rest) = later(rest)?;
+        let (unlisted, _) = later(rest)?;
+        Ok(Summary { records, span, cells: cells.into_owned(), phases: phases.into_owned(), others, unlisted })
     }
+}
+
+/// What a version added behind what others wrote, and the bytes behind it; nothing where there are none.
+fn later<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), postcard::Error> {
+    if bytes.is_empty() { Ok((T::default(), bytes)) } else { postcard::take_from_bytes(bytes) }
 }
 
 #[cfg(test)]
@@ -182,8 +205,20 @@ mod tests {
         let mut sum = Summary::decode(&summary.encode()).expect("decodes");
         assert_eq!(sum, summary);
         sum.merge(&summary).expect("one layout");
-        assert_eq!((sum.records, sum.others.records, sum.others.by_version["13"]), (14, 4, 4));
+        assert_eq!((sum.records, sum.others.records, sum.others.by_name["13"]), (14, 4, 4));
         let cut = summary.encode();
         assert!(Summary::decode(&cut[..cut.len() - 1]).is_err(), "damage is not taken for an old summary");
+    }
+
+    #[test]
+    fn values_without_a_cell_come_back_and_add_up() {
+        let mut summary = Summary::decode(&FORMER).expect("decodes");
+        (0..3).for_each(|_| summary.unlisted.add(1, "fax"));
+        let mut sum = Summary::decode(&summary.encode()).expect("decodes");
+        assert_eq!(sum, summary);
+        sum.merge(&summary).expect("one layout");
+        assert_eq!(sum.unlisted.tell(1, "other".to_owned()), "other: fax", "three of them alone would not be told");
+        let cut = summary.encode();
+        assert!(Summary::decode(&cut[..cut.len() - 1]).is_err(), "damage is not taken for an older summary");
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::other_than;
+
 /// What a head answers for one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -82,7 +84,7 @@ impl TaskSpec {
 
     /// Name of a class by index; one past the last is `other`.
     pub fn class_name(&self, index: usize) -> &str {
-        self.classes.get(index).map_or("other", String::as_str)
+        self.classes.get(index).map_or_else(|| other_than(&self.classes), String::as_str)
     }
 }
 

@@ -13,10 +13,9 @@
 //!
 //! Windows are taken together until they hold enough records to say so.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::names::Names;
 use super::reference::Reference;
 
 /// Above this share of the records another version is what production serves.
@@ -26,22 +25,13 @@ const MOST: f64 = 0.5;
 const FEW: f64 = 0.25;
 /// Records that a share needs: with fewer, three of five would be most of the traffic.
 const ENOUGH: u64 = 20;
-/// Versions counted by name: the first by their names, so that any split of the records counts the same.
-/// A fleet serves two or three; a name for each record is a producer's mistake.
+/// Versions counted by name. A fleet serves two or three; a name for each record is a producer's mistake.
 const MOST_NAMES: usize = 16;
-/// Letters kept of a version's name: a digest of a file has 64.
-const MOST_LETTERS: usize = 64;
 /// Versions named in a sentence.
 const TOLD: usize = 3;
 
-/// Records that name another version.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Others {
-    /// How many there are.
-    pub records: u64,
-    /// How many name which version; of more than sixteen, the first sixteen by name.
-    pub by_version: BTreeMap<String, u64>,
-}
+/// Records that name another version, by its name.
+pub type Others = Names<MOST_NAMES>;
 
 /// Records that name another version, among all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,44 +62,6 @@ pub struct Watched {
     waiting: Seen,
     /// What was seen when others last served a quarter or more.
     told: Option<Seen>,
-}
-
-/// A version's name as a record gave it, short enough to be kept and fit to be shown.
-pub fn name(given: &str) -> Box<str> {
-    let shown = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
-    given.chars().take(MOST_LETTERS).map(shown).collect::<String>().into_boxed_str()
-}
-
-impl Others {
-    /// Counts a record.
-    pub fn add(&mut self, version: &str) {
-        self.count(version, 1);
-        self.records += 1;
-    }
-
-    /// Adds others up: counting is exact in any order, for what is among the first of all is among the first
-    /// of each part.
-    pub fn merge(&mut self, other: &Others) {
-        other.by_version.iter().for_each(|(version, records)| self.count(version, *records));
-        self.records += other.records;
-    }
-
-    fn count(&mut self, version: &str, records: u64) {
-        match self.by_version.get_mut(version) {
-            Some(known) => *known += records,
-            None => _ = self.by_version.insert(version.to_owned(), records),
-        }
-        if self.by_version.len() > MOST_NAMES {
-            self.by_version.pop_last();
-        }
-    }
-
-    /// Versions with their records, the most seen first.
-    pub fn most_seen(&self) -> Vec<(&str, u64)> {
-        let mut all: Vec<(&str, u64)> = self.by_version.iter().map(|(version, n)| (version.as_str(), *n)).collect();
-        all.sort_by_key(|(version, n)| (std::cmp::Reverse(*n), *version));
-        all
-    }
 }
 
 impl Seen {
@@ -193,30 +145,5 @@ mod tests {
         let (few, other) = (Standing::TooFew, Standing::Others);
         assert_eq!(said, [few, few, other, few, few, other, few, few]);
         assert_eq!(watched.told().map(|seen| (seen.records, seen.others.records)), Some((21, 15)));
-    }
-
-    #[test]
-    fn any_split_counts_the_same_and_names_stay_few() {
-        let versions: Vec<String> = (0..40).map(|i| format!("{:02}", i * 7 % 40)).collect();
-        let mut whole = Others::default();
-        versions.iter().chain(&versions).for_each(|version| whole.add(version));
-        for parts in [2, 3, 7, 80] {
-            let all: Vec<&String> = versions.iter().chain(&versions).collect();
-            let mut merged = Others::default();
-            for part in all.chunks(parts).rev() {
-                let mut other = Others::default();
-                part.iter().for_each(|version| other.add(version));
-                merged.merge(&other);
-            }
-            assert_eq!(merged, whole, "in chunks of {parts}");
-        }
-        assert_eq!((whole.records, whole.by_version.len(), whole.by_version.get("15")), (80, MOST_NAMES, Some(&2)));
-    }
-
-    #[test]
-    fn names_are_short_and_can_be_shown() {
-        assert_eq!(&*name("2026-11\n<b>"), "2026-11\u{fffd}<b>");
-        assert_eq!(name(&"x".repeat(1_000)).len(), MOST_LETTERS);
-        assert_eq!(others(&[("a", 1), ("c", 4), ("b", 4)]).most_seen(), [("b", 4), ("c", 4), ("a", 1)]);
     }
 }

@@ -16,11 +16,11 @@ use super::native_json::{
 use super::native_label::value_of;
 use super::{native_problem, native_quick};
 use crate::drift::label::Label;
+use crate::drift::names;
 use crate::drift::record::{AttributeValue, InputText, Record, RejectReason, Rejected, VersionMatch};
 use crate::drift::score_order::ScoreOrder;
 use crate::drift::task::{AttributeKind, AttributeSpec, ModelSpec};
 use crate::drift::time::Timestamp;
-use crate::drift::versions;
 
 /// More tags than this, or longer ones, are cut.
 const MOST_TAGS: usize = 64;
@@ -167,7 +167,7 @@ impl NativeDecoder {
             None => received.ok_or_else(|| reject(RejectReason::NoTime, "neither the record nor Kafka has a time"))?,
         };
         let version = match raw.model.as_ref().and_then(|m| m.version.as_ref()) {
-            Some(version) if version.0 != model.spec.version => VersionMatch::Other(versions::name(&version.0)),
+            Some(version) if version.0 != model.spec.version => VersionMatch::Other(names::name(&version.0)),
             _ => VersionMatch::Same,
         };
         let mut answers = Vec::new();

@@ -9,10 +9,10 @@ use crate::drift::answer::{
     Answer, Confidence, SUM_TOLERANCE, Uncertainty, least_certain, mean_confidence, probability, sigmoid, softmax,
     top_class,
 };
+use crate::drift::names;
 use crate::drift::record::{RejectReason, Rejected};
 use crate::drift::score_order::follows;
 use crate::drift::task::{TaskKind, TaskSpec};
-use crate::drift::versions;
 
 /// Names kept of one record's unknown classes: enough to see how they are written.
 const MOST_UNKNOWN: usize = 4;
@@ -27,7 +27,7 @@ impl UnknownClasses {
         move |given| {
             let mut names = self.0.borrow_mut();
             if names.len() < MOST_UNKNOWN {
-                let name = (task, versions::name(given));
+                let name = (task, names::name(given));
                 if !names.contains(&name) {
                     names.push(name);
                 }

@@ -58,24 +58,25 @@ fn names_without_a_cell_are_as_frequent_later() {
     const SEEDS: u64 = 40;
     const LATER: i64 = 4_000;
     for size in [300, 1_000, 4_000] {
-        let mut scores = [0.0; 2];
+        let mut scores = [0.0; 3];
         for seed in 0..SEEDS {
             let mut rng = StdRng::seed_from_u64(seed);
             let reference = learned(&mut rng, size);
             let later = summed(&reference, (0..LATER).map(|second| record(&mut rng, second)));
-            for (score, name) in scores.iter_mut().zip(["token_distribution", "attribute_city"]) {
+            let has_own = |name: &str| !name.starts_with("rare ") && name != "other" && name != "missing";
+            let was_never_seen = |name: &str| name == "other";
+            let looks: [(&str, &dyn Fn(&str) -> bool); 3] =
+                [("token_distribution", &has_own), ("attribute_city", &has_own), ("attribute_city", &was_never_seen)];
+            for (score, (name, is_in)) in scores.iter_mut().zip(looks) {
                 let signal = reference.signals.iter().find(|s| s.key.signal == name).expect("is measured");
                 let measured = signal.measure.as_signal();
-                let has_own = |cell: &usize| {
-                    let name = measured.cell_name(*cell, None);
-                    !name.starts_with("rare tokens") && name != "other" && name != "missing"
-                };
-                let own = |cells: &[i64]| (0..cells.len()).filter(has_own).map(|cell| cells[cell]).sum::<i64>() as f64;
+                let is_in = |cell: &usize| is_in(&measured.cell_name(*cell, None));
+                let part = |cells: &[i64]| (0..cells.len()).filter(is_in).map(|cell| cells[cell]).sum::<i64>() as f64;
                 let (was, is) = (&signal.totals[..], &later.cells[signal.cells()]);
                 let sizes = [measured.n(was) as f64, measured.n(is) as f64];
-                let pooled = (own(was) + own(is)) / (sizes[0] + sizes[1]);
+                let pooled = (part(was) + part(is)) / (sizes[0] + sizes[1]);
                 let error = (pooled * (1.0 - pooled) * (1.0 / sizes[0] + 1.0 / sizes[1])).sqrt();
-                *score += (own(is) / sizes[1] - own(was) / sizes[0]) / error / SEEDS as f64;
+                *score += (part(is) / sizes[1] - part(was) / sizes[0]) / error / SEEDS as f64;
             }
         }
         assert!(scores.iter().all(|z| z.abs() < MOST), "{size} records, off by {scores:?} standard errors");
@@ -103,6 +104,43 @@ fn a_small_reference_with_a_long_tail_raises_no_alarm() {
     }
     // 720 windows, and one false alarm is allowed in 2,000.
     assert!(alarmed.len() <= 1, "quiet streams with an alarm: {alarmed:?}");
+}
+
+#[test]
+fn a_category_that_nobody_saw_is_found_among_five_hundred() {
+    const NEW: f64 = 0.05;
+    let city = |rng: &mut StdRng, second| {
+        let mut record = record(rng, second);
+        let city = format!("city {}", rng.random_range(0..500));
+        record.joined.attributes[0] = Some(AttributeValue::Category(city));
+        record
+    };
+    for seed in 0..6 {
+        let mut rng = StdRng::seed_from_u64(200 + seed);
+        let mut records: Vec<FitRecord> = (0..10_000).map(|second| city(&mut rng, second)).collect();
+        let reference = fit(&plan(&model(), WindowRule::Records(250)), &mut records).expect("is enough").reference;
+        let signal = reference.signals.iter().find(|s| s.key.signal == "attribute_city").expect("is measured");
+        let measured = signal.measure.as_signal();
+        let cells: Vec<String> =
+            (measured.width() - 3..measured.width()).map(|c| measured.cell_name(c, None)).collect();
+        assert_eq!(cells, ["rare categories", "other", "missing"], "more were seen than have a cell");
+        let mut course = Course::new(&reference);
+        let found = (0..20).find(|slot| {
+            let with_new = |second| {
+                let mut record = city(&mut rng, second);
+                if *slot >= 10 && rng.random_bool(NEW) {
+                    record.joined.attributes[0] = Some(AttributeValue::Category("Atlantis".to_owned()));
+                }
+                record
+            };
+            let summary = summed(&reference, (slot * 250..slot * 250 + 250).map(with_new));
+            let at = |slot: i64| Timestamp::from_micros(slot * 250 * 1_000_000);
+            let closed = ClosedWindow { slot: *slot, start: at(*slot), end: at(*slot + 1), summary };
+            course.advance(&reference, &WATCH, &closed).report.verdict == Verdict::Drift
+        });
+        // As one with rare categories, it was not found within twenty windows.
+        assert!(found.is_some_and(|slot| (10..16).contains(&slot)), "seed {seed}: {found:?}");
+    }
 }
 
 #[test]

@@ -51,9 +51,9 @@ export function makeDesk(models, clock, announce) {
 
   const request = (m, a) => {
     const id = `${a.id}-q`;
-    const decided = decisions.get(id);
-    const moves = [{ at: firedAt(a), from: null, to: "proposed", who: "driftd", why: "the alert fired and its cause is known" }, ...(decided ? [decided] : [])];
-    return { id, model: m.name, state: decided?.to ?? "proposed", alert: a.id, tasks: a.cause.tasks_affected, protected_tasks: m.tasks.filter((t) => !a.cause.tasks_affected.includes(t)), reason: a.cause.summary, created_at: firedAt(a), expires_at: time(clock() / 1000 + 3 * 86_400), version: m.version, kind: "drift", mode: "manual", hook: null, run_url: null, new_model_version: null, body: {}, metrics: {}, moves, attempts: [], callbacks: [], gates: [] };
+    const decided = decisions.get(id) ?? [];
+    const moves = [{ at: firedAt(a), from: null, to: "proposed", who: "driftd", why: "the alert fired and its cause is known" }, ...decided];
+    return { id, model: m.name, state: decided.at(-1)?.to ?? "proposed", alert: a.id, tasks: a.cause.tasks_affected, protected_tasks: m.tasks.filter((t) => !a.cause.tasks_affected.includes(t)), reason: a.cause.summary, created_at: firedAt(a), expires_at: time(clock() / 1000 + 3 * 86_400), version: m.version, kind: "drift", mode: "manual", hook: null, run_url: null, new_model_version: null, body: {}, metrics: {}, moves, attempts: [], callbacks: [], gates: [] };
   };
   const requests = (name) => newest(of(name, (m) => fired(m).map((a) => request(m, a))), "created_at");
 
@@ -63,6 +63,9 @@ export function makeDesk(models, clock, announce) {
     return row;
   };
   const brief = ({ history, moves, body, metrics, callbacks, gates, ...row }) => row;
+
+  const move = (row, to, why, who) =>
+    decisions.set(row.id, [...(decisions.get(row.id) ?? []), { at: now(), from: row.state, to, who, why }]);
 
   return {
     alerts,
@@ -97,7 +100,14 @@ export function makeDesk(models, clock, announce) {
     decide: (id, to, { comment = "" }, caller) => {
       const row = found(requests(null), id, "retraining request");
       if (row.state !== "proposed") throw new Refusal(409, `the request is ${row.state}, and only a proposed one can be decided`);
-      decisions.set(id, { at: now(), from: "proposed", to, who: caller, why: comment });
+      move(row, to, comment, caller);
+      announce({ type: "request", model: row.model });
+      return found(requests(null), id, "retraining request");
+    },
+    close: (id, { state, comment = "" }, caller) => {
+      const row = found(requests(null), id, "retraining request");
+      if (!["requested", "accepted", "running"].includes(row.state)) throw new Refusal(409, `the request is \`${row.state}\`: it cannot become \`${state}\``);
+      move(row, state, comment, caller);
       announce({ type: "request", model: row.model });
       return found(requests(null), id, "retraining request");
     },

@@ -21,7 +21,7 @@ const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-const NEEDS = { acknowledge: "operator", redeliver: "operator", approve: "retraining:approve", reject: "retraining:approve", silences: "operator" };
+const NEEDS = { acknowledge: "operator", redeliver: "operator", approve: "retraining:approve", reject: "retraining:approve", close: "retraining:approve", silences: "operator" };
 
 /** Starts on a free port unless one is named; `tick` moves a frozen clock and closes windows. */
 export async function startMock({ port = 0, empty = false, auth = false, old = false, windowSeconds = 300, now = null } = {}) {
@@ -124,6 +124,7 @@ function write(desk, method, [first, id, action], body, caller) {
   if (first === "deliveries" && action === "redeliver") return desk.redeliver(id);
   if (first === "retraining-requests" && action === "approve") return desk.decide(id, "requested", body, caller);
   if (first === "retraining-requests" && action === "reject") return desk.decide(id, "rejected", body, caller);
+  if (first === "retraining-requests" && action === "close") return desk.close(id, body, caller);
   return null;
 }
 

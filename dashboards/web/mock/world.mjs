@@ -131,7 +131,7 @@ function makeModel(spec, windowSeconds, clock, announce) {
   const worst = () => (windows.length === 0 || spec.starved ? null : strongest(windows.at(-1).window.scopes));
   const row = () => {
     const last = windows.at(-1)?.window;
-    return { name: spec.name, version: spec.version, state: state(), worst: worst(), evidence: last?.evidence ?? null, threshold, last_window_end: last?.end ?? null, records: windows.reduce((sum, w) => sum + w.window.records, 0), guarantee, not_judged: last?.not_judged ?? [] };
+    return { name: spec.name, version: spec.version, state: state(), worst: worst(), evidence: last?.evidence ?? null, threshold, last_window_end: last?.end ?? null, records: windows.reduce((sum, w) => sum + w.window.records, 0), guarantee, not_judged: last?.not_judged ?? [], window_secs: windowSeconds };
   };
   const at = (start) => windows.find((w) => Date.parse(w.window.start) === Date.parse(start)) ?? null;
 
@@ -149,7 +149,6 @@ function makeModel(spec, windowSeconds, clock, announce) {
       reference,
       inference: { provider: "CPUExecutionProvider", device: "cpu" },
       budget: "1/30d",
-      window_secs: windowSeconds,
       examples: true,
       shadow: spec.shadow !== undefined,
     }),

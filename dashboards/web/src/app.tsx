@@ -83,7 +83,7 @@ function View({ route }: { route: Route }) {
     case "model":
       return <ModelView key={route.name} route={route} />;
     case "alerts":
-      return <AlertList state={route.state} />;
+      return <AlertList which={route} />;
     case "alert":
       return <AlertView key={route.id} id={route.id} />;
     case "silences":

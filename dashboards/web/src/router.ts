@@ -24,17 +24,27 @@ const SELECTED = ["window", "signal", "part", "range", "task", "at"] as const;
 
 export type ModelRoute = { view: "model"; name: string; tab: Tab } & Required<Selection>;
 
+/** Which alerts are listed; null for all. */
+export interface Which {
+  state: string | null;
+  model: string | null;
+  cause: string | null;
+  severity: string | null;
+}
+
+const WHICH = ["state", "model", "cause", "severity"] as const;
+
 export type Route =
   | { view: "fleet" }
   | ModelRoute
-  | { view: "alerts"; state: string | null }
+  | ({ view: "alerts" } & Which)
   | { view: "alert"; id: string }
   | { view: "silences" }
   | { view: "pipeline" };
 
 export function parseRoute(hash: string): Route {
-  const [path = "", search = ""] = hash.replace(/^#/, "").split("?", 2);
-  const query = new URLSearchParams(search);
+  const [path = "", asked = ""] = hash.replace(/^#/, "").split("?", 2);
+  const query = new URLSearchParams(asked);
   const [first = "", second = "", third = "", ...rest] = path.split("/").slice(1).map(decode);
   const plain = rest.length === 0;
   if (first === "models" && second !== "" && plain) {
@@ -43,21 +53,28 @@ export function parseRoute(hash: string): Route {
     return { view: "model", name: second, tab, window: window ?? null, signal: signal ?? null, part: part ?? null, range: range ?? null, task: task ?? null, at: at ?? null };
   }
   if (first === "alerts" && second !== "" && third === "" && plain) return { view: "alert", id: second };
-  if (first === "alerts" && second === "") return { view: "alerts", state: query.get("state") };
+  if (first === "alerts" && second === "") {
+    const [state, model, cause, severity] = WHICH.map((key) => query.get(key)) as (string | null)[];
+    return { view: "alerts", state: state ?? null, model: model ?? null, cause: cause ?? null, severity: severity ?? null };
+  }
   if (first === "silences") return { view: "silences" };
   if (first === "pipeline") return { view: "pipeline" };
   return { view: "fleet" };
 }
 
 export function modelHref(name: string, selection: Selection = {}, tab: Tab = "overview"): string {
+  return `#/models/${encodeURIComponent(name)}${tab === "overview" ? "" : `/${tab}`}${search(SELECTED, selection)}`;
+}
+
+export const alertsHref = (which: Partial<Which>): string => `#/alerts${search(WHICH, which)}`;
+
+function search<K extends string>(keys: readonly K[], values: Partial<Record<K, string | null>>): string {
   const query = new URLSearchParams();
-  for (const key of SELECTED) {
-    const value = selection[key];
+  for (const key of keys) {
+    const value = values[key];
     if (value) query.set(key, value);
   }
-  const search = query.toString();
-  const path = `#/models/${encodeURIComponent(name)}${tab === "overview" ? "" : `/${tab}`}`;
-  return `${path}${search === "" ? "" : `?${search}`}`;
+  return query.size === 0 ? "" : `?${query}`;
 }
 
 export const alertHref = (id: string): string => `#/alerts/${encodeURIComponent(id)}`;

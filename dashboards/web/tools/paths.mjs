@@ -109,6 +109,35 @@ path("shows a window that is older than the newest ones", async ({ page, visit }
   await page.getByText("The window of this address is not kept").waitFor();
 });
 
+path("lists only the alerts that somebody looks for, and says so in the address", async ({ page, visit }) => {
+  await visit("alerts", "#/alerts?state=any");
+  const rows = page.locator(".alert-row");
+  const all = await rows.count();
+  await page.getByLabel("Cause").selectOption("head");
+  await page.waitForURL(/state=any&cause=head/);
+  const heads = await rows.count();
+  assert.ok(heads > 0 && heads < all, `${heads} of ${all}`);
+  assert.ok((await rows.allInnerTexts()).every((text) => /head .* of /.test(text)));
+  await page.getByText(`${heads} of ${all} alerts`).waitFor();
+  // The address alone shows the same again.
+  await visit("alerts", "#/alerts?state=any&cause=head&severity=critical");
+  assert.ok((await rows.allInnerTexts()).every((text) => /· critical/.test(text)));
+  await page.getByRole("link", { name: "show all" }).click();
+  await page.waitForURL(/#\/alerts\?state=any$/);
+  assert.equal(await rows.count(), all);
+  await visit("alerts", "#/alerts?model=nobody", ".empty");
+  await page.getByText("None of these.").waitFor();
+});
+
+path("says when no window has ended for long", { now: "2026-11-24T21:05:00Z" }, async ({ page, visit }) => {
+  await visit("fleet");
+  assert.match(await page.locator(".fleet tbody tr", { hasText: "support" }).innerText(), /▲ /);
+  await visit("model");
+  await page.getByText(/^No window has ended for 2 h: no records come, or driftd is behind\./).waitFor();
+  await page.getByRole("link", { name: "behind" }).click();
+  await page.locator(".ledger").waitFor();
+});
+
 path("approves one retraining request and rejects another", async ({ page, visit }) => {
   await visit("alert");
   await page.getByLabel(/^Comment/).fill("data is ready");
@@ -119,6 +148,13 @@ path("approves one retraining request and rejects another", async ({ page, visit
   assert.equal(await page.locator(".steps [aria-current=step]").innerText(), "requested");
   await page.locator(".course").getByText("“data is ready”").waitFor();
   assert.equal(await page.getByRole("button", { name: "Approve" }).count(), 0);
+  // No hook starts it: people train, and say so.
+  await page.getByText("Say how it ended").click();
+  await page.getByLabel(/^Comment/).fill("version 14 is out");
+  await page.getByRole("button", { name: "Succeeded" }).click();
+  await page.locator(".course").getByText("“version 14 is out”").waitFor();
+  assert.equal(await page.locator(".steps [aria-current=step]").innerText(), "succeeded");
+  assert.equal(await page.getByText("Say how it ended").count(), 0);
 
   await visit("alert", "#/alerts/support-2");
   await page.getByRole("button", { name: "Reject" }).click();

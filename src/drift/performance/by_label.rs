@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{COMMON, Performance, Z};
+use crate::drift::names::other_than;
 use crate::drift::task::TaskKind;
 use crate::stats::performance::confusion::Confusion;
 use crate::stats::performance::interval::wilson;
@@ -131,7 +132,7 @@ impl Performance {
             known.or(own).or(came)?;
             let known = known.unwrap_or_default();
             Some(LabelPerformance {
-                label: classes.get(label as usize).map_or("other", String::as_str).to_owned(),
+                label: classes.get(label as usize).map_or_else(|| other_than(classes), String::as_str).to_owned(),
                 reference: LabelFigures::counted(known),
                 estimated: own.map(|own| LabelFigures::of(own, Some(known))),
                 realised: came.map(LabelFigures::counted),

@@ -181,6 +181,7 @@ mod tests {
             place,
             answers,
             skew: None,
+            unlisted: Vec::new(),
         }
     }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::categories::{Names, Rare};
 use super::{Fit, HeldOut, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
+use crate::drift::names::other_than;
 use crate::drift::observation::Observation;
 use crate::drift::record::AttributeValue;
 use crate::drift::task::{AttributeKind, TaskSpec};
@@ -33,102 +35,9 @@ enum Values {
     /// The same where there are rare categories: those with a cell were chosen by a part of the sample, and the rest
     /// of it is counted.
     Open(Names),
-}
-
-/// Category names, found by a hash of their bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StoredNames", into = "StoredNames")]
-struct Names {
-    sorted: Vec<String>,
-    /// A power of two of slots, at least four a name, so that a search mostly ends where it begins.
-    slots: Vec<Slot>,
-}
-
-/// Names as a reference holds them.
-#[derive(Serialize, Deserialize)]
-struct StoredNames {
-    sorted: Vec<String>,
-    heads: Vec<u64>,
-}
-
-/// A name's first eight bytes, its length, and its place; [`FREE`] for no name.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Slot {
-    head: u64,
-    length: u32,
-    place: u32,
-}
-
-const FREE: Slot = Slot { head: 0, length: u32::MAX, place: u32::MAX };
-
-impl From<StoredNames> for Names {
-    fn from(stored: StoredNames) -> Names {
-        Names::new(stored.sorted)
-    }
-}
-
-impl From<Names> for StoredNames {
-    fn from(names: Names) -> StoredNames {
-        StoredNames { heads: names.sorted.iter().map(|name| head(name.as_bytes())).collect(), sorted: names.sorted }
-    }
-}
-
-impl Names {
-    fn new(mut names: Vec<String>) -> Names {
-        const SLOTS_A_NAME: usize = 4;
-        names.sort();
-        let mut slots = vec![FREE; (SLOTS_A_NAME * names.len().max(1)).next_power_of_two()];
-        for (place, name) in names.iter().enumerate() {
-            let bytes = name.as_bytes();
-            let mut at = begin(bytes, slots.len());
-            while slots[at] != FREE {
-                at = (at + 1) & (slots.len() - 1);
-            }
-            slots[at] = Slot { head: head(bytes), length: bytes.len() as u32, place: place as u32 };
-        }
-        Names { sorted: names, slots }
-    }
-
-    /// The place of a name; one past the last for others.
-    fn place(&self, name: &str) -> usize {
-        let (bytes, own) = (name.as_bytes(), head(name.as_bytes()));
-        let mut at = begin(bytes, self.slots.len());
-        loop {
-            let slot = self.slots[at];
-            // Eight bytes and a length say all of a short name.
-            let alike = slot.head == own && slot.length as usize == bytes.len();
-            if alike && (bytes.len() <= 8 || self.sorted[slot.place as usize].as_bytes() == bytes) {
-                return slot.place as usize;
-            }
-            if slot == FREE {
-                return self.sorted.len();
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-    }
-}
-
-/// The slot where the search for a name begins.
-fn begin(name: &[u8], slots: usize) -> usize {
-    // 2⁶⁴ over the golden ratio: its products spread over the high bits (Knuth, The Art of Computer Programming, 6.4).
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mixed = |hash: u64, bytes: &[u8]| (hash.rotate_left(32) ^ head(bytes).swap_bytes()).wrapping_mul(MIX);
-    let hash = if name.len() <= 8 { mixed(0, name) } else { name.chunks(8).fold(0, mixed) };
-    (hash >> 40) as usize & (slots - 1)
-}
-
-/// The first eight bytes, in the order of the names.
-fn head(name: &[u8]) -> u64 {
-    let byte = |i: usize| u64::from(name[i]) << (56 - 8 * i);
-    let four =
-        |i: usize| u64::from(u32::from_be_bytes([name[i], name[i + 1], name[i + 2], name[i + 3]])) << (32 - 8 * i);
-    match name.len() {
-        0 => 0,
-        // What is read twice is the same.
-        n @ 1..=3 => byte(0) | byte(n / 2) | byte(n - 1),
-        n @ 4..=7 => four(0) | four(n - 4),
-        _ => four(0) | four(4),
-    }
+    /// The same where there are more rare categories than have a cell: those that were seen share one, and `other` is
+    /// what was not.
+    Many(Names, Rare),
 }
 
 impl Attribute {
@@ -136,10 +45,28 @@ impl Attribute {
         match (&self.values, value) {
             (_, None) => self.width() - 1,
             (Values::Numeric(bins), Some(value)) => bins.cell(number(value)),
-            (Values::Categorical(names) | Values::Open(names), Some(AttributeValue::Category(text))) => {
-                names.place(text)
-            }
-            (Values::Categorical(names) | Values::Open(names), Some(value)) => names.place(&category(value)),
+            (_, Some(AttributeValue::Category(text))) => self.place(text),
+            (_, Some(value)) => self.place(&category(value)),
+        }
+    }
+
+    /// The categories that have cells.
+    fn names(&self) -> Option<&Names> {
+        match &self.values {
+            Values::Numeric(_) => None,
+            Values::Categorical(names) | Values::Open(names) | Values::Many(names, _) => Some(names),
+        }
+    }
+
+    /// The cell of a category.
+    fn place(&self, name: &str) -> usize {
+        match &self.values {
+            Values::Numeric(bins) => bins.cell(name.parse().unwrap_or(f64::NAN)),
+            Values::Categorical(names) | Values::Open(names) => names.place(name),
+            Values::Many(names, rare) => match names.place(name) {
+                own if own < names.sorted.len() => own,
+                shared => shared + usize::from(!rare.holds(name)),
+            },
         }
     }
 }
@@ -158,7 +85,14 @@ impl Fit for Attribute {
                     Values::Categorical(most_frequent(all))
                 } else {
                     let naming = sample.naming().filter_map(|o| o.attributes.get(index)?.as_ref());
-                    Values::Open(most_frequent(by_frequency(naming)))
+                    let mut naming = by_frequency(naming);
+                    let rare = naming.split_off(naming.len().min(MOST_CATEGORIES));
+                    match rare.is_empty() {
+                        true => Values::Open(most_frequent(naming)),
+                        false => {
+                            Values::Many(most_frequent(naming), Rare::of(rare.iter().map(|(name, _)| name.as_str())))
+                        }
+                    }
                 }
             }
         };
@@ -205,6 +139,7 @@ impl Signal for Attribute {
         match &self.values {
             Values::Numeric(bins) => bins.cells() + 1,
             Values::Categorical(names) | Values::Open(names) => names.sorted.len() + 2,
+            Values::Many(names, _) => names.sorted.len() + 3,
         }
     }
 
@@ -215,7 +150,7 @@ impl Signal for Attribute {
     }
 
     fn fold_held_out(&self, observation: &Observation, held: HeldOut, cells: &mut [i64]) {
-        if !(held.names() && matches!(self.values, Values::Open(_))) {
+        if !(held.names() && matches!(self.values, Values::Open(_) | Values::Many(..))) {
             self.fold(observation, cells);
         }
     }
@@ -235,11 +170,11 @@ impl Signal for Attribute {
                 bins.count(values, cells);
                 cells[missing] += absent;
             }
-            Values::Categorical(names) | Values::Open(names) => {
+            Values::Categorical(_) | Values::Open(_) | Values::Many(..) => {
                 for value in observations.iter().filter_map(|o| o.attributes.get(self.index)) {
                     let cell = match value {
-                        Some(AttributeValue::Category(text)) => names.place(text),
-                        Some(value) => names.place(&category(value)),
+                        Some(AttributeValue::Category(text)) => self.place(text),
+                        Some(value) => self.place(&category(value)),
                         None => missing,
                     };
                     cells[cell] += 1;
@@ -249,7 +184,7 @@ impl Signal for Attribute {
     }
 
     fn counts_kinds(&self) -> bool {
-        matches!(&self.values, Values::Categorical(names) | Values::Open(names) if names.sorted.len() >= MANY_KINDS)
+        self.names().is_some_and(|names| names.sorted.len() >= MANY_KINDS)
     }
 
     fn tests(&self) -> (bool, bool) {
@@ -265,9 +200,22 @@ impl Signal for Attribute {
         match &self.values {
             _ if cell + 1 == self.width() => "missing".to_owned(),
             Values::Numeric(bins) => bins.name(cell),
-            Values::Categorical(names) | Values::Open(names) => {
-                names.sorted.get(cell).cloned().unwrap_or_else(|| "other".to_owned())
+            Values::Many(names, _) if cell == names.sorted.len() => "rare categories".to_owned(),
+            Values::Categorical(names) | Values::Open(names) | Values::Many(names, _) => {
+                names.sorted.get(cell).map_or_else(|| other_than(&names.sorted), String::as_str).to_owned()
             }
+        }
+    }
+
+    fn open_cell(&self) -> Option<usize> {
+        // The last but one: of numbers, what is none.
+        Some(self.width() - 2)
+    }
+
+    fn name_unlisted(&self, observation: &Observation, found: &mut dyn FnMut(&str)) {
+        let value = observation.attributes.get(self.index).and_then(Option::as_ref);
+        if let Some(value) = value.filter(|value| self.open_cell() == Some(self.cell(Some(value)))) {
+            found(&category(value));
         }
     }
 }
@@ -276,34 +224,6 @@ impl Signal for Attribute {
 mod tests {
     use super::*;
     use crate::drift::geometry::Place;
-
-    #[test]
-    fn names_are_found_by_all_of_their_bytes() {
-        let names =
-            Names::new(["standard-plus", "standard", "standard-basic", "b", "", "b\0"].map(str::to_owned).to_vec());
-        for (at, name) in ["", "b", "b\0", "standard", "standard-basic", "standard-plus"].iter().enumerate() {
-            assert_eq!(names.place(name), at, "{name}");
-        }
-        for other in ["standard-", "c", "bb", "b\0\0", "\0", "standard-basis"] {
-            assert_eq!(names.place(other), 6, "{other}");
-        }
-        let many = Names::new((0..256).map(|i| format!("category {i:03}")).collect());
-        assert_eq!(
-            (many.place("category 042"), many.place("category 255"), many.place("category 256")),
-            (42, 255, 256)
-        );
-    }
-
-    #[test]
-    fn heads_keep_the_order_of_names() {
-        let longest = "customer";
-        for n in 0..=longest.len() {
-            let mut bytes = [0; 8];
-            bytes[..n].copy_from_slice(&longest.as_bytes()[..n]);
-            assert_eq!(head(&longest.as_bytes()[..n]), u64::from_be_bytes(bytes), "{n}");
-        }
-        assert_eq!(head(b"customers"), head(b"customer"));
-    }
 
     #[test]
     fn a_block_is_folded_as_its_records_are() {
@@ -325,13 +245,15 @@ mod tests {
             place: Place::Absent,
             answers: Vec::new(),
             skew: None,
+            unlisted: Vec::new(),
         };
         let observations: Vec<Observation> = (0..50).map(observation).collect();
         let all: Vec<&Observation> = observations.iter().collect();
         for values in [
             Values::Numeric(Bins::fit(&numbers, &TAIL_QUANTILES)),
             Values::Categorical(Names::new(categories.clone())),
-            Values::Open(Names::new(categories)),
+            Values::Open(Names::new(categories.clone())),
+            Values::Many(Names::new(categories), Rare::of(["blue"].into_iter())),
         ] {
             let signal = Attribute { index: 0, values };
             let (mut each, mut block) = (vec![0; signal.width()], vec![0; signal.width()]);

@@ -1,4 +1,5 @@
-//! Effect sizes: what they are called, and what they are measured in. They are shown; none decides.
+//! Effect sizes: what they are called, and what they are measured in. They are shown; none decides. And how counts
+//! deviate, by which windows are compared with each other.
 
 use std::collections::BTreeMap;
 
@@ -45,4 +46,17 @@ impl Effect {
             Effect::Rise(by) => BTreeMap::from([("rise", by)]),
         }
     }
+}
+
+/// Deviation of counts from their expectation in units of its sampling noise.
+pub(super) fn deviation(current: &[i64], reference: &[f64]) -> Vec<f64> {
+    let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
+    if n <= 0.0 || total <= 0.0 {
+        return Vec::new();
+    }
+    let deviation = |(c, r): (&i64, &f64)| {
+        let expected = r / total * n;
+        if expected > 0.0 { (*c as f64 - expected) / expected.max(0.5).sqrt() } else { 0.0 }
+    };
+    current.iter().zip(reference).map(deviation).collect()
 }

@@ -197,6 +197,7 @@ mod tests {
                 uncertainty: Uncertainty::default(),
             })],
             skew: None,
+            unlisted: Vec::new(),
         };
         let observations: Vec<Observation> = (0..500).map(observation).collect();
         let folds: Vec<usize> = (0..500).map(|i| i % FOLDS).collect();

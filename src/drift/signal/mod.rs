@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use effect::Effect;
+use effect::deviation;
 pub use sample::{FOLDS, HeldOut, Sample};
 
 use super::observation::Observation;
@@ -24,6 +25,8 @@ pub mod answer_given_leaf;
 pub mod answer_skew;
 /// Attributes of the request that the manifest names.
 pub mod attribute;
+/// Categories by name.
+mod categories;
 /// Length of the input in characters.
 pub mod character_count;
 /// Which classes a head gives for one kind of embedding.
@@ -252,6 +255,14 @@ pub trait Signal {
         true
     }
 
+    /// The cell of values that have none of their own, where such values have names.
+    fn open_cell(&self) -> Option<usize> {
+        None
+    }
+
+    /// Tells the names of an observation's values in that cell.
+    fn name_unlisted(&self, _observation: &Observation, _found: &mut dyn FnMut(&str)) {}
+
     /// Words of a text that fall into a cell which has no name, since nobody can list what may come; none where cells
     /// have names.
     fn words_in(&self, _cell: usize, _text: &str) -> Vec<String> {
@@ -268,19 +279,6 @@ pub trait Signal {
     fn in_segment(&self, _sample: &Sample, _segment: Segment) -> Option<Measure> {
         None
     }
-}
-
-/// Deviation of counts from their expectation in units of its sampling noise.
-fn deviation(current: &[i64], reference: &[f64]) -> Vec<f64> {
-    let (n, total) = (current.iter().sum::<i64>() as f64, reference.iter().sum::<f64>());
-    if n <= 0.0 || total <= 0.0 {
-        return Vec::new();
-    }
-    let deviation = |(c, r): (&i64, &f64)| {
-        let expected = r / total * n;
-        if expected > 0.0 { (*c as f64 - expected) / expected.max(0.5).sqrt() } else { 0.0 }
-    };
-    current.iter().zip(reference).map(deviation).collect()
 }
 
 /// Where the principal axes leave less of the variance than this, what they leave is rounding.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fit, MANY_KINDS, Sample, Scope, Signal, SignalKey, key};
 use crate::drift::answer::Answer;
-use crate::drift::observation::Observation;
+use crate::drift::observation::{Observation, ValueOf};
 use crate::drift::task::{TaskKind, TaskSpec};
 
 /// Counts by class of one head: its classes, `other`, and for multi-label heads `none`.
@@ -53,6 +53,14 @@ impl Signal for PredictedClass {
             return "none".to_owned();
         }
         task.map_or_else(|| format!("class {cell}"), |task| task.class_name(cell).to_owned())
+    }
+
+    fn open_cell(&self) -> Option<usize> {
+        Some(self.classes)
+    }
+
+    fn name_unlisted(&self, observation: &Observation, found: &mut dyn FnMut(&str)) {
+        observation.unlisted_of(ValueOf::Head(self.task)).for_each(found);
     }
 
     fn counts_kinds(&self) -> bool {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Sample, Scope, Signal, SignalKey, key};
-use crate::drift::observation::Observation;
+use crate::drift::names::other_than;
+use crate::drift::observation::{Observation, ValueOf};
 use crate::drift::segment::Segment;
 use crate::drift::task::TaskSpec;
 
@@ -47,6 +48,14 @@ impl Signal for SegmentMix {
     }
 
     fn cell_name(&self, cell: usize, _task: Option<&TaskSpec>) -> String {
-        self.values.get(cell).cloned().unwrap_or_else(|| "other".to_owned())
+        self.values.get(cell).map_or_else(|| other_than(&self.values), String::as_str).to_owned()
+    }
+
+    fn open_cell(&self) -> Option<usize> {
+        Some(self.values.len())
+    }
+
+    fn name_unlisted(&self, observation: &Observation, found: &mut dyn FnMut(&str)) {
+        observation.unlisted_of(ValueOf::Tag(self.tag)).for_each(found);
     }
 }

@@ -18,6 +18,7 @@ import type {
   Problem,
   RequestDetail,
   RetrainingRequest,
+  RunEnd,
   Session,
   Settings,
   Shadow,
@@ -155,6 +156,10 @@ export const redeliver = (id: string): Promise<unknown> => write("POST", `/deliv
 
 export const decide = (id: string, decision: "approve" | "reject", comment: string): Promise<unknown> =>
   write("POST", `/retraining-requests/${part(id)}/${decision}`, { comment });
+
+/** Says how a run has ended that cannot say so itself. */
+export const closeRequest = (id: string, state: RunEnd, comment: string): Promise<unknown> =>
+  write("POST", `/retraining-requests/${part(id)}/close`, { state, comment });
 
 const part = encodeURIComponent;
 

@@ -44,6 +44,8 @@ export interface ModelRow {
   guarantee: Guarantee;
   /** What cannot be judged now; older servers do not say it. */
   not_judged?: Lack[];
+  /** Length of a window; older servers do not say it. */
+  window_secs?: number;
 }
 
 export interface TaskSpec {
@@ -286,6 +288,9 @@ export interface Attempt {
 export interface DeliveryDetail extends Delivery {
   history: Attempt[];
 }
+
+/** How a run may have ended, as people say. */
+export type RunEnd = "succeeded" | "failed" | "cancelled";
 
 export type RequestState =
   | "proposed" | "rejected" | "requested" | "accepted" | "running"

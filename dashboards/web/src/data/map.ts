@@ -42,6 +42,23 @@ export function displaced(map: EncoderMap): number {
   return reference.reduce((sum, d, i) => sum + Math.abs(d / a - (current[i] ?? 0) / b), 0) / 2;
 }
 
+/**
+ * The share that lies elsewhere by chance alone, where records come as the reference's did: half the sum of the mean
+ * absolute deviations of Poisson counts (Crow, 1958), as many as the two samples are worth together.
+ */
+export function displacedByChance(map: EncoderMap): number {
+  const n = 1 / (1 / Math.max(1, map.current.count) + 1 / Math.max(1, map.reference.count));
+  const whole = map.reference.density.reduce((sum, d) => sum + d, 0) || 1;
+  const deviation = (mean: number): number => {
+    let term = Math.exp(-mean);
+    // exp(−λ) λ^⌊λ⌋ / ⌊λ⌋!, of large means by Stirling's formula.
+    if (mean > 50) term = 1 / Math.sqrt(2 * Math.PI * mean);
+    else for (let k = 1; k <= Math.floor(mean); k++) term *= mean / k;
+    return 2 * mean * term;
+  };
+  return map.reference.density.reduce((sum, d) => sum + deviation((d / whole) * n), 0) / (2 * n);
+}
+
 /** Middle of the density along both coordinates; null without any. */
 export function centre(map: EncoderMap, density: number[]): [number, number] | null {
   const [x, y] = map.axes;

@@ -114,19 +114,20 @@ export function effectSize(statistic: Statistic): { measure: string; unit: strin
   if (effect === null) return null;
   const found = Object.entries(effect).find(([name]) => name === "psi") ?? Object.entries(effect)[0];
   if (found === undefined) return null;
-  const { title, unit } = EFFECTS[found[0]] ?? { title: found[0], unit: "" };
-  return { measure: title, unit, value: found[1] };
+  const [name, value] = found;
+  const { title, unit, times = 1 } = EFFECTS[name] ?? { title: name, unit: "" };
+  return { measure: title, unit, value: value * times };
 }
 
-/** Measures of effect: what they are called, and the unit beside their number. */
-export const EFFECTS: Record<string, { title: string; unit: string }> = {
+/** Measures of effect: what they are called, and the unit beside their number, which is so many `times` the API's. */
+export const EFFECTS: Record<string, { title: string; unit: string; times?: number }> = {
   psi: { title: "PSI", unit: "PSI" },
   jensen_shannon: { title: "Jensen–Shannon", unit: "JS" },
   hellinger: { title: "Hellinger", unit: "H" },
   mahalanobis: { title: "Mahalanobis", unit: "σ" },
   standardized_mean: { title: "Standardized mean", unit: "σ" },
   mean_discrepancy: { title: "Mean discrepancy (MMD)", unit: "MMD" },
-  rise: { title: "Rise of a share", unit: "points of 1" },
+  rise: { title: "Rise of a share, in points", unit: "pp", times: 100 },
   pair_ratio: { title: "Equal pairs, against the reference", unit: "×" },
 };
 

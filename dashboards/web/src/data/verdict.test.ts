@@ -2,10 +2,31 @@ import { describe, expect, it } from "vitest";
 import { clock } from "./format";
 import { alert, model, window } from "./samples";
 import { meaning } from "./incident";
-import { budgetWords, causeName, fleetVerdict, verdict, windowSeconds } from "./verdict";
+import { budgetWords, causeName, fleetVerdict, otherVersionsNote, silentFor, verdict, windowSeconds } from "./verdict";
 
 const now = new Date(window(20).end);
 const at = (index: number): string => clock(new Date(window(index).end));
+
+describe("silence", () => {
+  it("is told when windows should long have come", () => {
+    const after = (secs: number): Date => new Date(now.getTime() + secs * 1000);
+    expect(silentFor(window(20).end, 300, after(1_200))).toBeNull();
+    expect(silentFor(window(20).end, 300, after(1_201))).toBe(1_201);
+    expect(silentFor(window(20).end, 5, after(299))).toBeNull();
+    expect(silentFor(null, 300, now)).toBeNull();
+  });
+});
+
+describe("other versions", () => {
+  it("are named with their share", () => {
+    const others = { records: 50, versions: [{ version: "13", records: 48 }, { version: "14", records: 2 }] };
+    expect(otherVersionsNote(window(1, { records: 150, other_versions: others }))).toBe(
+      "25.0 % of the records name another version and are not judged: 13 (48) and 14 (2).",
+    );
+    expect(otherVersionsNote(window(1))).toBeNull();
+    expect(otherVersionsNote(null)).toBeNull();
+  });
+});
 
 describe("verdict", () => {
   it("names where, since when, and that it goes on", () => {

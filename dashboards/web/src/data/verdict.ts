@@ -1,7 +1,7 @@
 /** What the model's state means, in plain words built from data. */
 
 import type { Alert, Model, ModelRow, Place, Window } from "../api/types";
-import { clock, duration, enumerate, moment, ofThreshold, plural, quantity } from "./format";
+import { clock, count, duration, enumerate, moment, ofThreshold, percent, plural, quantity } from "./format";
 import { alertOrder, firedAt, placeName, strongest } from "./shape";
 
 const NAMES = { ok: "OK", warning: "Warning", drift: "Drift", insufficient_data: "Not enough data" } as const;
@@ -113,6 +113,26 @@ export function windowSeconds(model: Model, windows: Window[]): number | null {
   const unit = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 }[found.unit];
   const seconds = (found.amount * unit) / found.alarms / model.threshold;
   return seconds >= 1 && Math.abs(seconds - Math.round(seconds)) < 1e-6 ? Math.round(seconds) : null;
+}
+
+/** Windows that may be missing before it is said: one is being filled, and one waits for its stragglers. */
+const MISSING = 4;
+/** With windows of seconds, a pause of less than this is none. */
+const LEAST_PAUSE_SECS = 300;
+
+/** Seconds since a window last ended, where that is longer than windows take to come; null where they come. */
+export function silentFor(lastEnd: string | null | undefined, windowSecs: number | null | undefined, now: Date): number | null {
+  if (lastEnd == null || windowSecs == null) return null;
+  const since = (now.getTime() - Date.parse(lastEnd)) / 1000;
+  return since > Math.max(MISSING * windowSecs, LEAST_PAUSE_SECS) ? since : null;
+}
+
+/** Which other versions the records of a window name; null where they name none. */
+export function otherVersionsNote(window: Window | null): string | null {
+  const others = window?.other_versions;
+  if (window === null || others === undefined || others.records === 0) return null;
+  const named = others.versions.slice(0, 3).map((v) => `${v.version} (${count(v.records)})`);
+  return `${percent(others.records / (others.records + window.records))} of the records name another version and are not judged: ${enumerate(named)}.`;
 }
 
 function firstWindow(model: Model, now: Date): string {

@@ -8,7 +8,7 @@ import { count, duration, ofThreshold, percent, plural, quantity } from "../data
 import { labelSummary } from "../data/performance";
 import { placeName } from "../data/shape";
 import { shownState } from "../data/lacks";
-import { fleetVerdict, stateName } from "../data/verdict";
+import { fleetVerdict, silentFor, stateName } from "../data/verdict";
 import { ConnectionNote } from "../parts/connection";
 import { EvidenceBar } from "../parts/evidence_bar";
 import { StateIcon } from "../parts/icons";
@@ -148,7 +148,7 @@ function Row({ model, labels }: { model: ModelRow; labels: Labels | null }) {
         </span>
       </td>
       <td class="number" data-label="Last window">
-        {model.last_window_end === null ? <span class="muted">none yet</span> : <Time at={model.last_window_end} relative />}
+        <LastWindow model={model} />
       </td>
       {labels !== null && (
         <td data-label="Labels">
@@ -163,6 +163,13 @@ function Row({ model, labels }: { model: ModelRow; labels: Labels | null }) {
       </td>
     </tr>
   );
+}
+
+function LastWindow({ model }: { model: ModelRow }) {
+  if (model.last_window_end === null) return <span class="muted">none yet</span>;
+  const time = <Time at={model.last_window_end} relative />;
+  const silent = silentFor(model.last_window_end, model.window_secs, new Date()) !== null;
+  return silent ? <b class="warn" title="No window has ended since: no records come, or driftd is behind">▲ {time}</b> : time;
 }
 
 const LabelNote = ({ labels }: { labels: ReturnType<typeof labelSummary> | undefined }) =>

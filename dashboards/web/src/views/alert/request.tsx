@@ -2,7 +2,7 @@
 
 import * as api from "../../api/client";
 import { useMay } from "../../api/session";
-import type { GateVerdict, RequestDetail, RequestState } from "../../api/types";
+import type { GateVerdict, RequestDetail, RequestState, RunEnd } from "../../api/types";
 import { count, enumerate } from "../../data/format";
 import { CommentForm, useAction } from "../../parts/action";
 import { Empty, Marked, Panel } from "../../parts/panel";
@@ -25,6 +25,9 @@ export const REQUEST_WORDS: Record<RequestState, string> = {
 const requestWords = ({ state, hook }: RequestDetail): string =>
   state === "requested" && hook === null ? "requested: no hook starts it" : (REQUEST_WORDS[state] ?? state);
 const ENDS: RequestState[] = ["rejected", "failed", "cancelled", "expired"];
+/** A run may be going on, and may be one that cannot say how it ended. */
+const RUNS: RequestState[] = ["requested", "accepted", "running"];
+const RUN_ENDS: RunEnd[] = ["succeeded", "failed", "cancelled"];
 const STEPS: RequestState[] = ["proposed", "requested", "accepted", "running", "succeeded"];
 
 export function Retraining({ incident, onChange }: { incident: Incident; onChange: () => void }) {
@@ -65,7 +68,7 @@ function Request({ request, onChange }: { request: RequestDetail; onChange: () =
         )}
         {request.state === "requested" && request.hook === null && (
           <>
-            Train it, then close it: <code>driftd retraining close {request.id} succeeded</code>
+            Train it, then close it here or by <code>driftd retraining close {request.id} succeeded</code>
           </>
         )}
         {request.run_url && isWeb(request.run_url) && (
@@ -75,6 +78,7 @@ function Request({ request, onChange }: { request: RequestDetail; onChange: () =
         )}
       </p>
       <Gate gate={request.gates?.at(-1)} />
+      {may && RUNS.includes(request.state) && <Close request={request} onChange={onChange} />}
       {request.state === "proposed" && (may ? <Decide request={request} onChange={onChange} /> : <p class="muted small-text">Deciding needs the scope retraining:approve.</p>)}
     </li>
   );
@@ -109,6 +113,26 @@ function Decide({ request, onChange }: { request: RequestDetail; onChange: () =>
         </>
       )}
     </CommentForm>
+  );
+}
+
+/** How a run has ended that does not say so itself: until then the model asks for no other. */
+function Close({ request, onChange }: { request: RequestDetail; onChange: () => void }) {
+  const action = useAction();
+  const close = (how: RunEnd, comment: string): void => void action.run(() => api.closeRequest(request.id, how, comment)).then(onChange);
+  return (
+    <details>
+      <summary>Say how it ended</summary>
+      <CommentForm label="Comment" hint="kept with the request" action={action} onSubmit={() => {}}>
+        {(comment) =>
+          RUN_ENDS.map((how) => (
+            <button key={how} type="button" class="quiet" disabled={action.busy} onClick={() => close(how, comment)}>
+              {how.charAt(0).toUpperCase() + how.slice(1)}
+            </button>
+          ))
+        }
+      </CommentForm>
+    </details>
   );
 }
 

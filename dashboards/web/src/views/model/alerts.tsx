@@ -50,6 +50,7 @@ function AlertItem({ alert, window, onSelect }: { alert: Alert; window: Window |
         <span>
           evidence <b>{quantity(alert.evidence)}</b>, {ofThreshold(alert.evidence, alert.threshold)} of the threshold
         </span>
+        {alert.severity !== undefined && <span>severity {alert.severity}</span>}
         {alert.cause.tasks_affected.length > 0 && <span>tasks affected: {enumerate(alert.cause.tasks_affected)}</span>}
         {alert.guarantee.status !== "valid" && <span>guarantee {alert.guarantee.status}</span>}
         {window !== null && (

@@ -4,7 +4,7 @@ import { useId } from "preact/hooks";
 import type { Alert, Model, Place, Window } from "../../api/types";
 import { count, duration, interval, plural, quantity } from "../../data/format";
 import { firingAt } from "../../data/shape";
-import { budgetWords, verdict, windowSeconds } from "../../data/verdict";
+import { budgetWords, otherVersionsNote, silentFor, verdict, windowSeconds } from "../../data/verdict";
 import { EvidenceBar } from "../../parts/evidence_bar";
 import { LackNotes } from "../../parts/state";
 import { Time } from "../../parts/time";
@@ -25,6 +25,8 @@ export function Header(props: {
   const now = new Date();
   const latest = windows.at(-1) ?? null;
   const shownAt = chosen?.end ?? latest?.end ?? null;
+  const silent = silentFor(latest?.end, windowSeconds(model, windows), now);
+  const others = otherVersionsNote(chosen ?? latest);
   const guarantee = latest?.guarantee ?? model.reference?.guarantee ?? null;
   return (
     <section class="panel model-head" aria-label={`Model ${model.name}`}>
@@ -32,6 +34,12 @@ export function Header(props: {
         <p class="verdict" aria-live="polite">
           {verdict(model, windows, props.alerts, now)}
         </p>
+        {silent !== null && (
+          <p class="caution">
+            No window has ended for {duration(silent)}: no records come, or driftd is <a href="#/pipeline">behind</a>.
+          </p>
+        )}
+        {others !== null && <p class="caution">{others}</p>}
         <LackNotes lacks={(chosen ?? model).not_judged ?? []} />
         {guarantee !== null && guarantee.status !== "valid" && (
           <p class="caution">

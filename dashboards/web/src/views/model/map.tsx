@@ -6,7 +6,7 @@ import type { EncoderMap, Window } from "../../api/types";
 import { DensityMap, HELD } from "../../charts/density";
 import { ChartFrame } from "../../charts/frame";
 import { count, interval, percent, plural } from "../../data/format";
-import { displaced, movedCells } from "../../data/map";
+import { displaced, displacedByChance, movedCells } from "../../data/map";
 import { ConnectionNote } from "../../parts/connection";
 import { Empty, Panel } from "../../parts/panel";
 import { WindowSteps } from "./steps";
@@ -36,14 +36,13 @@ export function MapView({ name, windows, window, onWindow }: { name: string; win
 
 function Content({ map }: { map: EncoderMap }) {
   const share = displaced(map);
-  const spread = Math.sqrt((map.axes[0]?.bins ?? 1) * (map.axes[1]?.bins ?? 1)) / Math.sqrt(Math.max(1, map.current.count));
+  const chance = displacedByChance(map);
   return (
     <>
       <p class="verdict-small">
         {percent(share)} of the records lie elsewhere than the reference's.{" "}
         <span class="muted">
-          {plural(map.current.count, "record")} against {count(map.reference.count)}
-          {spread > 0.5 && "; with so few records much of this is chance"}.
+          Of {plural(map.current.count, "record")} against {count(map.reference.count)} chance alone moves about {percent(chance)}.
         </span>
       </p>
       <ChartFrame

@@ -47,7 +47,7 @@ function Effects({ statistic }: { statistic: Statistic }) {
   const order = Object.keys(EFFECTS);
   const measures: [string, number][] = Object.entries(effect)
     .sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
-    .map(([name, value]) => [EFFECTS[name]?.title ?? name, value]);
+    .map(([name, value]) => [EFFECTS[name]?.title ?? name, value * (EFFECTS[name]?.times ?? 1)]);
   return (
     <dl class="effects">
       {measures.map(([measure, value]) => (

@@ -77,6 +77,11 @@ export function WindowDetail(props: Props) {
           </span>
         )}
       </p>
+      {isAlone(window, statistics) && (
+        <p class="muted small-text">
+          ◆ marks signals whose own evidence reached the threshold. The window's is the weighted mean of all, so one alone may not be enough to alarm.
+        </p>
+      )}
       {statistics.length === 0 ? (
         <Empty>
           {failure !== null
@@ -99,20 +104,20 @@ export function WindowDetail(props: Props) {
                   <th scope="col">
                     <span class="hidden">Evidence against threshold</span>
                   </th>
+                  <th scope="col" class="number">
+                    Effect
+                  </th>
                   <th scope="col" class="number" title="Probability of a difference at least this large, in this window alone">
                     p
                   </th>
                   <th scope="col" class="number" title="What this window multiplies the evidence by">
                     e
                   </th>
-                  <th scope="col" class="number" title="What the signal's test measures, with its degrees of freedom: a deviance for most, a share for rates. p is of its own law, and allows for how the reference's windows differ">
-                    Statistic
-                  </th>
                   <th scope="col" class="number" title="Units judged: records, labels or tokens">
                     n
                   </th>
-                  <th scope="col" class="number">
-                    Effect
+                  <th scope="col" class="number" title="What the signal's test measures, with its degrees of freedom: a deviance for most, a share for rates. p is of its own law, and allows for how the reference's windows differ">
+                    Statistic
                   </th>
                 </tr>
               </thead>
@@ -137,6 +142,10 @@ export function WindowDetail(props: Props) {
     </Panel>
   );
 }
+
+/** Whether a signal's evidence reached the threshold, and the window's did not. */
+const isAlone = (window: Window, statistics: Statistic[]): boolean =>
+  (window.evidence ?? 0) < window.threshold && statistics.some((s) => s.sufficient && (s.evidence ?? 0) >= window.threshold);
 
 function Row(props: {
   statistic: Statistic;
@@ -167,24 +176,24 @@ function Row(props: {
       <td class="bar-cell">
         <EvidenceBar evidence={s.evidence} threshold={props.threshold} />
       </td>
+      <td class="number" title={effect?.measure}>
+        {effect === null ? <span class="muted">–</span> : quantity(effect.value)}
+        {effect !== null && <span class="unit">{effect.unit}</span>}
+      </td>
       {s.sufficient ? (
         <>
           <td class="number">{probability(s.p_value, s.ln_p_value)}</td>
           <td class="number">{quantity(s.e_value)}</td>
-          <td class="number">
-            {quantity(s.statistic)}
-            {s.degrees_of_freedom !== null && <span class="muted"> / {quantity(s.degrees_of_freedom)}</span>}
-          </td>
         </>
       ) : (
-        <td colSpan={3} class="muted number">
+        <td colSpan={2} class="muted number">
           too few records
         </td>
       )}
       <td class="number">{count(s.n)}</td>
-      <td class="number" title={effect?.measure}>
-        {effect === null ? <span class="muted">–</span> : quantity(effect.value)}
-        {effect !== null && <span class="unit">{effect.unit}</span>}
+      <td class="number">
+        {s.sufficient ? quantity(s.statistic) : <span class="muted">–</span>}
+        {s.sufficient && s.degrees_of_freedom !== null && <span class="muted"> / {quantity(s.degrees_of_freedom)}</span>}
       </td>
     </tr>
   );
