@@ -166,6 +166,13 @@ fn describe(error: &jsonschema::ValidationError, schema: &Value, lines: &BTreeMa
     let schema_path = error.schema_path().to_string();
     let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
     let node = schema.pointer(parent).unwrap_or(&Value::Null);
+    // What stands in the place of a secret's name may be the secret.
+    let is_secret = |node: &Value| node["writeOnly"] == true;
+    let is_secret = is_secret(node) || node["anyOf"].as_array().into_iter().flatten().any(is_secret);
+    let found = |value: &Value| match value {
+        Value::String(_) if is_secret => "a text, which is not shown".to_owned(),
+        value => found(value),
+    };
     let (path, message) = match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let name = unexpected.first().cloned().unwrap_or_default();
@@ -305,6 +312,33 @@ mod tests {
         assert_eq!(problems[0].message, "found `12`, expected string");
         assert!(problems[2].message.contains("`red` or `green`"), "{}", problems[2].message);
         assert!(problems[3].message.contains("known here: colour, size"), "{}", problems[3].message);
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    #[schemars(extend("writeOnly" = true))]
+    #[expect(dead_code, reason = "only the shape is looked at")]
+    enum SecretRef {
+        File(String),
+        Env(String),
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only the shape is looked at")]
+    struct Guarded {
+        key: SecretRef,
+        perhaps: Option<SecretRef>,
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for (text, path) in [("key: hunter2\n", "/key"), ("key: {env: A}\nperhaps: hunter2\n", "/perhaps")] {
+            let problems = parse::<Guarded>(Path::new("x.yaml"), text).expect_err("no place for it");
+            let [problem] = problems.problems.as_slice() else { panic!("one problem: {problems}") };
+            assert_eq!(problem.path, path);
+            assert!(problem.message.starts_with("found a text, which is not shown, allowed: "), "{problem:?}");
+            assert!(!problems.to_string().contains("hunter2"));
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::store::{Cutoffs, Kept, MaintainStore, RollupRow};
 
 /// How often there may be something to do.
 const EVERY: Duration = Duration::from_secs(60);
+/// When it is tried again after a failure: a process is not ready meanwhile, and the store may be back in a moment.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long maintenance stays with one process. Two at once do no harm, only the same work.
 const LEASE: Duration = Duration::from_secs(90);
 /// Tallies for a reference that is not in use wait so long for its return.
@@ -41,17 +43,21 @@ pub async fn run(
             rewatch(&mut models, &live.watching);
             live.retention
         };
-        match step(store.as_ref(), &models, &retention, &holder, clock::now()).await {
-            Ok(_) => health.well(Troubled::Maintenance),
+        let pause = match step(store.as_ref(), &models, &retention, &holder, clock::now()).await {
+            Ok(_) => {
+                health.well(Troubled::Maintenance);
+                EVERY
+            }
             Err(error) => {
                 metrics::step_failed("maintain");
                 tracing::warn!(error = format!("{error:#}"), "maintenance failed; trying again");
                 health.trouble(Troubled::Maintenance, format!("{error:#}"));
+                AGAIN
             }
-        }
+        };
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -65,6 +65,7 @@ impl World {
             brokers: service("KAFKA_BROKERS"),
             topic: topics.0,
             dead_letter_topic: topics.1,
+            begin: "earliest",
             store: support::fresh_database().await,
             receiver,
             infer: "missing",

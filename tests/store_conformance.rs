@@ -445,7 +445,8 @@ async fn positions_move_only_from_where_they_are(store: &SqlStore) {
 }
 
 async fn partitions_that_nobody_read_are_known(store: &SqlStore) {
-    store.note_topics(&[("t".into(), 3)], at(500)).await.expect("notes");
+    let first = store.note_topics(&[("t".into(), 3)], at(500)).await.expect("notes");
+    assert_eq!(first, [("t".into(), 3)]);
     store.commit_collected(&flush("a", None, 10, 5)).await.expect("applied");
     let reached = store.reached().await.expect("read");
     let told: Vec<_> = reached.iter().map(|r| (r.partition.number, r.watermark, r.moved)).collect();
@@ -461,7 +462,9 @@ async fn partitions_that_nobody_read_are_known(store: &SqlStore) {
 
     // A topic that was created anew with fewer partitions waits for none of the others.
     store.commit_collected(&moved(2, None, 4, |_| {})).await.expect("applied");
-    store.note_topics(&[("t".into(), 1)], at(600)).await.expect("notes");
+    let first = store.note_topics(&[("t".into(), 1), ("u".into(), 2)], at(600)).await.expect("notes");
+    assert_eq!(first, [("t".into(), 3), ("u".into(), 2)], "as many as when they were first read");
+    store.note_topics(&[("u".into(), 0)], at(600)).await.expect("notes");
     assert_eq!(store.reached().await.expect("read").len(), 1);
 }
 

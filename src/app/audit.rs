@@ -38,16 +38,17 @@ struct Held {
 /// If the store or the broker does not answer, or the ledger does not add up.
 pub fn main(args: &Audit) -> anyhow::Result<()> {
     let config = config::load(&args.config.config)?;
-    let extents = match &config.kafka {
-        Some(kafka) if !args.offline => Some(client::extents(kafka)?),
-        _ => None,
-    };
     let ledger = runtime()?.block_on(async {
         let store = SqlStore::open(&config.store.0).await?;
         let ledger = ledger::read(&store).await.context("the ledger");
         store.close().await;
         ledger
     })?;
+    // After the ledger: what comes between the two is unread, and not read before it was there.
+    let extents = match &config.kafka {
+        Some(kafka) if !args.offline => Some(client::extents(kafka)?),
+        _ => None,
+    };
     let broker = extents.map(|extents| extents.into_iter().map(|e| held(e, &ledger)).collect::<Vec<_>>());
     // A position beyond the end is a topic that was created anew while nobody read it.
     let within = broker.iter().flatten().all(|held| held.unread.is_none_or(|unread| unread >= 0));

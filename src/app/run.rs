@@ -224,7 +224,8 @@ impl App {
         }
         started.store(true, Ordering::Release);
         metrics::ready(true);
-        tracing::info!(api = ?api, %ops, roles = ?roles, "driftd is running");
+        let names: Vec<String> = roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        tracing::info!(api = api.map(|api| api.to_string()), %ops, roles = names.join(","), "driftd is running");
         let doors = reload::Doors { live, access: door, settings, levels: Levels::default() };
         Ok((App { api, ops, loops, shutdown, store }, doors))
     }

@@ -4,7 +4,7 @@
 //! model fails, the commit's outcome is unknown) the loop drops that memory and reads again from the stored positions:
 //! nothing is lost, and nothing counts twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Collect;
-use crate::drift::checkpoint::{Delta, Partition, Position};
+use crate::drift::checkpoint::{Delta, Partition};
 use crate::drift::record::Record;
 use crate::health::{Health, Part};
 use crate::retry::Backoff;
@@ -29,6 +29,7 @@ pub mod observe;
 mod partition;
 /// Candidates beside the current model.
 pub mod shadow;
+mod taking_over;
 mod windows;
 
 use observe::Watched;
@@ -56,6 +57,8 @@ pub struct Collector {
     unflushed: u64,
     traces: Vec<String>,
     confirmed: Option<tokio::time::Instant>,
+    /// Whether no broker answers.
+    silent: bool,
 }
 
 /// What a collector works with.
@@ -90,6 +93,7 @@ impl Collector {
             unflushed: 0,
             traces: Vec::new(),
             confirmed: None,
+            silent: false,
         }
     }
 
@@ -122,6 +126,7 @@ impl Collector {
                 }
             };
             self.health.well(Part::Source);
+            self.silent = false;
             let outcome = self.session(current.as_mut(), &shutdown, &mut backoff).await;
             current.stop().await;
             if let Err(error) = outcome {
@@ -163,9 +168,10 @@ impl Collector {
     async fn take(&mut self, event: Event, source: &dyn Source, shutdown: &CancellationToken) -> anyhow::Result<()> {
         match event {
             Event::Assigned { partitions, topics, epoch, positions } => {
-                self.note(&topics, shutdown).await?;
+                let first = self.note(&topics, shutdown).await?;
                 let stored = self.positions(&partitions, shutdown).await?;
-                let answer = partitions.iter().map(|p| (p.clone(), stored.get(p).map(|s| s.next_offset))).collect();
+                let known = |p: &Partition| (p.clone(), taking_over::known(p, stored.get(p), &first));
+                let answer = partitions.iter().map(known).collect();
                 for partition in partitions {
                     let Some(s) = stored.get(&partition) else {
                         // Never read: nothing is known of it until the source says where it starts.
@@ -183,7 +189,18 @@ impl Collector {
                     self.begin(partition, begin);
                 }
             }
+            Event::Silent(silent) => {
+                if !self.silent {
+                    tracing::warn!(seconds = silent.as_secs(), "no broker answers; waiting for one");
+                }
+                self.silent = true;
+                self.health.trouble(Part::Source, format!("no broker has answered for {} s", silent.as_secs()));
+            }
             Event::Ends(ends) => {
+                if std::mem::take(&mut self.silent) {
+                    self.health.well(Part::Source);
+                    tracing::info!("a broker answers again");
+                }
                 for end in ends {
                     if let Some(reading) = self.partitions.get_mut(&end.partition) {
                         reading.ended(end.handed_over);
@@ -215,32 +232,6 @@ impl Collector {
             self.partitions.insert(partition, Reading::new(epoch, delta));
         } else if let Some(reading) = self.partitions.get_mut(&partition) {
             reading.begin(begin);
-        }
-    }
-
-    /// Stored positions, asked for until the store answers: without them nothing can be read.
-    async fn positions(
-        &self,
-        partitions: &[Partition],
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<HashMap<Partition, Position>> {
-        let mut backoff = Backoff::new();
-        loop {
-            match store::within(self.store.positions(partitions)).await {
-                Ok(found) => return Ok(found.into_iter().collect()),
-                Err(error) => self.wait(error, "positions cannot be read", &mut backoff, shutdown).await?,
-            }
-        }
-    }
-
-    /// Partitions that nobody has read yet hold windows open, so they are noted before the others are read.
-    async fn note(&self, topics: &[(String, i32)], shutdown: &CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new();
-        loop {
-            match store::within(self.store.note_topics(topics, self.clock.now())).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.wait(error, "topics cannot be noted", &mut backoff, shutdown).await?,
-            }
         }
     }
 
@@ -323,7 +314,7 @@ impl Collector {
             }
         }
         fault::point("after_commit");
-        self.refused.clear();
+        self.refused.drain(..).for_each(|(.., refused)| metrics::dead_letter(refused.why.reason));
         self.windows.stored();
         self.unflushed = 0;
         self.traces.clear();

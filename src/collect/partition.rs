@@ -119,7 +119,6 @@ impl Reading {
             Ok(record) => record,
             Err(refused) => {
                 self.delta.ledger.dead_lettered += 1;
-                metrics::dead_letter(refused.why.reason);
                 return Outcome::Refuse((message.partition.as_ref().clone(), message.offset, refused));
             }
         };

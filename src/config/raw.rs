@@ -129,6 +129,8 @@ pub enum Secret {
 /// Where a secret is found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+// What stands in its place by mistake is not shown.
+#[schemars(extend("writeOnly" = true))]
 pub enum SecretRef {
     /// The file's content, trailing newline removed.
     File(PathBuf),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::{Metadata, MetadataPartition};
 
 use super::rebalance::Context;
 use super::{ANSWER, SourceError};
@@ -37,7 +38,7 @@ pub fn extents(kafka: &config::Kafka) -> Result<Vec<Extent>, SourceError> {
         let Some(found) = found else {
             return Err(SourceError::NoTopic { brokers: kafka.brokers.clone(), topic: topic.clone() });
         };
-        for number in found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id) {
+        for number in found.partitions().iter().map(MetadataPartition::id) {
             let (oldest, end) = client.fetch_watermarks(topic, number, ANSWER)?;
             extents.push(Extent { partition: Partition { topic: topic.clone(), number }, oldest, end });
         }
@@ -99,6 +100,16 @@ pub(super) fn check_topics(consumer: &BaseConsumer<Context>, kafka: &config::Kaf
         if !found {
             return Err(SourceError::NoTopic { brokers: kafka.brokers.clone(), topic: topic.clone() });
         }
+    }
+    // A broker may make it when it is first written to.
+    let topic = &kafka.dead_letter_topic;
+    let is_there = |metadata: Metadata| metadata.topics().iter().any(|t| t.name() == topic && t.error().is_none());
+    if !consumer.fetch_metadata(Some(topic), ANSWER).is_ok_and(is_there) {
+        tracing::warn!(
+            topic,
+            "the dead-letter topic is not there: unless the broker makes it, the first record that cannot be decoded \
+             holds up reading"
+        );
     }
     Ok(())
 }

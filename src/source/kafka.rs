@@ -91,7 +91,7 @@ impl KafkaSource {
             epoch: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            received: Mutex::default(),
+            heard: Mutex::default(),
             refused: Mutex::default(),
         };
         let consumer: BaseConsumer<Context> =

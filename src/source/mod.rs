@@ -122,6 +122,17 @@ impl Begin {
     }
 }
 
+/// What the store knows of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It was read up to here.
+    Read(i64),
+    /// It was there when its topic was first read, and nobody has read it.
+    Never,
+    /// It was added to its topic since: all that is in it came since.
+    Added,
+}
+
 /// The end of a partition, as the broker last told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -142,16 +153,18 @@ pub enum Event {
         topics: Vec<(String, i32)>,
         /// Messages with a lower epoch are leftovers of an earlier assignment.
         epoch: u64,
-        /// Stored positions, `None` for a partition never read.
-        positions: oneshot::Sender<Vec<(Partition, Option<i64>)>>,
+        /// What the store knows of each.
+        positions: oneshot::Sender<Vec<(Partition, Known)>>,
     },
     /// Where reading really starts.
     Started {
         /// Partition and beginning; a partition that could not be begun is left out.
         begins: Vec<(Partition, Begin)>,
     },
-    /// These partitions have no more records for now.
+    /// A broker answers, and these partitions have no more records for now.
     Ends(Vec<End>),
+    /// No broker has answered for so long.
+    Silent(Duration),
     /// Partitions are taken away; what was read of them may still be committed before the answer.
     Revoked {
         /// Which.

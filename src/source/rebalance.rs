@@ -14,14 +14,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::client::count;
 use super::kafka::Handed;
-use super::statistics::{Received, ends};
-use super::{ANSWER, Begin, Event, SourceError};
+use super::statistics::{Heard, ends};
+use super::{ANSWER, Begin, Event, Known, SourceError};
 use crate::config::raw::Start;
 use crate::drift::checkpoint::Partition;
 use crate::metrics;
 
 /// How long a rebalance waits for the collect loop; below any sensible session timeout.
 const REBALANCE_WAIT: Duration = Duration::from_secs(20);
+
+/// So long no broker may answer before it is told: a broker that is restarted takes less, and members of a group send
+/// heartbeats every few seconds.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// What the polling thread and its callbacks share.
 pub(super) struct Context {
@@ -31,7 +35,7 @@ pub(super) struct Context {
     pub epoch: AtomicU64,
     pub paused: AtomicBool,
     pub failed: AtomicBool,
-    pub received: Mutex<Received>,
+    pub heard: Mutex<Heard>,
     /// How the broker refused who we say we are.
     pub refused: Mutex<Option<String>>,
 }
@@ -50,12 +54,16 @@ impl ClientContext for Context {
         if self.paused.load(Ordering::Acquire) {
             return;
         }
-        let ends = {
-            let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-            ends(&statistics, &self.topics, &mut received)
+        let event = {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let ends = ends(&statistics, &self.topics, &mut heard);
+            match heard.last.elapsed() {
+                silent if silent >= SILENT => Event::Silent(silent),
+                _ => Event::Ends(ends),
+            }
         };
         // A full queue has messages in it: then nothing has ended.
-        let _ = self.events.try_send(Handed::Event(Event::Ends(ends)));
+        let _ = self.events.try_send(Handed::Event(event));
     }
 }
 
@@ -120,17 +128,12 @@ impl Context {
     }
 
     /// Where to begin: at the stored position if the broker still holds it.
-    fn begin(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partition: &Partition,
-        stored: Option<i64>,
-    ) -> Result<Begin, SourceError> {
+    fn begin(&self, consumer: &BaseConsumer<Self>, partition: &Partition, stored: Known) -> Result<Begin, SourceError> {
         let (oldest, end) = consumer.fetch_watermarks(&partition.topic, partition.number, ANSWER)?;
         let begin = match (stored, self.start) {
-            (None, Start::Earliest) => Begin::At(oldest),
-            (None, Start::Latest) => Begin::At(end),
-            (Some(stored), _) => Begin::compare(stored, oldest, end),
+            (Known::Added, _) | (Known::Never, Start::Earliest) => Begin::At(oldest),
+            (Known::Never, Start::Latest) => Begin::At(end),
+            (Known::Read(stored), _) => Begin::compare(stored, oldest, end),
         };
         let (topic, number) = (&partition.topic, partition.number);
         match begin {
@@ -138,14 +141,14 @@ impl Context {
             Begin::Lost(oldest) => tracing::error!(
                 topic,
                 partition = number,
-                from = stored,
+                from = ?stored,
                 to = oldest,
                 "retention has overtaken the stored position: the records between are a gap"
             ),
             Begin::Anew(oldest) => tracing::error!(
                 topic,
                 partition = number,
-                stored,
+                ?stored,
                 end,
                 start = oldest,
                 "the stored position lies beyond the end: the topic was created anew, and its ledger begins again"

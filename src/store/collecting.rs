@@ -76,20 +76,23 @@ impl CollectStore for SqlStore {
         Ok(Commit::Applied)
     }
 
-    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<(), StoreError> {
+    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<Vec<(String, i32)>, StoreError> {
+        let mut first = Vec::with_capacity(topics.len());
         for (topic, partitions) in topics {
-            sqlx::query(
+            let row = sqlx::query(
                 "-- note_topics
-                insert into topic (name, partitions, seen_us) values ($1, $2, $3)
-                on conflict (name) do update set partitions = excluded.partitions, seen_us = excluded.seen_us",
+                insert into topic (name, partitions, first_partitions, seen_us) values ($1, $2, $2, $3)
+                on conflict (name) do update set partitions = excluded.partitions, seen_us = excluded.seen_us
+                returning first_partitions",
             )
             .bind(topic)
             .bind(i64::from(*partitions))
             .bind(now.micros())
-            .execute(&self.pool)
+            .fetch_one(&self.pool)
             .await?;
+            first.push((topic.clone(), i32::try_from(row.int("first_partitions")?).unwrap_or(i32::MAX)));
         }
-        Ok(())
+        Ok(first)
     }
 
     async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {

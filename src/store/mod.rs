@@ -134,8 +134,9 @@ pub trait CollectStore: Send + Sync {
     /// Applies one flush in one transaction.
     async fn commit_collected(&self, collected: &Collected) -> Result<Commit, StoreError>;
 
-    /// Notes how many partitions each topic has: one that was never read holds windows open.
-    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<(), StoreError>;
+    /// Notes how many partitions each topic has: one that was never read holds windows open. Gives how many each had
+    /// when it was first noted.
+    async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<Vec<(String, i32)>, StoreError>;
 
     /// Notes that these partitions have been at their ends, which are these positions, for long
     /// enough to be idle; one that has moved on is left alone.

@@ -9,6 +9,7 @@ use sqlx::Executor as _;
 use sqlx::any::{AnyRow, AnyTypeInfo};
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
+use sqlx::migrate::MigrateError;
 use sqlx::{Any, AnyPool, Database, Row, Transaction, Type};
 
 use super::{StoreError, postgres, sqlite};
@@ -53,7 +54,13 @@ impl SqlStore {
             Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
         };
-        migrations.run(&pool).await.map_err(|error| StoreError::Schema(error.to_string()))?;
+        let why = |error| match error {
+            MigrateError::VersionMissing(version) => format!(
+                "a newer driftd brought it up to date (migration {version}): go on with that one, or with a dump of before"
+            ),
+            error => error.to_string(),
+        };
+        migrations.run(&pool).await.map_err(|error| StoreError::Schema(why(error)))?;
         Ok(SqlStore { pool, dialect, days: Arc::default(), label_days: Arc::default() })
     }
 

@@ -97,6 +97,7 @@ fn setup(
         brokers: service("KAFKA_BROKERS"),
         topic: topics.0.clone(),
         dead_letter_topic: topics.1.clone(),
+        begin: "earliest",
         store: store.to_owned(),
         receiver: receiver.to_owned(),
         infer,

@@ -114,6 +114,7 @@ impl Run {
             brokers: brokers.to_owned(),
             topic,
             dead_letter_topic,
+            begin: "earliest",
             store,
             receiver,
             infer: "missing",

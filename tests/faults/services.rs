@@ -174,6 +174,28 @@ async fn the_broker_flaps() {
     run.finish_undisturbed(world, "a flapping broker").await;
 }
 
+/// A broker that is away is told: in single mode the process is not ready meanwhile, and it is again when the broker is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_is_told() {
+    let world = world().await;
+    let services = shared_folder();
+    let kafka = Own::kafka(services.path(), None);
+    let mut run = Run::new(world, &kafka.env("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.produce(&world.records[..500]).await;
+    run.start().await;
+    run.until(500).await;
+    kafka.kill();
+    let words = eventually("readiness to say so", LONG, || async {
+        run.daemons[0].readiness().await.filter(|(ready, _)| !ready).map(|(_, words)| words)
+    })
+    .await;
+    assert!(words.contains("source: no broker has answered for "), "{words}");
+    kafka.start();
+    eventually("to be ready", LONG, || async { run.daemons[0].readiness().await.filter(|(ready, _)| *ready) }).await;
+    run.produce(&world.records[500..]).await;
+    run.finish_undisturbed(world, "a broker that was away").await;
+}
+
 /// Networks that delay, cut and hang.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_network_delays_cuts_and_hangs() {

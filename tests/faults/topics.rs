@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use sqlx::{Executor as _, Row as _};
 
 use crate::run::{LONG, PARTITIONS, Run, world};
@@ -105,15 +105,79 @@ async fn partitions_are_added() {
     run.setup.properties = format!("{CLASSIC}, topic.metadata.refresh.interval.ms: '500'");
     run.start().await;
     run.produce(&world.records[..1_000]).await;
-    let more = NewPartitions::new(&run.setup.topic, 7);
-    for outcome in administrator(&run.setup.brokers).create_partitions([&more], &soon()).await.expect("answers") {
-        outcome.expect("added");
-    }
+    grow(&run, 7).await;
     run.produce(&world.records[1_000..]).await;
     run.until(i64::try_from(world.records.len()).expect("small")).await;
     let count = "select count(*) as n from position where next_offset > 0";
     let read: i64 = run.connect().await.fetch_one(count).await.expect("reads").get("n");
     assert!(read > 4, "{read} partitions brought records");
+    run.finish().await;
+}
+
+/// Gives the run's topic so many partitions.
+async fn grow(run: &Run, to: usize) {
+    let more = NewPartitions::new(&run.setup.topic, to);
+    for outcome in administrator(&run.setup.brokers).create_partitions([&more], &soon()).await.expect("answers") {
+        outcome.expect("added");
+    }
+}
+
+/// Where reading began at the end, what comes in a partition that is added later is read from its first record, be it
+/// there before anybody noticed the partition or while nobody reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_of_partitions_that_are_added() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.setup.begin = "latest";
+    run.setup.properties = format!("{CLASSIC}, topic.metadata.refresh.interval.ms: '5000'");
+    run.produce(&world.records[..300]).await;
+    // Those were there before.
+    run.produced = 0;
+    run.start().await;
+    let begun = || async {
+        let count = run.connect().await.fetch_one("select count(*) as n from position").await.ok()?.get::<i64, _>("n");
+        (count == i64::from(PARTITIONS)).then_some(())
+    };
+    eventually("the partitions to be begun", LONG, begun).await;
+    grow(&run, 7).await;
+    run.produce(&world.records[300..1_300]).await;
+    run.until(1_000).await;
+    run.daemons.remove(0).terminate().await;
+    grow(&run, 9).await;
+    run.produce(&world.records[1_300..]).await;
+    run.start().await;
+    run.until(i64::try_from(world.records.len() - 300).expect("small")).await;
+    let count = format!("select count(*) as n from position where partition >= {PARTITIONS} and first_offset = 0");
+    let whole = run.connect().await.fetch_one(sqlx::AssertSqlSafe(count)).await.expect("reads").get::<i64, _>("n");
+    assert_eq!(whole, 9 - i64::from(PARTITIONS), "each that was added begins at its first record");
+    run.finish().await;
+}
+
+/// A record that is too large for the dead-letter topic, and for librdkafka's own limit with the headers that say where
+/// it stood: it holds up no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_size_holds_up_reading() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    let topic = format!("{}-small", run.setup.dead_letter_topic);
+    run.setup.dead_letter_topic.clone_from(&topic);
+    let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "2000");
+    for outcome in administrator(&run.setup.brokers).create_topics([&small], &soon()).await.expect("answers") {
+        outcome.expect("made");
+    }
+    run.produce(&world.records[..500]).await;
+    run.produce(&[("huge".to_owned(), "x".repeat(999_800)), ("plain".to_owned(), "x".to_owned())]).await;
+    run.produce(&world.records[500..]).await;
+    run.start().await;
+    run.until(i64::try_from(world.records.len() + 2).expect("small")).await;
+    let ledger = get_json(&format!("{}/api/v1/ledger", run.daemons[0].api)).await.expect("answers");
+    let dead = |p: &serde_json::Value| p["dead_lettered"].as_i64();
+    let dead: i64 = ledger["partitions"].as_array().expect("a list").iter().filter_map(dead).sum();
+    // Three of the world's are unreadable.
+    assert_eq!((dead, &ledger["adds_up"]), (5, &true.into()), "{ledger:#}");
+    let extents = administrator(&run.setup.brokers).inner().fetch_watermarks(&topic, 0, Duration::from_secs(10));
+    assert_eq!(extents.expect("answers"), (0, 5), "all are there");
+    assert_eq!(run.setup.log().matches("it is sent without its value").count(), 1, "{}", run.setup.log());
     run.finish().await;
 }
 

@@ -51,6 +51,10 @@ fn summed(reference: &Reference, records: impl Iterator<Item = FitRecord>) -> Su
     summary
 }
 
+/// Whether a cell of this name is one value's own, or that of those that nobody saw.
+const HAS_OWN: fn(&str) -> bool = |name| !name.starts_with("rare ") && name != "other" && name != "missing";
+const NEVER_SEEN: fn(&str) -> bool = |name| name == "other";
+
 #[test]
 fn names_without_a_cell_are_as_frequent_later() {
     /// Of forty standard scores' mean, a hundred-thousandth is further off by chance.
@@ -63,10 +67,7 @@ fn names_without_a_cell_are_as_frequent_later() {
             let mut rng = StdRng::seed_from_u64(seed);
             let reference = learned(&mut rng, size);
             let later = summed(&reference, (0..LATER).map(|second| record(&mut rng, second)));
-            let has_own = |name: &str| !name.starts_with("rare ") && name != "other" && name != "missing";
-            let was_never_seen = |name: &str| name == "other";
-            let looks: [(&str, &dyn Fn(&str) -> bool); 3] =
-                [("token_distribution", &has_own), ("attribute_city", &has_own), ("attribute_city", &was_never_seen)];
+            let looks = [("token_distribution", HAS_OWN), ("attribute_city", HAS_OWN), ("attribute_city", NEVER_SEEN)];
             for (score, (name, is_in)) in scores.iter_mut().zip(looks) {
                 let signal = reference.signals.iter().find(|s| s.key.signal == name).expect("is measured");
                 let measured = signal.measure.as_signal();

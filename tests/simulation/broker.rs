@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use driftd::drift::checkpoint::Partition;
 use driftd::drift::record::{Record, RejectReason, Rejected};
-use driftd::source::{Begin, End, Event, Message, Refused, Source};
+use driftd::source::{Begin, End, Event, Known, Message, Refused, Source};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot};
@@ -177,7 +177,10 @@ async fn begin(
     let stored = asked.await.ok()?;
     let mut begins = Vec::new();
     for (partition, stored) in stored {
-        let begin = Begin::At(stored.unwrap_or(0));
+        let begin = Begin::At(match stored {
+            Known::Read(next) => next,
+            Known::Never | Known::Added => 0,
+        });
         held.insert(usize::try_from(partition.number).expect("small"), usize::try_from(begin.offset()).expect("small"));
         begins.push((partition, begin));
     }

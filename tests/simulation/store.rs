@@ -122,8 +122,12 @@ impl CollectStore for MemoryStore {
         .await
     }
 
-    async fn note_topics(&self, topics: &[(String, i32)], _: Timestamp) -> Result<(), StoreError> {
-        self.work(|rows| rows.topics.extend(topics.iter().cloned())).await
+    async fn note_topics(&self, topics: &[(String, i32)], _: Timestamp) -> Result<Vec<(String, i32)>, StoreError> {
+        self.work(|rows| {
+            rows.topics.extend(topics.iter().cloned());
+            topics.to_vec()
+        })
+        .await
     }
 
     async fn confirm_idle(&self, idle: &[(Partition, i64)], now: Timestamp) -> Result<(), StoreError> {

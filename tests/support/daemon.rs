@@ -14,6 +14,8 @@ pub struct Setup {
     pub brokers: String,
     pub topic: String,
     pub dead_letter_topic: String,
+    /// Where topics are begun: `earliest` or `latest`.
+    pub begin: &'static str,
     pub store: String,
     pub receiver: String,
     pub infer: &'static str,
@@ -68,7 +70,7 @@ impl Setup {
     pub fn write(&self, api: u16, ops: u16) -> PathBuf {
         let file = self.directory.join(format!("driftd-{api}.yaml"));
         let text = format!(
-            "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: earliest\n\
+            "kafka:\n  brokers: '{brokers}'\n  group: '{topic}'\n  topics: ['{topic}']\n  start: {begin}\n\
              \x20 dead_letter_topic: '{dead}'\n  decoders: 3\n  properties: {{{properties}}}\n\
              store: {{url: {{env: TEST_STORE}}{store_more}}}\n\
              models:\n  - manifest: '{manifest}'\n    reference: '{reference}'\n    device: auto\n    infer: {infer}\n\
@@ -80,6 +82,7 @@ impl Setup {
             brokers = self.brokers,
             topic = self.topic,
             dead = self.dead_letter_topic,
+            begin = self.begin,
             properties = self.properties,
             manifest = self.manifest.display(),
             reference = self.reference.display(),

@@ -1,0 +1,78 @@
+//! What the store knows of partitions that are taken over.
+
+use std::collections::HashMap;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Collector;
+use crate::drift::checkpoint::{Partition, Position};
+use crate::retry::Backoff;
+use crate::source::Known;
+use crate::store;
+
+/// What is known of a partition, of whose topics `first` says with how many partitions they were first read. One that
+/// nobody has read and that is beyond them was added since: where reading began at the end of the others, it begins at
+/// the first record of this one, or what came before it was noticed would be lost without a word.
+pub(super) fn known(partition: &Partition, stored: Option<&Position>, first: &[(String, i32)]) -> Known {
+    let is_beyond = |(topic, count): &(String, i32)| *topic == partition.topic && partition.number >= *count;
+    match stored {
+        Some(position) => Known::Read(position.next_offset),
+        None if first.iter().any(is_beyond) => Known::Added,
+        None => Known::Never,
+    }
+}
+
+impl Collector {
+    /// Stored positions, asked for until the store answers: without them nothing can be read.
+    pub(super) async fn positions(
+        &self,
+        partitions: &[Partition],
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<HashMap<Partition, Position>> {
+        let mut backoff = Backoff::new();
+        loop {
+            match store::within(self.store.positions(partitions)).await {
+                Ok(found) => return Ok(found.into_iter().collect()),
+                Err(error) => self.wait(error, "positions cannot be read", &mut backoff, shutdown).await?,
+            }
+        }
+    }
+
+    /// Partitions that nobody has read yet hold windows open, so they are noted before the others are read. Gives how
+    /// many each topic began with.
+    pub(super) async fn note(
+        &self,
+        topics: &[(String, i32)],
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Vec<(String, i32)>> {
+        let mut backoff = Backoff::new();
+        loop {
+            match store::within(self.store.note_topics(topics, self.clock.now())).await {
+                Ok(first) => return Ok(first),
+                Err(error) => self.wait(error, "topics cannot be noted", &mut backoff, shutdown).await?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::allowance::Used;
+    use crate::drift::watermark::Watermark;
+
+    #[test]
+    fn what_was_added_is_told_from_what_was_never_read() {
+        let partition = |number| Partition { topic: "t".to_owned(), number };
+        let read = Position { next_offset: 7, watermark: Watermark::default(), used: Used::default() };
+        let first = [("other".to_owned(), 1), ("t".to_owned(), 3)];
+        for (number, stored, expected) in [
+            (0, Some(&read), Known::Read(7)),
+            (5, Some(&read), Known::Read(7)),
+            (2, None, Known::Never),
+            (3, None, Known::Added),
+        ] {
+            assert_eq!(known(&partition(number), stored, &first), expected, "{number}");
+        }
+    }
+}
