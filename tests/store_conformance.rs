@@ -671,6 +671,11 @@ async fn leases_exclude_each_other(store: &SqlStore) {
     assert!(!store.lease("x", "you", at(20), ttl).await.expect("answers"));
     assert!(store.lease("y", "you", at(20), ttl).await.expect("answers"), "another lease");
     assert!(store.lease("x", "you", at(41), ttl).await.expect("answers"), "it ran out");
+    // Somebody whose clock was an hour ahead, and who is gone.
+    let minutes = |m: i64| Timestamp::from_micros(m * 60_000_000);
+    assert!(store.lease("z", "ahead", minutes(60), ttl).await.expect("answers"));
+    assert!(!store.lease("z", "you", minutes(56), ttl).await.expect("answers"), "a little ahead is a lease");
+    assert!(store.lease("z", "you", minutes(1), ttl).await.expect("answers"));
     assert!(!store.lease("x", "me", at(42), ttl).await.expect("answers"));
 }
 

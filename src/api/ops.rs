@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::health::Health;
 use crate::store::ReadStore;
+use crate::telemetry::chain;
 
 /// The store may take this long to answer a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +48,8 @@ async fn ready(State(state): State<OpsState>) -> Response {
     } else {
         match tokio::time::timeout(PATIENCE, state.store.ping()).await {
             Ok(Ok(())) => state.health.told(),
-            Ok(Err(_)) | Err(_) => Some("store: it does not answer".to_owned()),
+            Ok(Err(error)) => Some(format!("store: it does not answer: {}", chain(&error))),
+            Err(_) => Some("store: it does not answer".to_owned()),
         }
     };
     crate::metrics::ready(problem.is_none());

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Collect;
-use crate::drift::checkpoint::{Delta, Partition};
+use crate::drift::checkpoint::Partition;
 use crate::drift::record::Record;
 use crate::health::{Health, Part};
 use crate::retry::Backoff;
-use crate::source::{Begin, DeadLetterSink, Event, Message, Refused, Source};
+use crate::source::{DeadLetterSink, Event, Message, Refused, Source};
 use crate::store::{self, CollectStore, Collected, Commit, StoreError};
 use crate::telemetry::chain;
 use crate::{fault, metrics, traces};
@@ -184,23 +184,15 @@ impl Collector {
                     bail!("the source gave up waiting for positions");
                 }
             }
-            Event::Started { begins } => {
-                for (partition, begin) in begins {
-                    self.begin(partition, begin);
-                }
-            }
+            Event::Started { begins } => self.begin_all(begins, shutdown).await?,
             Event::Silent(silent) => {
-                if !self.silent {
+                if !std::mem::replace(&mut self.silent, true) {
                     tracing::warn!(seconds = silent.as_secs(), "no broker answers; waiting for one");
                 }
-                self.silent = true;
                 self.health.trouble(Part::Source, format!("no broker has answered for {} s", silent.as_secs()));
             }
             Event::Ends(ends) => {
-                if std::mem::take(&mut self.silent) {
-                    self.health.well(Part::Source);
-                    tracing::info!("a broker answers again");
-                }
+                self.hear();
                 for end in ends {
                     if let Some(reading) = self.partitions.get_mut(&end.partition) {
                         reading.ended(end.handed_over);
@@ -217,6 +209,7 @@ impl Collector {
                 let _ = done.send(());
             }
             Event::Messages(messages) => {
+                self.hear();
                 self.fold(messages, source).await?;
                 if self.unflushed >= self.limits.flush_records || self.windows.len() >= self.limits.max_open_windows {
                     self.flush(source, shutdown).await?;
@@ -226,12 +219,11 @@ impl Collector {
         Ok(())
     }
 
-    fn begin(&mut self, partition: Partition, begin: Begin) {
-        if let Some(epoch) = self.starting.remove(&partition) {
-            let delta = Delta::starting(None, begin.offset(), Default::default());
-            self.partitions.insert(partition, Reading::new(epoch, delta));
-        } else if let Some(reading) = self.partitions.get_mut(&partition) {
-            reading.begin(begin);
+    /// A broker has answered.
+    fn hear(&mut self) {
+        if std::mem::take(&mut self.silent) {
+            self.health.well(Part::Source);
+            tracing::info!("a broker answers again");
         }
     }
 
@@ -306,13 +298,7 @@ impl Collector {
         let collected = self.collected(trace.as_ref());
         let windows = collected.partials.len();
         fault::point("before_commit");
-        match self.commit(&collected, shutdown).await? {
-            Commit::Applied => {}
-            Commit::Fenced(partition) => {
-                metrics::fenced();
-                bail!("another replica has moved `{}` partition {}", partition.topic, partition.number);
-            }
-        }
+        self.commit(&collected, shutdown).await?;
         fault::point("after_commit");
         self.refused.drain(..).for_each(|(.., refused)| metrics::dead_letter(refused.why.reason));
         self.windows.stored();
@@ -364,15 +350,19 @@ impl Collector {
     }
 
     /// Commits, trying again while the store is away. If an earlier try went through after all, the next is fenced.
-    async fn commit(&self, collected: &Collected, shutdown: &CancellationToken) -> anyhow::Result<Commit> {
+    async fn commit(&self, collected: &Collected, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let mut backoff = Backoff::new();
         loop {
             let started = Instant::now();
             match store::within(self.store.commit_collected(collected)).await {
-                Ok(outcome) => {
+                Ok(Commit::Applied) => {
                     metrics::transaction("collect", started.elapsed());
                     self.health.well(Part::Store);
-                    return Ok(outcome);
+                    return Ok(());
+                }
+                Ok(Commit::Fenced(partition)) => {
+                    metrics::fenced();
+                    bail!("another replica has moved `{}` partition {}", partition.topic, partition.number);
                 }
                 Err(error) => self.wait(error, "a flush failed", &mut backoff, shutdown).await?,
             }

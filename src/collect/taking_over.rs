@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use tokio_util::sync::CancellationToken;
 
 use super::Collector;
-use crate::drift::checkpoint::{Partition, Position};
+use super::partition::Reading;
+use crate::drift::checkpoint::{Delta, Partition, Position};
 use crate::retry::Backoff;
-use crate::source::Known;
-use crate::store;
+use crate::source::{Begin, Known};
+use crate::store::{self, Collected, Labelled};
 
 /// What is known of a partition, of whose topics `first` says with how many partitions they were first read. One that
 /// nobody has read and that is beyond them was added since: where reading began at the end of the others, it begins at
@@ -23,6 +24,45 @@ pub(super) fn known(partition: &Partition, stored: Option<&Position>, first: &[(
 }
 
 impl Collector {
+    /// Begins partitions where the source says. Those that were never read are committed as begun there, before
+    /// anything is read: where reading begins at the end, a session that failed before its first flush would begin
+    /// further on the next time.
+    pub(super) async fn begin_all(
+        &mut self,
+        begins: Vec<(Partition, Begin)>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut begun = Vec::new();
+        for (partition, begin) in begins {
+            if let Some(epoch) = self.starting.remove(&partition) {
+                let delta = Delta::starting(None, begin.offset(), Default::default());
+                self.partitions.insert(partition.clone(), Reading::new(epoch, delta));
+                begun.push(partition);
+            } else if let Some(reading) = self.partitions.get_mut(&partition) {
+                reading.begin(begin);
+            }
+        }
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let delta = begun.iter().map(|partition| (partition.clone(), self.partitions[partition].delta.clone()));
+        let collected = Collected {
+            flush_id: uuid::Uuid::now_v7().simple().to_string(),
+            partials: Vec::new(),
+            labelled: Labelled::default(),
+            shadows: Vec::new(),
+            delta: delta.collect(),
+            now: self.clock.now(),
+        };
+        self.commit(&collected, shutdown).await?;
+        for partition in &begun {
+            if let Some(reading) = self.partitions.get_mut(partition) {
+                reading.delta = reading.delta.committed();
+            }
+        }
+        Ok(())
+    }
+
     /// Stored positions, asked for until the store answers: without them nothing can be read.
     pub(super) async fn positions(
         &self,

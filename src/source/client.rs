@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::{Metadata, MetadataPartition};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::rebalance::Context;
 use super::{ANSWER, SourceError};
@@ -84,11 +85,22 @@ pub(super) fn consumer_config(kafka: &config::Kafka) -> ClientConfig {
     client
 }
 
-/// Partitions of a topic.
-pub(super) fn count(consumer: &BaseConsumer<impl ConsumerContext + 'static>, topic: &str) -> Result<i32, SourceError> {
+/// Partitions of a topic, of which so many are known to be there.
+///
+/// # Errors
+/// If the broker that is asked knows nothing of the topic, or less: it has not heard of it yet.
+pub(super) fn count(
+    consumer: &BaseConsumer<impl ConsumerContext + 'static>,
+    topic: &str,
+    known: Option<i32>,
+) -> Result<i32, SourceError> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
-    let count = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
-    Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
+    let count = found.map_or(0, |t| i32::try_from(t.partitions().len()).unwrap_or(i32::MAX));
+    match count {
+        count if count >= known.unwrap_or(1) => Ok(count),
+        _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition).into()),
+    }
 }
 
 pub(super) fn check_topics(consumer: &BaseConsumer<Context>, kafka: &config::Kafka) -> Result<(), SourceError> {

@@ -1,6 +1,6 @@
 //! Refused records to a topic of their own: key, value and headers untouched, with Kafka Connect's
-//! headers that say where they came from and why. What that topic does not take for its size is sent without them:
-//! where it came from says where it can be looked at, and one record holds up no other.
+//! headers that say where they came from and why. What that topic does not take for its size is sent with our
+//! headers alone: where it came from says where it can be looked at, and one record holds up no other.
 
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ impl DeadLetters {
         if client.get(LARGEST).is_none() {
             client.set(LARGEST, "1000000000");
         }
+        // The topic's limit is one of batches: in one with others, a record would be refused for their size.
+        client.set("batch.num.messages", "1");
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
         let producer = client.create().map_err(SourceError::Configuration)?;
         Ok(DeadLetters { producer, topic: kafka.dead_letter_topic.clone() })
@@ -63,7 +65,7 @@ impl DeadLetters {
                     offset,
                     bytes = refused.value.as_ref().map_or(0, Vec::len),
                     dead_letter_topic = self.topic,
-                    "the dead-letter topic does not take a record of this size: it is sent without its value"
+                    "the dead-letter topic does not take a record of this size: it is sent without its key, value and headers"
                 );
                 self.try_send(partition, offset, refused, false).await
             }

@@ -189,14 +189,8 @@ impl Reader {
                     bytes += message.payload_len();
                     batch.push((message, consumer.context().epoch.load(Ordering::Acquire)));
                 }
-                Some(Err(error)) => {
-                    metrics::kafka_error();
-                    tracing::warn!(%error, "Kafka");
-                    if ends_reading(&error) {
-                        break;
-                    }
-                }
-                None => {}
+                Some(Err(error)) if tell(&error) => break,
+                Some(Err(_)) | None => {}
             }
             if consumer.context().failed.load(Ordering::Acquire) {
                 break;
@@ -209,6 +203,8 @@ impl Reader {
                 }
             }
         }
+        // Reading may end in the middle of a pause.
+        metrics::paused(false);
         self.pass_hints(consumer);
     }
 
@@ -248,17 +244,25 @@ impl Reader {
                 continue;
             }
             if paused.is_none() {
-                consumer.context().paused.store(true, Ordering::Release);
                 paused = consumer.assignment().ok().filter(|list| consumer.pause(list).is_ok());
-                metrics::paused(true);
+                consumer.context().paused.store(paused.is_some(), Ordering::Release);
+                metrics::paused(paused.is_some());
             }
-            // Paused partitions give nothing; a message that slips through right after a rebalance
-            // is sought again, so that it is not lost.
-            if let Some(Ok(message)) = consumer.poll(POLL)
-                && let Err(error) =
-                    consumer.seek(message.topic(), message.partition(), Offset::Offset(message.offset()), ANSWER)
-            {
-                tracing::error!(%error, "a message could not be put back; its partition will show a gap");
+            match consumer.poll(POLL) {
+                // Paused partitions give nothing; a message that slips through right after a rebalance
+                // is sought again, so that it is not lost.
+                Some(Ok(message)) => {
+                    let back = Offset::Offset(message.offset());
+                    if let Err(error) = consumer.seek(message.topic(), message.partition(), back, ANSWER) {
+                        tracing::error!(%error, "a message could not be put back: reading begins again");
+                        return false;
+                    }
+                }
+                Some(Err(error)) if tell(&error) => return false,
+                Some(Err(_)) | None => {}
+            }
+            if consumer.context().failed.load(Ordering::Acquire) {
+                return false;
             }
         }
         if let Some(list) = paused {
@@ -270,6 +274,13 @@ impl Reader {
         decoders.decode(promise, batch);
         true
     }
+}
+
+/// Tells of an error that was polled, and says whether it ends reading.
+fn tell(error: &KafkaError) -> bool {
+    metrics::kafka_error();
+    tracing::warn!(%error, "Kafka");
+    ends_reading(error)
 }
 
 /// Errors after which a partition is not read any more: reading begins again from stored positions,

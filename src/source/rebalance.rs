@@ -57,6 +57,10 @@ impl ClientContext for Context {
         let event = {
             let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             let ends = ends(&statistics, &self.topics, &mut heard);
+            if let Some(Partition { topic, number }) = heard.stalled() {
+                self.failed.store(true, Ordering::Release);
+                tracing::error!(topic, partition = number, "an assigned partition is not fetched; beginning again");
+            }
             match heard.last.elapsed() {
                 silent if silent >= SILENT => Event::Silent(silent),
                 _ => Event::Ends(ends),
@@ -84,6 +88,8 @@ impl ConsumerContext for Context {
                 consumer.incremental_unassign(list).map_err(SourceError::from)
             }
             other => {
+                // What was read and not committed is read again.
+                self.failed.store(true, Ordering::Release);
                 tracing::warn!(error = %RDKafkaErrorCode::from(other), "rebalancing failed");
                 consumer.unassign().map_err(SourceError::from)
             }
@@ -102,7 +108,8 @@ impl Context {
         }
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         let (positions, asked) = oneshot::channel();
-        let topics = self.topics.iter().map(|topic| Ok((topic.clone(), count(consumer, topic)?)));
+        let assigned = |topic: &String| partitions.iter().filter(|p| p.topic == *topic).map(|p| p.number + 1).max();
+        let topics = self.topics.iter().map(|topic| Ok((topic.clone(), count(consumer, topic, assigned(topic))?)));
         let topics = topics.collect::<Result<_, SourceError>>()?;
         let event = Event::Assigned { partitions: partitions.to_vec(), topics, epoch, positions };
         self.events.blocking_send(Handed::Event(event)).map_err(|_| SourceError::Gone)?;

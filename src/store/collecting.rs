@@ -79,18 +79,27 @@ impl CollectStore for SqlStore {
     async fn note_topics(&self, topics: &[(String, i32)], now: Timestamp) -> Result<Vec<(String, i32)>, StoreError> {
         let mut first = Vec::with_capacity(topics.len());
         for (topic, partitions) in topics {
-            let row = sqlx::query(
+            sqlx::query(
                 "-- note_topics
-                insert into topic (name, partitions, first_partitions, seen_us) values ($1, $2, $2, $3)
-                on conflict (name) do update set partitions = excluded.partitions, seen_us = excluded.seen_us
-                returning first_partitions",
+                insert into topic (name, partitions, seen_us) values ($1, $2, $3)
+                on conflict (name) do update set partitions = excluded.partitions, seen_us = excluded.seen_us",
             )
             .bind(topic)
             .bind(i64::from(*partitions))
             .bind(now.micros())
-            .fetch_one(&self.pool)
+            .execute(&self.pool)
             .await?;
-            first.push((topic.clone(), i32::try_from(row.int("first_partitions")?).unwrap_or(i32::MAX)));
+            sqlx::query(
+                "-- note_topics (begun)
+                insert into topic_begun (name, partitions) values ($1, $2) on conflict (name) do nothing",
+            )
+            .bind(topic)
+            .bind(i64::from(*partitions))
+            .execute(&self.pool)
+            .await?;
+            let begun = "-- note_topics (first)\nselect partitions from topic_begun where name = $1";
+            let row = sqlx::query(begun).bind(topic).fetch_one(&self.pool).await?;
+            first.push((topic.clone(), i32::try_from(row.int("partitions")?).unwrap_or(i32::MAX)));
         }
         Ok(first)
     }

@@ -22,6 +22,9 @@ use crate::fault;
 
 type Tx = Transaction<'static, Any>;
 
+/// A lease that ends so much later than one of ours was taken by a clock that is ahead: whoever took it may be gone.
+const AHEAD: Span = Span::from_secs(300);
+
 #[async_trait]
 impl JudgeStore for SqlStore {
     async fn lease(&self, name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Result<bool, StoreError> {
@@ -30,12 +33,13 @@ impl JudgeStore for SqlStore {
             "-- lease
             insert into lease (name, holder, until_us) values ($1, $2, $3)
             on conflict (name) do update set holder = excluded.holder, until_us = excluded.until_us
-            where lease.holder = excluded.holder or lease.until_us < $4",
+            where lease.holder = excluded.holder or lease.until_us < $4 or lease.until_us > $5",
         )
         .bind(name)
         .bind(holder)
         .bind(until.micros())
         .bind(now.micros())
+        .bind(until.plus(AHEAD).micros())
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Connection as _, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Row};
 
 use super::StoreError;
 use super::sql::place;
@@ -16,6 +16,14 @@ const GREETING: Duration = Duration::from_secs(3);
 /// No statement of ours takes longer; a lock or a dead disk does.
 const SESSION: &str = "set statement_timeout = '20s'; set lock_timeout = '10s'; \
                        set idle_in_transaction_session_timeout = '30s'";
+
+/// Why there is no connection: a pool that waited for one says no more than that.
+async fn alone(url: &str) -> sqlx::Error {
+    match tokio::time::timeout(GREETING, AnyConnection::connect(url)).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}
 
 /// Opens the pool. Every connection is asked whether it takes writes, since a pooler or a service
 /// may have moved us to a standby.
@@ -47,8 +55,11 @@ pub(super) async fn open(url: &str) -> Result<AnyPool, StoreError> {
             })
         })
         .connect(url)
-        .await
-        .map_err(fail)?;
+        .await;
+    let pool = match pool {
+        Err(sqlx::Error::PoolTimedOut) => return Err(fail(alone(url).await)),
+        pool => pool.map_err(fail)?,
+    };
     let row = pool.fetch_one("select current_setting('transaction_read_only') as read_only").await.map_err(fail)?;
     match row.try_get::<String, _>("read_only") {
         Ok(value) if value == "off" => Ok(pool),

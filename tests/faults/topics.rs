@@ -153,6 +153,39 @@ async fn nothing_is_lost_of_partitions_that_are_added() {
     run.finish().await;
 }
 
+/// Where reading begins at the end, it goes on from there though the first session fails before it has committed
+/// anything that it read: here as nobody takes the dead letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_session_that_fails_loses_nothing() {
+    let world = world().await;
+    let mut run = Run::new(world, &service("KAFKA_BROKERS"), &service("POSTGRES_URL")).await;
+    run.setup.begin = "latest";
+    let usual = std::mem::replace(&mut run.setup.collect, "flush_every: 10m, flush_records: 1, idle_after: 11m".into());
+    let topic = format!("{}-later", run.setup.dead_letter_topic);
+    run.setup.dead_letter_topic.clone_from(&topic);
+    run.start().await;
+    let begun = || async {
+        let count = run.connect().await.fetch_one("select count(*) as n from position").await.ok()?.get::<i64, _>("n");
+        (count == i64::from(PARTITIONS)).then_some(())
+    };
+    eventually("the partitions to be begun", LONG, begun).await;
+    let bad = ("bad".to_owned(), "{not json".to_owned());
+    let with_bad = |(i, record): (usize, &(String, String))| {
+        let bad = i.is_multiple_of(300).then(|| bad.clone());
+        bad.into_iter().chain([record.clone()])
+    };
+    let records: Vec<_> = world.records.iter().enumerate().flat_map(with_bad).collect();
+    run.produce(&records).await;
+    let not_ready = || async { run.daemons[0].readiness().await.filter(|(ready, _)| !ready) };
+    eventually("readiness to say so", LONG, not_ready).await;
+    run.daemons.remove(0).terminate().await;
+    create_topic(&run.setup.brokers, &topic, 1).await;
+    run.setup.collect = usual;
+    run.start().await;
+    run.until(i64::try_from(records.len()).expect("small")).await;
+    run.finish().await;
+}
+
 /// A record that is too large for the dead-letter topic, and for librdkafka's own limit with the headers that say where
 /// it stood: it holds up no other.
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +210,12 @@ async fn no_size_holds_up_reading() {
     assert_eq!((dead, &ledger["adds_up"]), (5, &true.into()), "{ledger:#}");
     let extents = administrator(&run.setup.brokers).inner().fetch_watermarks(&topic, 0, Duration::from_secs(10));
     assert_eq!(extents.expect("answers"), (0, 5), "all are there");
-    assert_eq!(run.setup.log().matches("it is sent without its value").count(), 1, "{}", run.setup.log());
+    assert_eq!(
+        run.setup.log().matches("it is sent without its key, value and headers").count(),
+        1,
+        "{}",
+        run.setup.log()
+    );
     run.finish().await;
 }
 
