@@ -1,4 +1,4 @@
-//! What the store knows of partitions that are taken over.
+//! Partitions that are taken over: what the store knows of them, and where they begin.
 
 use std::collections::HashMap;
 
