@@ -143,19 +143,23 @@ impl Context {
             (Known::Read(stored), _) => Begin::compare(stored, oldest, end),
         };
         let (topic, number) = (&partition.topic, partition.number);
+        let stored = match stored {
+            Known::Read(stored) => Some(stored),
+            Known::Never | Known::Added => None,
+        };
         match begin {
             Begin::At(_) => {}
             Begin::Lost(oldest) => tracing::error!(
                 topic,
                 partition = number,
-                from = ?stored,
+                from = stored,
                 to = oldest,
                 "retention has overtaken the stored position: the records between are a gap"
             ),
             Begin::Anew(oldest) => tracing::error!(
                 topic,
                 partition = number,
-                ?stored,
+                stored,
                 end,
                 start = oldest,
                 "the stored position lies beyond the end: the topic was created anew, and its ledger begins again"
