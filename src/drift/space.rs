@@ -4,13 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fit::FitRecord;
-use super::geometry::{Geometry, Place, Reach, Spot, length, spot};
+use super::geometry::{Geometry, Place, Reach, length, place};
 use super::observation::{Joined, Observation};
 use super::segment::SegmentTag;
 use super::signal::FOLDS;
 use super::task::ModelSpec;
-use crate::stats::neighbours::{Neighbours, Point};
-use crate::stats::principal::{Principal, Scatter, Turn};
+use crate::stats::principal::{Scatter, Turn};
 
 /// Leading principal axes kept.
 const AXES: usize = 32;
@@ -18,8 +17,14 @@ const AXES: usize = 32;
 const RECORDS_PER_AXIS: usize = 10;
 /// An embedding or a sequence of tokens that the sample holds so often will be seen again.
 const REPEATED: usize = 5;
-/// Records kept for others to be compared with: more find what is new a little better, and take room.
-const NEIGHBOURS: usize = 4_096;
+
+/// Leading coordinates in thousandths of a standard deviation: the same for the same text, however it was batched.
+type Spot = [i32; 3];
+
+fn spot(coordinates: &[f32]) -> Spot {
+    const STEPS: f32 = 1e3;
+    std::array::from_fn(|i| coordinates.get(i).map_or(0, |c| (c * STEPS).round() as i32))
+}
 
 /// The encoder's space: fitted to all of the sample, and without each fold.
 pub(super) struct Space {
@@ -63,41 +68,20 @@ impl Space {
             *spots.entry(spot(&position.coordinates)).or_default() += 1;
         }
         let repeated = spots.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(spot, _)| spot).collect();
-        let neighbours = neighbours(&principal, reach, (0..FOLDS).map(of_fold), usable);
-        Space { geometry: Some(Geometry { neighbours, ..Geometry::new(principal, reach) }), turns, repeated }
+        Space { geometry: Some(Geometry::new(principal, reach)), turns, repeated }
     }
 
     /// A record of the reference as its signals see it: it lies to the axes as it lies to those that saw neither it nor
     /// its neighbours, since axes fit their own sample too well. A text that came often will come again, and lie where
     /// it lies by all of the sample.
     pub(super) fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
-        let Some(geometry) = self.geometry.as_ref().filter(|_| !joined.embedding.is_empty()) else {
-            return joined.observe(Place::Absent, segments);
-        };
-        let mut place = geometry.place_held_out(&joined.embedding, fold);
+        let mut place = place(&joined.embedding, self.geometry.as_ref());
         if let Place::At(located) = &place
             && !self.repeated.contains(&spot(&located.coordinates))
-            && let Some(Some(turn)) = self.turns.get(fold)
+            && let (Some(geometry), Some(Some(turn))) = (&self.geometry, self.turns.get(fold))
         {
-            place = geometry.turned(located, turn);
+            place = geometry.place_turned(&located.centred, turn);
         }
         joined.observe(place, segments)
     }
-}
-
-/// Records of all folds for others to be compared with, evenly from the sample.
-fn neighbours<'a>(
-    principal: &Principal,
-    reach: Reach,
-    folds: impl Iterator<Item = impl Iterator<Item = &'a [f32]>>,
-    usable: usize,
-) -> Option<Neighbours> {
-    let embeddings = folds.enumerate().flat_map(|(fold, of_fold)| of_fold.map(move |embedding| (fold, embedding)));
-    let point = |(fold, embedding): (usize, &[f32])| {
-        let mut position = principal.position(embedding)?;
-        reach.shorten(&mut position.coordinates);
-        Some(Point { centred: position.centred, coordinates: position.coordinates, part: fold as u8 })
-    };
-    let points = embeddings.step_by(usable.div_ceil(NEIGHBOURS)).filter_map(point);
-    Neighbours::new(principal.mean(), points.collect())
 }

@@ -48,11 +48,6 @@ impl Principal {
         self.mean.len()
     }
 
-    /// The sample's mean, length [dimension].
-    pub fn mean(&self) -> &[f32] {
-        &self.mean
-    }
-
     /// Share of the total variance that the kept axes explain.
     pub fn explained(&self) -> f64 {
         self.explained.iter().sum()

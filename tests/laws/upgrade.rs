@@ -63,7 +63,7 @@ pub(super) fn small_window(reference: &Reference, slot: i64, errors: f64) -> Clo
     let mut summary = Summary::empty(reference);
     for i in 0..SIZE {
         let record = small_record(&mut rng, slot * LENGTH + 2 * i, errors / (SIZE as f64).sqrt());
-        let observation = record.joined.observe(place(&[], None, record.time), &reference.segments);
+        let observation = record.joined.observe(place(&[], None), &reference.segments);
         summary.fold(reference, record.time, &observation);
     }
     let (start, end) = reference.window.bounds(slot).expect("has bounds");
