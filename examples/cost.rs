@@ -68,8 +68,9 @@ fn main() {
             let observed: Vec<(Timestamp, Observation)> = some
                 .into_iter()
                 .map(|joined| {
-                    let place = place(&joined.embedding, reference.geometry.as_ref());
-                    (Timestamp::from_micros(0), joined.observe(place, &reference.segments))
+                    let time = Timestamp::from_micros(0);
+                    let place = place(&joined.embedding, reference.geometry.as_ref(), time);
+                    (time, joined.observe(place, &reference.segments))
                 })
                 .collect();
             placing += began.elapsed().as_secs_f64();
@@ -142,7 +143,7 @@ fn collected(
             let began = Instant::now();
             let observed = some.into_iter().zip(texts).map(|(joined, (id, text))| {
                 let ticket = if keep { drawn.ticket(CHARACTERS, Some(id), time, text) } else { None };
-                let place = place(&joined.embedding, reference.geometry.as_ref());
+                let place = place(&joined.embedding, reference.geometry.as_ref(), time);
                 let observation = joined.observe(place, &reference.segments);
                 if let Some(ticket) = ticket {
                     drawn.take(ticket, reference, &observation);

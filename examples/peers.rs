@@ -152,9 +152,11 @@ fn fold(reference: &Reference, records: Vec<Joined>) -> Summary {
     let mut summary = Summary::empty(reference);
     let observations: Vec<(Timestamp, Observation)> = records
         .into_iter()
-        .map(|joined| {
-            let place = place(&joined.embedding, reference.geometry.as_ref());
-            (Timestamp::from_micros(0), joined.observe(place, &reference.segments))
+        .enumerate()
+        .map(|(at, joined)| {
+            let time = Timestamp::from_micros(at as i64);
+            let place = place(&joined.embedding, reference.geometry.as_ref(), time);
+            (time, joined.observe(place, &reference.segments))
         })
         .collect();
     summary.fold_all(reference, &observations.iter().map(|(time, o)| (*time, o)).collect::<Vec<_>>());
@@ -289,8 +291,10 @@ fn speed(data: &Path) {
         // As collect does: a batch at a time, folded when it has just been decoded.
         for start in (0..current.rows).step_by(BATCH) {
             let batch = current.records(&table.names, start..(start + BATCH).min(current.rows));
-            let observed: Vec<Observation> =
-                batch.into_iter().map(|joined| joined.observe(place(&[], None), &[])).collect();
+            let observed: Vec<Observation> = batch
+                .into_iter()
+                .map(|joined| joined.observe(place(&[], None, Timestamp::from_micros(0)), &[]))
+                .collect();
             let entries: Vec<(Timestamp, &Observation)> =
                 observed.iter().map(|o| (Timestamp::from_micros(0), o)).collect();
             let began = Instant::now();

@@ -311,7 +311,7 @@ fn tallies(reference: &Reference) -> Summary {
     let mut summary = Summary::empty(reference);
     for second in 0..1_000 {
         let FitRecord { time, joined, .. } = record(&mut rng, second);
-        let place = place(&joined.embedding, reference.geometry.as_ref());
+        let place = place(&joined.embedding, reference.geometry.as_ref(), time);
         summary.fold(reference, time, &joined.observe(place, &reference.segments));
     }
     summary

@@ -16,6 +16,9 @@ mod lasting;
 /// Phases of unlike spread.
 #[path = "laws/nights.rs"]
 mod nights;
+/// What is new.
+#[path = "laws/novelty.rs"]
+mod novelty;
 /// Where it drifted.
 #[path = "laws/places.rs"]
 mod places;
@@ -204,7 +207,7 @@ fn reference() -> &'static Reference {
 }
 
 fn observe(record: FitRecord) -> (Timestamp, Observation) {
-    let place = place(&record.joined.embedding, reference().geometry.as_ref());
+    let place = place(&record.joined.embedding, reference().geometry.as_ref(), record.time);
     (record.time, record.joined.observe(place, &reference().segments))
 }
 
@@ -445,7 +448,7 @@ fn faulty_references_name_the_fault_and_work_on() {
             for second in 0..60 {
                 let mut record = record(&mut rng, 4_000 + second, Shift::None);
                 fault(&mut record);
-                let place = place(&record.joined.embedding, fitted.reference.geometry.as_ref());
+                let place = place(&record.joined.embedding, fitted.reference.geometry.as_ref(), record.time);
                 summary.fold(&fitted.reference, record.time, &record.joined.observe(place, &fitted.reference.segments));
             }
             let (start, end) = (Timestamp::from_micros(0), Timestamp::from_micros(1));

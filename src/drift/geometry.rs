@@ -1,8 +1,11 @@
 //! The encoder's space as a reference knows it: its principal axes, random projections of the
-//! leading coordinates, and how far out a record counts.
+//! leading coordinates, how far out a record counts, and records to compare others with.
 
 use serde::{Deserialize, Serialize};
 
+use super::signal::FOLDS;
+use super::time::Timestamp;
+use crate::stats::neighbours::Neighbours;
 use crate::stats::principal::{Position, Principal, Turn};
 use crate::stats::random_features::RandomProjection;
 
@@ -19,6 +22,8 @@ pub struct Geometry {
     pub projection: RandomProjection,
     /// How far out records count.
     pub reach: Reach,
+    /// Records of the reference; `None` in those that were fitted before there were any.
+    pub neighbours: Option<Neighbours>,
 }
 
 /// Lengths to which means shorten what is longer: a mean of few records whose lengths have a heavy tail is as wild as
@@ -84,37 +89,75 @@ pub struct Located {
     pub projections: Vec<f32>,
     /// The embedding less the reference's mean.
     pub centred: Vec<f32>,
+    /// Cosine distance from the nearest of the reference's records, where it holds any.
+    pub nearest: Option<f32>,
 }
 
 impl Geometry {
     /// Around fitted axes.
     pub fn new(principal: Principal, reach: Reach) -> Geometry {
         let projection = RandomProjection::draw(FEATURES, principal.axes(), SEED);
-        Geometry { principal, projection, reach }
+        Geometry { principal, projection, reach, neighbours: None }
     }
 
-    /// The place of an embedding.
-    pub fn place(&self, embedding: &[f32]) -> Place {
-        self.principal.position(embedding).map_or(Place::Invalid, |position| self.at(position))
+    /// The place of the embedding of a record with this time.
+    pub fn place(&self, embedding: &[f32], time: Timestamp) -> Place {
+        self.locate(embedding, |located| part(&located.coordinates, time))
     }
 
-    /// The place of an embedding less the mean, turned about this so that it lies to these axes as it lay to others.
-    pub fn place_turned(&self, centred: &[f32], turn: &Turn) -> Place {
-        let turned = |position| self.at(Position { coordinates: turn.coordinates(centred), ..position });
-        self.principal.position_of_centred(turn.apply(centred)).map_or(Place::Invalid, turned)
+    /// The place of an embedding of the reference, in this fold of it.
+    pub(super) fn place_held_out(&self, embedding: &[f32], fold: usize) -> Place {
+        self.locate(embedding, |_| fold)
     }
 
-    fn at(&self, Position { mut coordinates, residual, centred }: Position) -> Place {
+    fn locate(&self, embedding: &[f32], unseen: impl Fn(&Located) -> usize) -> Place {
+        let Some(position) = self.principal.position(embedding) else { return Place::Invalid };
+        let mut located = self.at(position);
+        let nearest = |n: &Neighbours| n.distance(embedding, unseen(&located));
+        located.nearest = self.neighbours.as_ref().map(nearest);
+        Place::At(located)
+    }
+
+    /// A place turned about the mean so that it lies to these axes as it lay to others; what it resembles stays.
+    pub(super) fn turned(&self, located: &Located, turn: &Turn) -> Place {
+        let Some(position) = self.principal.position_of_centred(turn.apply(&located.centred)) else {
+            return Place::Invalid;
+        };
+        let turned = self.at(Position { coordinates: turn.coordinates(&located.centred), ..position });
+        Place::At(Located { nearest: located.nearest, ..turned })
+    }
+
+    fn at(&self, Position { mut coordinates, residual, centred }: Position) -> Located {
         let distance = self.reach.shorten(&mut coordinates);
-        Place::At(Located {
+        Located {
             projections: self.projection.project(&coordinates),
             coordinates,
             distance,
             residual,
             residual_share: if residual > self.reach.beyond { self.reach.beyond / residual } else { 1.0 },
             centred,
-        })
+            nearest: None,
+        }
     }
+}
+
+/// Leading coordinates in thousandths of a standard deviation: the same for the same text, however it was batched.
+pub(super) type Spot = [i32; 3];
+
+/// The spot of some coordinates.
+pub(super) fn spot(coordinates: &[f32]) -> Spot {
+    const STEPS: f32 = 1e3;
+    std::array::from_fn(|i| coordinates.get(i).map_or(0, |c| (c * STEPS).round() as i32))
+}
+
+/// The fold of the reference that a later record is not compared with: a record of the reference knows seven of eight,
+/// and so must one that it stands for. It is drawn by what replays repeat, and anew for each record: of a text that comes
+/// again and again the reference's records leave out one fold and another, too.
+fn part(coordinates: &[f32], time: Timestamp) -> usize {
+    let mixed = spot(coordinates).into_iter().fold(time.micros().cast_unsigned(), |mixed, at| {
+        (mixed ^ u64::from(at.cast_unsigned())).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 40) as usize % FOLDS
 }
 
 /// Euclidean length.
@@ -122,10 +165,10 @@ pub(super) fn length(coordinates: &[f32]) -> f32 {
     coordinates.iter().map(|c| c * c).sum::<f32>().sqrt()
 }
 
-/// The place of an embedding, empty for none.
-pub fn place(embedding: &[f32], geometry: Option<&Geometry>) -> Place {
+/// The place of the embedding of a record with this time, empty for none.
+pub fn place(embedding: &[f32], geometry: Option<&Geometry>, time: Timestamp) -> Place {
     match geometry {
-        Some(geometry) if !embedding.is_empty() => geometry.place(embedding),
+        Some(geometry) if !embedding.is_empty() => geometry.place(embedding, time),
         _ => Place::Absent,
     }
 }
@@ -153,7 +196,9 @@ mod tests {
         let vectors: Vec<[f32; 2]> = (0..400).map(|i| [if i % 2 == 0 { 1.0 } else { -1.0 }, 0.0]).collect();
         let principal = Principal::fit(vectors.iter().map(|v| &v[..]), 2, 1).expect("varies");
         let geometry = Geometry::new(principal, Reach { within: 3.0, beyond: 2.0 });
-        let at = |vector: [f32; 2]| geometry.place(&vector).located().cloned().expect("a position");
+        let at = |vector: [f32; 2]| {
+            geometry.place(&vector, Timestamp::from_micros(0)).located().cloned().expect("a position")
+        };
         let close = |a: f32, b: f32| assert!((a - b).abs() < 0.01 * b, "{a} for {b}");
         let (near, far) = (at([-2.0, 1.0]), at([-30.0, 8.0]));
         close(near.coordinates[0].abs(), 2.0);

@@ -90,7 +90,7 @@ fn window(reference: &Reference, slot: i64, records: i64, mut change: impl FnMut
     for i in 0..records {
         let FitRecord { time, mut joined, .. } = record(&mut rng, slot * LENGTH + i % LENGTH);
         change(i, &mut joined);
-        let place = geometry::place(&joined.embedding, reference.geometry.as_ref());
+        let place = geometry::place(&joined.embedding, reference.geometry.as_ref(), time);
         summary.fold(reference, time, &joined.observe(place, &reference.segments));
     }
     let (start, end) = reference.window.bounds(slot).expect("has bounds");

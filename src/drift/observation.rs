@@ -133,7 +133,7 @@ impl Observation {
     /// the record, the rest is there when this is done, if only to be freed where it came from.
     pub fn new(record: &mut Record, inference: Option<Inference>, reference: &Reference) -> Observation {
         let mut joined = Joined::new(record, inference, reference.heads);
-        let place = place(&joined.embedding, reference.geometry.as_ref());
+        let place = place(&joined.embedding, reference.geometry.as_ref(), record.time);
         let mut observation = joined.taken_out(place, &reference.segments);
         if reference.heads == HeadSource::Predictions {
             let classes = record.unknown_classes.iter().map(|(task, name)| (ValueOf::Head(*task), name.clone()));

@@ -29,7 +29,9 @@ use crate::stats::hypothesis::Allowance;
 mod formats;
 
 const MAGIC: &[u8; 8] = b"DRIFTREF";
-const FORMAT: u16 = 15;
+const FORMAT: u16 = 16;
+/// Before it no record was kept for others to be compared with.
+const WITHOUT_NEIGHBOURS: u16 = 15;
 /// Before it a category that nobody had seen was one with those that were too many for a cell; the rest is the same.
 const WITHOUT_RARE_CATEGORIES: u16 = 14;
 /// Before it heads were taken to err as often in each window.
@@ -346,6 +348,7 @@ impl Reference {
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if ![
             FORMAT,
+            WITHOUT_NEIGHBOURS,
             WITHOUT_RARE_CATEGORIES,
             WITHOUT_WANDER,
             WITHOUT_REACH,
@@ -380,7 +383,10 @@ impl Reference {
             content.push(0);
         }
         match format {
-            FORMAT | WITHOUT_RARE_CATEGORIES => Ok(postcard::from_bytes(&content)?),
+            FORMAT => Ok(postcard::from_bytes(&content)?),
+            WITHOUT_NEIGHBOURS | WITHOUT_RARE_CATEGORIES => {
+                Ok(postcard::from_bytes::<formats::WithoutNeighbours>(&content)?.into())
+            }
             WITHOUT_WANDER => Ok(postcard::from_bytes::<formats::WithoutWander>(&content)?.into()),
             WITHOUT_REACH => Ok(postcard::from_bytes::<formats::WithoutReach>(&content)?.into()),
             WITHOUT_TAILS => Ok(postcard::from_bytes::<formats::WithoutTails>(&content)?.into()),

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::drift::geometry::Reach;
-use crate::drift::performance;
+use crate::drift::performance::{self, Performance};
 use crate::stats::principal::Principal;
 use crate::stats::random_features::RandomProjection;
 
-/// The fields of a reference, in their order, with axes and signals of one kind, before heads' errors wandered.
-type Fields<G, S> = (
+/// The fields of a reference, in their order, with axes, signals and heads' errors of some kind.
+type Fields<G, S, P> = (
     String,
     ModelSpec,
     HeadSource,
@@ -21,20 +21,23 @@ type Fields<G, S> = (
     Option<Season>,
     Vec<u32>,
     Vec<S>,
-    Vec<performance::WithoutWander>,
+    Vec<P>,
     Option<EncoderMap>,
     Option<String>,
 );
-/// A reference whose heads were taken to err as often in each window.
-pub(super) type WithoutWander = Fields<Geometry, SignalReference>;
+/// A reference that holds no records to compare others with.
+pub(super) type WithoutNeighbours = Fields<Reached, SignalReference, Performance>;
+/// One whose heads were taken to err as often in each window, as well.
+pub(super) type WithoutWander = Fields<Reached, SignalReference, performance::WithoutWander>;
 /// One of which every record counted in full, as well.
-pub(super) type WithoutReach = Fields<Axes, SignalReference>;
+pub(super) type WithoutReach = Fields<Axes, SignalReference, performance::WithoutWander>;
 /// One whose small p-values were read as they are.
-pub(super) type WithoutTails = Fields<Axes, UnreadSignal>;
+pub(super) type WithoutTails = Fields<Axes, UnreadSignal, performance::WithoutWander>;
 /// One whose signals took all phases to be spread alike, as well.
-pub(super) type WithoutSpread = Fields<Axes, AlikeSignal>;
+pub(super) type WithoutSpread = Fields<Axes, AlikeSignal, performance::WithoutWander>;
 
 type Axes = (Principal, RandomProjection);
+type Reached = (Principal, RandomProjection, Reach);
 
 /// Correlation, wander and dispersion at each scale, and the design effect.
 type Unread = (Vec<(f64, f64, f64)>, f64);
@@ -76,12 +79,18 @@ impl From<AlikeSignal> for SignalReference {
 
 impl From<Axes> for Geometry {
     fn from((principal, projection): Axes) -> Geometry {
-        Geometry { principal, projection, reach: Reach::UNBOUNDED }
+        (principal, projection, Reach::UNBOUNDED).into()
     }
 }
 
-impl<G: Into<Geometry>, S: Into<SignalReference>> From<Fields<G, S>> for Reference {
-    fn from(earlier: Fields<G, S>) -> Reference {
+impl From<Reached> for Geometry {
+    fn from((principal, projection, reach): Reached) -> Geometry {
+        Geometry { principal, projection, reach, neighbours: None }
+    }
+}
+
+impl<G: Into<Geometry>, S: Into<SignalReference>, P: Into<Performance>> From<Fields<G, S, P>> for Reference {
+    fn from(earlier: Fields<G, S, P>) -> Reference {
         let (id, spec, heads, window, records, windows, span, kind, geometry, segments, season, scales, ..) = earlier;
         let (.., signals, performance, map, tokenizer) = earlier;
         Reference {

@@ -4,12 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fit::FitRecord;
-use super::geometry::{Geometry, Place, Reach, length, place};
+use super::geometry::{Geometry, Place, Reach, Spot, length, spot};
 use super::observation::{Joined, Observation};
 use super::segment::SegmentTag;
 use super::signal::FOLDS;
 use super::task::ModelSpec;
-use crate::stats::principal::{Scatter, Turn};
+use crate::stats::neighbours::Neighbours;
+use crate::stats::principal::{Principal, Scatter, Turn};
 
 /// Leading principal axes kept.
 const AXES: usize = 32;
@@ -17,14 +18,8 @@ const AXES: usize = 32;
 const RECORDS_PER_AXIS: usize = 10;
 /// An embedding or a sequence of tokens that the sample holds so often will be seen again.
 const REPEATED: usize = 5;
-
-/// Leading coordinates in thousandths of a standard deviation: the same for the same text, however it was batched.
-type Spot = [i32; 3];
-
-fn spot(coordinates: &[f32]) -> Spot {
-    const STEPS: f32 = 1e3;
-    std::array::from_fn(|i| coordinates.get(i).map_or(0, |c| (c * STEPS).round() as i32))
-}
+/// Records kept for others to be compared with: more find what is new a little better, and take room.
+const NEIGHBOURS: usize = 4_096;
 
 /// The encoder's space: fitted to all of the sample, and without each fold.
 pub(super) struct Space {
@@ -58,8 +53,9 @@ impl Space {
             .collect();
         let all = parts.iter().fold(Scatter::new(dimension), Scatter::plus);
         let Some(principal) = all.principal(axes) else { return nothing };
-        let turn = |part| Turn::between(&all.without(part).principal(principal.axes())?, &principal);
-        let turns = parts.iter().map(turn).collect();
+        let without: Vec<Option<Principal>> =
+            parts.iter().map(|part| all.without(part).principal(principal.axes())).collect();
+        let turns = without.iter().map(|own| Turn::between(own.as_ref()?, &principal)).collect();
         let positions = || (0..FOLDS).flat_map(of_fold).filter_map(|embedding| principal.position(embedding));
         let reach = Reach::of(positions().map(|p| (length(&p.coordinates), p.residual)).collect());
         let mut spots: HashMap<Spot, usize> = HashMap::new();
@@ -68,20 +64,48 @@ impl Space {
             *spots.entry(spot(&position.coordinates)).or_default() += 1;
         }
         let repeated = spots.into_iter().filter(|(_, times)| *times >= REPEATED).map(|(spot, _)| spot).collect();
-        Space { geometry: Some(Geometry::new(principal, reach)), turns, repeated }
+        let embeddings = (0..FOLDS).flat_map(|fold| of_fold(fold).map(move |embedding| (fold, embedding)));
+        let points: Vec<(usize, &[f32])> = evenly(embeddings, usable).collect();
+        let without: Option<Vec<Principal>> = without.into_iter().collect();
+        let neighbours = without.and_then(|without| Neighbours::new(principal.mean(), &points, &without));
+        Space { geometry: Some(Geometry { neighbours, ..Geometry::new(principal, reach) }), turns, repeated }
     }
 
     /// A record of the reference as its signals see it: it lies to the axes as it lies to those that saw neither it nor
     /// its neighbours, since axes fit their own sample too well. A text that came often will come again, and lie where
     /// it lies by all of the sample.
     pub(super) fn observe(&self, joined: Joined, fold: usize, segments: &[SegmentTag]) -> Observation {
-        let mut place = place(&joined.embedding, self.geometry.as_ref());
+        let Some(geometry) = self.geometry.as_ref().filter(|_| !joined.embedding.is_empty()) else {
+            return joined.observe(Place::Absent, segments);
+        };
+        let mut place = geometry.place_held_out(&joined.embedding, fold);
         if let Place::At(located) = &place
             && !self.repeated.contains(&spot(&located.coordinates))
-            && let (Some(geometry), Some(Some(turn))) = (&self.geometry, self.turns.get(fold))
+            && let Some(Some(turn)) = self.turns.get(fold)
         {
-            place = geometry.place_turned(&located.centred, turn);
+            place = geometry.turned(located, turn);
         }
         joined.observe(place, segments)
+    }
+}
+
+/// As many of so many as are kept for others to be compared with, spread over all.
+fn evenly<T>(all: impl Iterator<Item = T>, of: usize) -> impl Iterator<Item = T> {
+    let kept = NEIGHBOURS.min(of);
+    all.enumerate().filter(move |(i, _)| i * kept / of < (i + 1) * kept / of).map(|(_, one)| one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_there_is_room_for_are_kept() {
+        for (of, kept) in [(3, 3), (4_096, 4_096), (4_097, 4_096), (7_000, 4_096), (1_000_000, 4_096)] {
+            let found: Vec<usize> = evenly(0..of, of).collect();
+            assert_eq!(found.len(), kept, "{of}");
+            let wide = found.windows(2).map(|two| two[1] - two[0]).max().expect("some");
+            assert!(wide <= of.div_ceil(kept), "{of}: {wide}");
+        }
     }
 }

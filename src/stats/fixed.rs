@@ -1,9 +1,12 @@
 //! Fixed-point numbers: sums of them are exact under any order, split or replay.
 
+use multiversion::multiversion;
+
 /// Fractional bits: a resolution of 1.5e-5, far below the noise of any coordinate summed here.
 const FRACTION_BITS: u32 = 16;
 
 /// Adds values to sums, one each; what is not a number adds nothing, and values beyond ±2^15 count as that.
+#[multiversion(targets("x86_64+avx2"))]
 pub fn add(sums: &mut [i64], values: &[f32]) {
     const BLOCK: usize = 8;
     const SCALE: f32 = (1_u32 << FRACTION_BITS) as f32;
@@ -30,6 +33,7 @@ const SMALL: f32 = 4_194_304.0; // 2²²
 
 /// `value as i32` for a small value, in arithmetic that compilers do on vectors, as they do not for a cast that
 /// saturates.
+#[inline(always)]
 fn truncated(value: f32) -> i32 {
     // Within ± 2²² of 1.5 · 2²³ floats are whole numbers in the order of their bits.
     const WHOLE: f32 = 12_582_912.0;

@@ -24,11 +24,26 @@ pub fn ordered_location(current: &[i64], reference: &[f64]) -> Option<Location> 
     location_within_rows(current, reference, reference.len(), reference.len())
 }
 
+/// As [`ordered_location`], with exponential scores (Savage 1956): those of the cells' mid-ranks in the law of mean 1, so
+/// that the upper end counts most. A small share of values that moved far up moves it more than a normal score.
+pub fn tail_location(current: &[i64], reference: &[f64]) -> Option<Location> {
+    scored_within_rows(current, reference, (reference.len(), reference.len()), |rank| -(-rank).ln_1p())
+}
+
 /// As [`ordered_location`], within each row of a table, of whose columns the first so many are ordered: the shift
 /// from what the reference's rows have at the window's own mix of rows, in standard deviations of one record within
 /// its row. The scores are those of the columns' mid-ranks in all of the reference, so that a common shift moves
 /// every row to the same side. Rows that the reference never saw say nothing.
 pub fn location_within_rows(current: &[i64], reference: &[f64], columns: usize, ordered: usize) -> Option<Location> {
+    scored_within_rows(current, reference, (columns, ordered), |rank| -normal_score(rank.ln()))
+}
+
+fn scored_within_rows(
+    current: &[i64],
+    reference: &[f64],
+    (columns, ordered): (usize, usize),
+    of_rank: impl Fn(f64) -> f64,
+) -> Option<Location> {
     let rows = || current.chunks_exact(columns).zip(reference.chunks_exact(columns));
     let of_column = |column: usize| reference.iter().skip(column).step_by(columns).sum::<f64>();
     let total: f64 = (0..ordered).map(of_column).sum();
@@ -40,7 +55,7 @@ pub fn location_within_rows(current: &[i64], reference: &[f64], columns: usize, 
         let own = of_column(column);
         let rank = ((below + 0.5 * own) / total).clamp(0.5 / total, 1.0 - 0.5 / total);
         below += own;
-        -normal_score(rank.ln())
+        of_rank(rank)
     };
     let scores: Vec<f64> = (0..ordered).map(&mut score).collect();
     let (mut n, mut moved, mut variance, mut third, mut ln_alike) = (0.0, 0.0, 0.0, 0.0, 0.0);
@@ -103,6 +118,27 @@ pub fn two_sided([up, down]: [f64; 2]) -> f64 {
 mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn a_few_that_moved_far_up_count_most_in_the_tail() {
+        let reference = [100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 80.0, 20.0];
+        let mut window = reference.map(|count| (count / 10.0) as i64);
+        // Five records of a hundred go from all over to the upper end.
+        for cell in [0, 2, 4, 6, 8] {
+            window[cell] -= 1;
+            window[10] += 1;
+        }
+        let score = |of: fn(&[i64], &[f64]) -> Option<Location>| of(&window, &reference).expect("located").score(100.0);
+        let (normal, tail) = (score(ordered_location), score(tail_location));
+        assert!(tail > 1.3 * normal && normal > 1.0, "{tail} {normal}");
+        // Of an exponential law mean, variance and skewness are 1, 1 and 2, less what the cells hide.
+        let fine: Vec<f64> = vec![1.0; 20_000];
+        let found = tail_location(&[0; 19_999].iter().copied().chain([1]).collect::<Vec<i64>>(), &fine).expect("one");
+        assert!(
+            (found.shift - (40_000_f64.ln() - 1.0)).abs() < 0.02 && (found.skewness - 2.0).abs() < 0.1,
+            "{found:?}"
+        );
+    }
 
     #[test]
     fn a_window_that_hardly_ever_differs_is_no_rarer_than_it_is() {

@@ -31,6 +31,8 @@ pub mod location;
 pub mod memory;
 /// Which of many signals are drifting, given their evidence.
 pub mod multiplicity;
+/// How far a vector lies from the nearest of a sample.
+pub mod neighbours;
 /// Two models on the same rows.
 pub mod paired;
 /// How often answers are right: estimated, counted, watched.

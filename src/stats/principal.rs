@@ -1,5 +1,6 @@
 //! Principal axes of a cloud of vectors, and whitened coordinates along them.
 
+use multiversion::multiversion;
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,11 @@ impl Principal {
         self.mean.len()
     }
 
+    /// The sample's mean, length [dimension].
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
     /// Share of the total variance that the kept axes explain.
     pub fn explained(&self) -> f64 {
         self.explained.iter().sum()
@@ -59,6 +65,17 @@ impl Principal {
             return None;
         }
         self.position_of_centred(vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect())
+    }
+
+    /// The axes, each of length [dimension] and divided by its standard deviation.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.axes.chunks_exact(self.mean.len())
+    }
+
+    /// Coordinates of a vector of the right length along the kept axes, each of variance 1 on the sample.
+    pub fn coordinates(&self, vector: &[f32]) -> Vec<f32> {
+        let centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect();
+        dots(&self.axes, &centred)
     }
 
     /// The position of a vector of the right length, less the mean; `None` if it holds a non-number.
@@ -191,7 +208,7 @@ const ROWS: usize = 4;
 
 /// The lanes of [`dot`] for four rows. On its own, as is [`across`]: together, compilers cut the vectors
 /// along the rows, which costs twice the time.
-#[inline(never)]
+#[multiversion(targets("x86_64+avx2"))]
 fn four_by_lane(rows: &[f32], vector: &[f32], lanes: &mut [[f32; 8]; ROWS]) {
     let (v8, _) = vector.as_chunks::<8>();
     let width = vector.len();

@@ -111,7 +111,7 @@ pub fn tallies(reference: &Reference, slot: i64) -> Summary {
     let mut summary = Summary::empty(reference);
     for second in slot * WINDOW..(slot + 1) * WINDOW {
         let FitRecord { time, joined, .. } = record(&mut rng, second);
-        let place = place(&joined.embedding, reference.geometry.as_ref());
+        let place = place(&joined.embedding, reference.geometry.as_ref(), time);
         summary.fold(reference, time, &joined.observe(place, &reference.segments));
     }
     summary

@@ -118,10 +118,10 @@ fn distances(seeds: u64, turns: f64, size: usize) -> BTreeMap<String, f64> {
         let reference = Traffic::fitted(&model(), seed, turns, size);
         let mut traffic = Traffic::new(1_000 + seed, turns);
         let mut summary = Summary::empty(&reference);
-        for _ in 0..LATER {
-            let joined = traffic.next();
-            let place = place(&joined.embedding, reference.geometry.as_ref());
-            summary.fold(&reference, Timestamp::from_micros(0), &joined.observe(place, &reference.segments));
+        for at in 0..LATER {
+            let (time, joined) = (Timestamp::from_micros(at as i64), traffic.next());
+            let place = place(&joined.embedding, reference.geometry.as_ref(), time);
+            summary.fold(&reference, time, &joined.observe(place, &reference.segments));
         }
         for signal in reference.signals.iter().filter(|s| s.measure.as_signal().looks_at().is_none()) {
             let (measured, current) = (signal.measure.as_signal(), &summary.cells[signal.cells()]);
@@ -186,10 +186,10 @@ fn merged_windows_of_later_conversations_are_as_rare_as_the_reference_takes_them
         let reference = traffic.fit(&of_two_heads(), 6_000);
         for _ in 0..100 {
             let mut block = Summary::empty(&reference);
-            for _ in 0..BLOCK {
-                let joined = traffic.next();
-                let place = place(&joined.embedding, reference.geometry.as_ref());
-                block.fold(&reference, Timestamp::from_micros(0), &joined.observe(place, &reference.segments));
+            for at in 0..BLOCK {
+                let (time, joined) = (Timestamp::from_micros(at as i64), traffic.next());
+                let place = place(&joined.embedding, reference.geometry.as_ref(), time);
+                block.fold(&reference, time, &joined.observe(place, &reference.segments));
             }
             for signal in &reference.signals {
                 let expected = signal.expected(&[]);

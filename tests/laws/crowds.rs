@@ -131,9 +131,9 @@ fn a_reference_counts_its_own_records_as_later_ones_are_counted() {
             let mut rng = StdRng::seed_from_u64(1_000 + seed);
             let mut summary = Summary::empty(&reference);
             let later: Vec<Observation> = (0..LATER)
-                .map(|_| world.record(&mut rng, &centres))
-                .map(|joined| {
-                    let place = place(&joined.embedding, reference.geometry.as_ref());
+                .map(|at| (Timestamp::from_micros(at as i64), world.record(&mut rng, &centres)))
+                .map(|(time, joined)| {
+                    let place = place(&joined.embedding, reference.geometry.as_ref(), time);
                     joined.observe(place, &reference.segments)
                 })
                 .collect();
@@ -186,7 +186,11 @@ fn windows_of_another_size_than_the_references_own_are_no_drift() {
             let mut summary = Summary::empty(&reference);
             for _ in 0..size {
                 let record = wordy(&mut rng, slot * LENGTH);
-                summary.fold(&reference, record.time, &record.joined.observe(place(&[], None), &reference.segments));
+                summary.fold(
+                    &reference,
+                    record.time,
+                    &record.joined.observe(place(&[], None, record.time), &reference.segments),
+                );
             }
             let at = |slot: i64| Timestamp::from_micros(slot * LENGTH * 1_000_000);
             let closed = ClosedWindow { slot, start: at(slot), end: at(slot + 1), summary };

@@ -73,7 +73,7 @@ fn rare(signal: &str) -> [(u32, u32); 2] {
     for hour in 28 * 24..(28 + DAYS) * 24 {
         let mut summary = Summary::empty(&reference);
         for record in records_of(&mut rng, hour..hour + 1) {
-            let place = place(&record.joined.embedding, reference.geometry.as_ref());
+            let place = place(&record.joined.embedding, reference.geometry.as_ref(), record.time);
             summary.fold(&reference, record.time, &record.joined.observe(place, &reference.segments));
         }
         let (start, end) = reference.window.bounds(hour).expect("has bounds");

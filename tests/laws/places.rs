@@ -250,7 +250,7 @@ impl World {
             let records = if self.window == SMALL { rng.random_range(20..=80) } else { self.window };
             for second in 0..records {
                 let FitRecord { time, joined, .. } = record(&mut rng, &self.centres, second as i64, fault);
-                let place = place(&joined.embedding, reference.geometry.as_ref());
+                let place = place(&joined.embedding, reference.geometry.as_ref(), time);
                 summary.fold(reference, time, &joined.observe(place, &reference.segments));
             }
             let at = Timestamp::from_micros(slot as i64);

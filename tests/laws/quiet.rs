@@ -53,7 +53,7 @@ fn alarms(
     let mut judged = |at: i64| {
         let mut summary = Summary::empty(&reference);
         for record in hour(at, records()) {
-            let place = place(&record.joined.embedding, reference.geometry.as_ref());
+            let place = place(&record.joined.embedding, reference.geometry.as_ref(), record.time);
             let observation = record.joined.observe(place, &reference.segments);
             summary.fold(&reference, record.time, &observation);
         }

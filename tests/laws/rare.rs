@@ -46,7 +46,11 @@ fn learned(rng: &mut StdRng, records: i64) -> Reference {
 fn summed(reference: &Reference, records: impl Iterator<Item = FitRecord>) -> Summary {
     let mut summary = Summary::empty(reference);
     for record in records {
-        summary.fold(reference, record.time, &record.joined.observe(place(&[], None), &reference.segments));
+        summary.fold(
+            reference,
+            record.time,
+            &record.joined.observe(place(&[], None, record.time), &reference.segments),
+        );
     }
     summary
 }

@@ -48,7 +48,7 @@ fn window(reference: &Reference, seed: u64, slot: i64, more: f64) -> ClosedWindo
     let mut summary = Summary::empty(reference);
     for second in slot * LENGTH..(slot + 1) * LENGTH {
         let record = answered(&mut rng, second, more);
-        let place = place(&record.joined.embedding, None);
+        let place = place(&record.joined.embedding, None, record.time);
         summary.fold(reference, record.time, &record.joined.observe(place, &reference.segments));
     }
     let at = |slot: i64| Timestamp::from_micros(slot * LENGTH * 1_000_000);

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use driftd::drift::course::Judged;
 use driftd::drift::label::{Label, LabelValue};
 use driftd::drift::losses::{Loss, Losses};
+use driftd::stats::neighbours::Neighbours;
 
+use super::novelty::{NEAREST, around, learned, score};
 use super::*;
 
 /// Records of a window, one a second or two.
@@ -63,7 +65,7 @@ pub(super) fn small_window(reference: &Reference, slot: i64, errors: f64) -> Clo
     let mut summary = Summary::empty(reference);
     for i in 0..SIZE {
         let record = small_record(&mut rng, slot * LENGTH + 2 * i, errors / (SIZE as f64).sqrt());
-        let observation = record.joined.observe(place(&[], None), &reference.segments);
+        let observation = record.joined.observe(place(&[], None, record.time), &reference.segments);
         summary.fold(reference, record.time, &observation);
     }
     let (start, end) = reference.window.bounds(slot).expect("has bounds");
@@ -232,4 +234,46 @@ fn evidence_of_labels_is_gone_on_with() {
         }
     }
     assert!(tried >= 1, "a stored course was tried");
+}
+
+/// Where records lie, with what a reference of each format holds to tell it by.
+#[test]
+fn axes_of_an_earlier_version_are_gone_on_with() {
+    if std::env::var_os("DRIFTD_WRITE_FIXTURES").is_some() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let fresh = learned((0..240).map(|_| around(&mut rng, &[0.0; 4], 0))).encode();
+        let file = folder().join(format!("placed_{}.bin", u16::from_le_bytes([fresh[8], fresh[9]])));
+        if !file.exists() {
+            std::fs::write(&file, fresh).expect("written");
+        }
+    }
+    let mut formats = Vec::new();
+    for entry in std::fs::read_dir(folder()).expect("fixtures") {
+        let file = entry.expect("readable").path();
+        if !file.file_name().is_some_and(|f| f.to_string_lossy().starts_with("placed_")) {
+            continue;
+        }
+        let bytes = std::fs::read(&file).expect("readable");
+        let reference = Reference::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let format = u16::from_le_bytes([bytes[8], bytes[9]]);
+        let kept = reference.geometry.as_ref().expect("has axes").neighbours.as_ref().map(Neighbours::points);
+        assert_eq!(kept, (format >= 16).then_some(240), "{}", file.display());
+        assert_eq!(reference.signals.iter().any(|s| s.key.signal == NEAREST), format >= 16);
+        let found = |far: f32| {
+            let mut rng = StdRng::seed_from_u64(2);
+            let one = |_| {
+                let mut joined = around(&mut rng, &[0.0; 4], 0);
+                joined.embedding.iter_mut().for_each(|v| *v *= far);
+                joined
+            };
+            score(&reference, "encoder_distance", (0..300).map(one))
+        };
+        // The records of format 15 were twice as wide.
+        let wide = if format == 15 { 2.0 } else { 1.0 };
+        let (usual, moved) = (found(wide), found(1.5 * wide));
+        assert!(usual.abs() < 3.5 && moved > 5.0, "{}: {usual} and {moved}", file.display());
+        formats.push(format);
+    }
+    formats.sort_unstable();
+    assert!(formats.starts_with(&[15, 16]), "{formats:?}");
 }

@@ -171,6 +171,7 @@ mod tests {
             residual: 0.0,
             projections: Vec::new(),
             centred: Vec::new(),
+            nearest: None,
         });
         let answers = vec![Some(answer)];
         Observation {

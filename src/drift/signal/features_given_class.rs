@@ -13,7 +13,7 @@ use crate::drift::task::{TaskKind, TaskSpec};
 use crate::stats::fixed::{add, mean_difference};
 use crate::stats::hypothesis::{Allowance, TestResult, mean_shift};
 use crate::stats::quadratic::QuadraticLaw;
-use crate::stats::random_features::cosine;
+use crate::stats::random_features::cosines;
 
 /// Sums of features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,9 +80,7 @@ impl FeaturesGivenClass {
         let located = observation.place.located()?;
         let class = class_of(observation.answers.get(self.task)?.as_ref()?, self.classes);
         let mean = fold.map_or_else(|| self.means.mean(class), |fold| self.means.mean_without(class, fold));
-        let scale = self.scale;
-        let projected = located.projections.iter().zip(mean).zip(&self.phases);
-        Some(projected.map(|((p, m), phase)| cosine((p - m) * scale + phase)).collect())
+        Some(cosines(&located.projections, mean, &self.phases, self.scale))
     }
 }
 

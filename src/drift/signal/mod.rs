@@ -41,6 +41,8 @@ pub mod encoder_distance;
 pub mod encoder_leaf;
 /// Mean place in the encoder's space.
 pub mod encoder_mean;
+/// Distance from the nearest record of the reference.
+pub mod encoder_nearest_neighbour;
 /// Mean of what the principal axes do not explain.
 pub mod encoder_residual_mean;
 /// The distribution in the encoder's space, given a head's answer.
@@ -387,6 +389,8 @@ signals! {
     TokensPerCharacter in tokens_per_character;
     /// How rare tokens are.
     TokenSurprisal in token_surprisal;
+    /// Distance from the nearest record of the reference.
+    EncoderNearestNeighbour in encoder_nearest_neighbour;
 }
 
 fn key(scope: Scope, task: Option<usize>, signal: &str) -> SignalKey {
