@@ -49,7 +49,7 @@ impl Principal {
         self.mean.len()
     }
 
-    /// The sample's mean, length [dimension].
+    /// The sample's mean, as long as its vectors.
     pub fn mean(&self) -> &[f32] {
         &self.mean
     }
