@@ -31,12 +31,13 @@ pub fn add(sums: &mut [i64], values: &[f32]) {
 /// Values that [`truncated`] takes lie within ± this.
 const SMALL: f32 = 4_194_304.0; // 2²²
 
+/// Within ± 2²² of this, 1.5 · 2²³, floats are whole numbers in the order of their bits.
+pub(super) const WHOLE: f32 = 12_582_912.0;
+
 /// `value as i32` for a small value, in arithmetic that compilers do on vectors, as they do not for a cast that
 /// saturates.
 #[inline(always)]
 fn truncated(value: f32) -> i32 {
-    // Within ± 2²² of 1.5 · 2²³ floats are whole numbers in the order of their bits.
-    const WHOLE: f32 = 12_582_912.0;
     let moved = value + WHOLE;
     let nearest = moved - WHOLE;
     let beyond_above = i32::from(nearest > value && value > 0.0);

@@ -7,6 +7,7 @@
 pub mod binning;
 /// Samples that do not depend on order and split.
 pub mod bottom_k;
+mod bytes;
 /// How much more windows vary than independent records would.
 pub mod calibration;
 /// Two-way tables: margins and mutual information.

@@ -72,12 +72,6 @@ impl Principal {
         self.axes.chunks_exact(self.mean.len())
     }
 
-    /// Coordinates of a vector of the right length along the kept axes, each of variance 1 on the sample.
-    pub fn coordinates(&self, vector: &[f32]) -> Vec<f32> {
-        let centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(v, m)| v - m).collect();
-        dots(&self.axes, &centred)
-    }
-
     /// The position of a vector of the right length, less the mean; `None` if it holds a non-number.
     pub fn position_of_centred(&self, centred: Vec<f32>) -> Option<Position> {
         let coordinates: Vec<f32> = dots(&self.axes, &centred);

@@ -7,6 +7,8 @@ use multiversion::multiversion;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
+use super::fixed::WHOLE;
+
 /// A random projection with a phase for each feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RandomProjection {
@@ -60,9 +62,8 @@ pub fn cosines(projections: &[f32], mean: &[f32], phases: &[f32], scale: f32) ->
 /// same bits everywhere.
 #[inline(always)]
 fn cosine(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding and subtracting it rounds to the nearest whole number.
     let turns = x * (1.0 / TAU);
-    let part = turns - ((turns + ROUND) - ROUND); // in [−½, ½]
+    let part = turns - ((turns + WHOLE) - WHOLE); // in [−½, ½]
     // cos(2πr) = −sin(2π(|r| − ¼)), and the sine's series converges fast on a quarter turn.
     let y = (part.abs() - 0.25) * TAU;
     let y2 = y * y;
